@@ -1,0 +1,2 @@
+//! Measures any Kafka-compatible broker.
+fn main() {}

@@ -1,0 +1,3 @@
+//! Kafka's wire protocol.
+#![cfg_attr(not(feature = "std"), no_std)]
+extern crate alloc;

@@ -1,0 +1,2 @@
+//! Command line of the node.
+fn main() {}

@@ -1,0 +1,3 @@
+//! The logs of one shard on one disk.
+#![cfg_attr(not(feature = "direct"), no_std)]
+extern crate alloc;

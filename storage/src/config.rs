@@ -1,0 +1,86 @@
+//! What an operator or a topic may choose about logs, and the limits that nobody chooses.
+//!
+//! `LogConfig` belongs to a topic, `StoreOptions` to the node. Times are milliseconds, sizes bytes.
+
+/// Settings of one log; the names are Kafka's topic configs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment is sealed before it would grow beyond this. Costs a few files each.
+    pub segment_bytes: u64,
+    /// `segment.ms`: a segment whose first record is older is sealed at the next append.
+    pub segment_ms: i64,
+    /// `retention.ms`: sealed segments whose newest record is older are deleted; `None` keeps all.
+    pub retention_ms: Option<i64>,
+    /// `retention.bytes`: the oldest sealed segments are deleted while the rest is at least this large.
+    pub retention_bytes: Option<u64>,
+    /// `index.interval.bytes`: one entry of the offset index for so many bytes.
+    pub index_interval_bytes: u32,
+    /// `write.caching`: an append is answered once written, and flushed later.
+    pub write_caching: bool,
+    /// `producer.id.expiration.ms`: a producer that was silent for so long is forgotten.
+    pub producer_id_expiration_ms: i64,
+}
+
+impl Default for LogConfig {
+    /// Kafka's defaults.
+    fn default() -> LogConfig {
+        LogConfig {
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * 24 * 3_600_000,
+            retention_ms: Some(7 * 24 * 3_600_000),
+            retention_bytes: None,
+            index_interval_bytes: 4096,
+            write_caching: false,
+            producer_id_expiration_ms: 24 * 3_600_000,
+        }
+    }
+}
+
+/// Smallest `segment.bytes` that a log obeys; a smaller one would make a file for each few batches.
+pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+
+/// Largest position in a segment: indexes hold positions in 32 bits.
+pub const SEGMENT_BYTES_MAX: u64 = i32::MAX as u64;
+
+/// Settings of a shard's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Bytes that may wait to be written before the shard has to stop reading from its sockets.
+    pub unwritten_bytes_max: usize,
+    /// Memory of tails that stay readable after they were written. The oldest goes first.
+    pub tail_bytes_max: usize,
+    /// Files of one shard's journal. At least 2: one is written while the other is emptied.
+    pub journal_files: u32,
+    /// Size of a journal file. More bytes mean fewer, larger writes to segments and a longer replay.
+    pub journal_file_bytes: u64,
+    /// A partition with at least so much unwritten gets a write of its own instead of a place in the journal.
+    pub direct_write_bytes_min: usize,
+    /// A log that nobody appended to for so long is settled, checkpointed and gives its memory back.
+    pub idle_after_ms: i64,
+    /// Bytes after which an open segment is checkpointed; a start scans at most this much of a log, plus one round.
+    pub checkpoint_interval_bytes: u64,
+    /// Segment files that one shard keeps open; the least recently used is closed.
+    pub open_files_max: usize,
+    /// Producers remembered for each partition; the one that was silent longest is forgotten first.
+    pub producers_max: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        StoreOptions {
+            unwritten_bytes_max: 32 << 20,
+            tail_bytes_max: 128 << 20,
+            journal_files: 4,
+            journal_file_bytes: 64 << 20,
+            direct_write_bytes_min: 64 << 10,
+            idle_after_ms: 3_000,
+            checkpoint_interval_bytes: 64 << 20,
+            open_files_max: 1_000,
+            producers_max: 10_000,
+        }
+    }
+}
+
+/// Bytes of one partition that one round writes, and so the most that a power cut can tear.
+/// Recovery relies on it to tell a torn end from a damaged middle.
+pub const ROUND_BYTES_MAX: usize = 8 << 20;

@@ -5,4 +5,21 @@
 #![cfg_attr(not(feature = "direct"), no_std)]
 extern crate alloc;
 
+mod config;
 pub mod disk;
+mod error;
+mod identity;
+mod log;
+mod offset;
+mod store;
+
+pub use self::{
+    config::{LogConfig, StoreOptions},
+    error::{
+        AppendError, ChangeError, Corruption, OpenError, ProducerError, ReadError, StoreError,
+    },
+    identity::{LogIdentity, LogKey, ShardId, TopicId, parse_folder},
+    log::{Appended, Fetched, Log, Piece, ProducerCheck, ProducerSnapshot, RetentionReport},
+    offset::{LeaderEpoch, Offset},
+    store::{Progress, ReplayReport, Round, Store, replay_journals},
+};

@@ -1,3 +1,22 @@
-//! Kafka's wire protocol.
+//! Kafka's wire protocol: messages of every served version, and record batches.
+//!
+//! Pure: bytes in, values out, and back. No socket, file, clock or random number is touched here;
+//! without the feature `std` the crate is `no_std` and leaves out only the compression of records.
+//!
+//! - [`frame`] and [`header`]: what lies around each message.
+//! - [`messages`]: each API, declared once for all its versions.
+//! - [`codec`]: the primitives below them.
 #![cfg_attr(not(feature = "std"), no_std)]
+
 extern crate alloc;
+
+pub mod codec;
+pub mod frame;
+pub mod header;
+pub mod messages;
+
+mod api_key;
+mod error_code;
+
+pub use api_key::{ApiKey, VersionRange};
+pub use error_code::ErrorCode;

@@ -1,0 +1,95 @@
+//! Kafka's messages: one file an API, each message one table for all its versions ([`table`]).
+//!
+//! Requests borrow from the frame: strings are `&str`, record batches the very bytes of the frame.
+//! The meaning of a field is Kafka's; comments say only what its name does not.
+
+mod api_versions;
+mod create_topics;
+mod fetch;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use api_versions::*;
+pub use create_topics::*;
+pub use fetch::*;
+pub use init_producer_id::*;
+pub use list_offsets::*;
+pub use metadata::*;
+pub use produce::*;
+
+use crate::ApiKey;
+use crate::codec::{Decode, DecodeError, Encode, EncodeError, Reader, Version, Writer};
+
+/// A message that a client sends.
+pub trait Request {
+    /// The API that it belongs to.
+    const API_KEY: ApiKey;
+}
+
+/// A message that a broker answers with.
+pub trait Response {
+    /// The API that it belongs to.
+    const API_KEY: ApiKey;
+}
+
+/// Reads the body of a request. Bytes that follow it stay in `reader`; Kafka ignores them too.
+pub fn decode_request<'wire, R: Request + Decode<'wire>>(
+    reader: &mut Reader<'wire>,
+    version: i16,
+) -> Result<R, DecodeError> {
+    R::decode(reader, decodable(R::API_KEY, version)?)
+}
+
+/// Reads the body of a response.
+pub fn decode_response<'wire, R: Response + Decode<'wire>>(
+    reader: &mut Reader<'wire>,
+    version: i16,
+) -> Result<R, DecodeError> {
+    R::decode(reader, decodable(R::API_KEY, version)?)
+}
+
+/// Writes the body of a request.
+pub fn encode_request<R: Request + Encode>(
+    request: &R,
+    writer: &mut Writer,
+    version: i16,
+) -> Result<(), EncodeError> {
+    request.encode(writer, encodable(R::API_KEY, version)?)
+}
+
+/// Writes the body of a response.
+pub fn encode_response<R: Response + Encode>(
+    response: &R,
+    writer: &mut Writer,
+    version: i16,
+) -> Result<(), EncodeError> {
+    response.encode(writer, encodable(R::API_KEY, version)?)
+}
+
+fn decodable(api_key: ApiKey, version: i16) -> Result<Version, DecodeError> {
+    let unsupported = DecodeError::UnsupportedVersion {
+        api_key: api_key.code(),
+        version,
+    };
+    api_key.version(version).ok_or(unsupported)
+}
+
+fn encodable(api_key: ApiKey, version: i16) -> Result<Version, EncodeError> {
+    let unsupported = EncodeError::UnsupportedVersion {
+        api_key: api_key.code(),
+        version,
+    };
+    api_key.version(version).ok_or(unsupported)
+}
+
+/// A message that carries records by reference.
+pub trait CarriesPayloads<P> {
+    /// The payloads, in the order in which the message encodes them.
+    fn into_payloads(self) -> impl Iterator<Item = P>;
+}

@@ -5,6 +5,7 @@
 //!
 //! - [`frame`] and [`header`]: what lies around each message.
 //! - [`messages`]: each API, declared once for all its versions.
+//! - [`records`]: record batches, the unit of append, checksum and replication.
 //! - [`codec`]: the primitives below them.
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -14,6 +15,7 @@ pub mod codec;
 pub mod frame;
 pub mod header;
 pub mod messages;
+pub mod records;
 
 mod api_key;
 mod error_code;

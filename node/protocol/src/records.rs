@@ -1,0 +1,31 @@
+//! Record batches, Kafka's format 2: the unit of append, checksum and replication.
+//!
+//! The header is a view over the bytes; records are not touched unless somebody asks for them.
+//!
+//! ```text
+//! position  size  field
+//!        0     8  base_offset              set by the leader, outside the checksum
+//!        8     4  batch_length             of all that follows it
+//!       12     4  partition_leader_epoch   set by the leader, outside the checksum
+//!       16     1  magic                    2
+//!       17     4  crc                      CRC-32C of all that follows it
+//!       21     2  attributes               codec, timestamp type, transactional, control
+//!       23     4  last_offset_delta
+//!       27     8  base_timestamp
+//!       35     8  max_timestamp
+//!       43     8  producer_id              -1: not idempotent
+//!       51     2  producer_epoch
+//!       53     4  base_sequence
+//!       57     4  record_count
+//!       61        records, compressed as a whole
+//! ```
+
+mod attributes;
+mod batch;
+mod error;
+mod header;
+
+pub use attributes::{Attributes, Compression, TimestampType};
+pub use batch::{Batches, RecordBatch, batches, checksum, stamp};
+pub use error::BatchError;
+pub use header::{BATCH_HEADER_BYTES, MAGIC, RecordBatchHeader};

@@ -1,1 +1,3 @@
 //! The Ringmain node.
+
+pub mod config;

@@ -1,0 +1,300 @@
+//! Configuration: the node's own options, and Kafka's configurations of topics and brokers.
+//!
+//! Owns [`NodeConfig`], the one checked struct into which file, environment and flags go, and the tables of
+//! [`topic_definitions`] and [`broker_definitions`]. What must hold: nothing outside this module parses a configuration
+//! value; an unknown key is an error. Does not own where topic configurations are kept (that is `metadata`).
+
+pub mod broker_definitions;
+pub mod definition;
+pub mod describe;
+pub mod layers;
+pub mod options;
+pub mod quantity;
+pub mod sources;
+pub mod suggestion;
+pub mod topic;
+pub mod topic_definitions;
+
+use std::path::PathBuf;
+
+pub use describe::{ConfigSource, DescribedConfig, Synonym};
+pub use layers::TopicDefaults;
+use options::OptionValue;
+pub use quantity::HostPort;
+pub use sources::{ConfigProblem, ConfigProblems, ConfigSources, Origin, Settings};
+pub use topic::TopicConfig;
+
+/// Everything that is configured for one node, checked.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Where everything of this node is kept.
+    pub data_dir: PathBuf,
+    /// The node's number in its cluster.
+    pub node_id: i32,
+    /// Told to clients as the broker's rack.
+    pub rack: Option<String>,
+    /// Cores that serve clients.
+    pub shards: Shards,
+    /// Least severity of diagnostics: `error`, `warn`, `info`, `debug` or `trace`.
+    pub log_level: String,
+    /// Addresses.
+    pub network: NetworkConfig,
+    /// What clients may take.
+    pub limits: LimitsConfig,
+    /// Memory of each shard.
+    pub memory: MemoryConfig,
+    /// The log and its journal.
+    pub storage: StorageConfig,
+    /// How topics are made.
+    pub topics: TopicsConfig,
+    /// Topic configurations that this node's file sets for all topics without one of their own.
+    pub topic_defaults: TopicDefaults,
+    /// Where each option came from, for DescribeConfigs and for the summary at start.
+    pub settings: Settings,
+}
+
+/// How many cores serve clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shards {
+    /// Every core that the process may run on.
+    Auto,
+    /// So many.
+    Count(usize),
+}
+
+/// Addresses of the node.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    /// Where Kafka clients connect.
+    pub listen: HostPort,
+    /// What clients are told; `None` is the listen address.
+    pub advertised: Option<HostPort>,
+    /// Where operators connect; `None` is nowhere.
+    pub admin: Option<HostPort>,
+}
+
+/// What clients may take of the node.
+#[derive(Debug, Clone)]
+pub struct LimitsConfig {
+    /// The largest request frame.
+    pub request_bytes_max: usize,
+    /// Connections of the node; `None` is sized from the limit of open files.
+    pub connections_max: Option<usize>,
+    /// Connections from one address; `None` is no limit of its own.
+    pub connections_per_ip_max: Option<usize>,
+    /// Idle time after which a connection is closed.
+    pub connection_idle_ms: u64,
+    /// Requests of one connection worked on at once.
+    pub connection_in_flight_requests_max: usize,
+    /// Bytes of requests of one connection worked on at once.
+    pub connection_in_flight_bytes_max: usize,
+    /// Bytes of requests that one shard holds.
+    pub shard_in_flight_bytes_max: usize,
+    /// The largest fetch answer.
+    pub fetch_bytes_max: usize,
+    /// The longest wait of a fetch.
+    pub fetch_wait_ms_max: u64,
+    /// Incremental fetch sessions of the node.
+    pub fetch_sessions_max: usize,
+}
+
+/// Memory budgets of each shard.
+#[derive(Debug, Clone)]
+pub struct MemoryConfig {
+    /// Newest records kept for readers.
+    pub tail_bytes_per_shard: usize,
+    /// Records accepted and not yet written.
+    pub unwritten_bytes_per_shard: usize,
+}
+
+/// The log and its journal.
+#[derive(Debug, Clone)]
+pub struct StorageConfig {
+    /// Size of each journal file.
+    pub journal_file_bytes: u64,
+    /// Journal files of each shard.
+    pub journal_files: usize,
+    /// Log files that each shard keeps open; `None` is a share of the limit.
+    pub open_files_per_shard: Option<usize>,
+    /// How often retention looks at each partition.
+    pub retention_check_ms: u64,
+    /// How long an idle producer's state is kept.
+    pub producer_id_expiration_ms: u64,
+    /// Producers that one partition remembers.
+    pub producers_per_partition_max: usize,
+}
+
+/// How topics are made.
+#[derive(Debug, Clone)]
+pub struct TopicsConfig {
+    /// Whether asking for a topic makes it.
+    pub auto_create: bool,
+    /// Partitions when none are given.
+    pub default_partitions: i32,
+    /// Replicas when none are given.
+    pub default_replication_factor: i16,
+    /// Partitions of the whole node.
+    pub partitions_max: usize,
+    /// Partitions that one request may make.
+    pub partitions_per_request_max: usize,
+}
+
+impl NodeConfig {
+    /// Reads and checks everything; the error lists every problem found, not only the first.
+    pub fn load(sources: &ConfigSources) -> Result<Self, ConfigProblems> {
+        let settings = Settings::gather(sources)?;
+        let config = Self::from_settings(settings);
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The address that clients are told to connect to, given where the listener was bound (its port may have been 0).
+    pub fn advertised_address(&self, bound_port: u16) -> HostPort {
+        let mut address = self.network.advertised.clone().unwrap_or_else(|| self.network.listen.clone());
+        if address.port == 0 {
+            address.port = bound_port;
+        }
+        address
+    }
+
+    fn from_settings(settings: Settings) -> Self {
+        Self {
+            data_dir: settings.path("data_dir"),
+            node_id: settings.number("node_id"),
+            rack: Some(settings.text("rack")).filter(|rack| !rack.is_empty()),
+            shards: settings.optional_number("shards").map_or(Shards::Auto, Shards::Count),
+            log_level: settings.text("log_level"),
+            network: NetworkConfig {
+                listen: settings.address("network.listen").expect("the listen address has no word for none"),
+                advertised: settings.address("network.advertised"),
+                admin: settings.address("network.admin"),
+            },
+            limits: LimitsConfig {
+                request_bytes_max: settings.number("limits.request_bytes_max"),
+                connections_max: settings.optional_number("limits.connections_max"),
+                connections_per_ip_max: settings.optional_number("limits.connections_per_ip_max"),
+                connection_idle_ms: settings.number("limits.connection_idle_ms"),
+                connection_in_flight_requests_max: settings
+                    .number("limits.connection_in_flight_requests_max"),
+                connection_in_flight_bytes_max: settings.number("limits.connection_in_flight_bytes_max"),
+                shard_in_flight_bytes_max: settings.number("limits.shard_in_flight_bytes_max"),
+                fetch_bytes_max: settings.number("limits.fetch_bytes_max"),
+                fetch_wait_ms_max: settings.number("limits.fetch_wait_ms_max"),
+                fetch_sessions_max: settings.number("limits.fetch_sessions_max"),
+            },
+            memory: MemoryConfig {
+                tail_bytes_per_shard: settings.number("memory.tail_bytes_per_shard"),
+                unwritten_bytes_per_shard: settings.number("memory.unwritten_bytes_per_shard"),
+            },
+            storage: StorageConfig {
+                journal_file_bytes: settings.number("storage.journal_file_bytes"),
+                journal_files: settings.number("storage.journal_files"),
+                open_files_per_shard: settings.optional_number("storage.open_files_per_shard"),
+                retention_check_ms: settings.number("storage.retention_check_ms"),
+                producer_id_expiration_ms: settings.number("storage.producer_id_expiration_ms"),
+                producers_per_partition_max: settings.number("storage.producers_per_partition_max"),
+            },
+            topics: TopicsConfig {
+                auto_create: settings.boolean("topics.auto_create"),
+                default_partitions: settings.number("topics.default_partitions"),
+                default_replication_factor: settings.number("topics.default_replication_factor"),
+                partitions_max: settings.number("topics.partitions_max"),
+                partitions_per_request_max: settings.number("topics.partitions_per_request_max"),
+            },
+            topic_defaults: settings.topic_defaults().clone(),
+            settings,
+        }
+    }
+
+    /// What no single option can check: how they fit together.
+    fn check(&self) -> Result<(), ConfigProblems> {
+        let mut problems = Vec::new();
+        let mut problem = |key: &str, message: String| {
+            problems.push(ConfigProblem { origin: self.settings.origin(key).clone(), message });
+        };
+        match &self.network.advertised {
+            Some(address) if address.is_wildcard() => problem(
+                "network.advertised",
+                format!("network.advertised: {address} is not an address that a client can connect to"),
+            ),
+            None if self.network.listen.is_wildcard() => problem(
+                "network.listen",
+                format!(
+                    "network.listen: {} means every address of this machine; set network.advertised to the one that \
+                     clients should use",
+                    self.network.listen
+                ),
+            ),
+            _ => {}
+        }
+        if self.limits.shard_in_flight_bytes_max < self.limits.connection_in_flight_bytes_max {
+            problem(
+                "limits.shard_in_flight_bytes_max",
+                "limits.shard_in_flight_bytes_max: must not be less than limits.connection_in_flight_bytes_max"
+                    .to_owned(),
+            );
+        }
+        if let Err(error) = TopicConfig::resolve(&self.topic_defaults.layers(), &Default::default()) {
+            problem("data_dir", format!("topic_defaults: {error}"));
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigProblems(problems)) }
+    }
+}
+
+impl Default for NodeConfig {
+    /// The defaults of the table, as with no file, no environment and no flags.
+    fn default() -> Self {
+        Self::from_settings(Settings::defaults())
+    }
+}
+
+impl Settings {
+    fn path(&self, key: &str) -> PathBuf {
+        match self.value(key) {
+            OptionValue::Path(path) => path.clone(),
+            other => unreachable!("option {key} is a path, not {other:?}"),
+        }
+    }
+
+    fn text(&self, key: &str) -> String {
+        match self.value(key) {
+            OptionValue::Text(text) => text.clone(),
+            other => unreachable!("option {key} is a text, not {other:?}"),
+        }
+    }
+
+    fn boolean(&self, key: &str) -> bool {
+        match self.value(key) {
+            OptionValue::Boolean(value) => *value,
+            other => unreachable!("option {key} is true or false, not {other:?}"),
+        }
+    }
+
+    fn address(&self, key: &str) -> Option<HostPort> {
+        match self.value(key) {
+            OptionValue::Address(address) => Some(address.clone()),
+            OptionValue::Unset => None,
+            other => unreachable!("option {key} is an address, not {other:?}"),
+        }
+    }
+
+    fn optional_number<N: TryFrom<u64>>(&self, key: &str) -> Option<N> {
+        match self.value(key) {
+            OptionValue::Unset => None,
+            _ => Some(self.number(key)),
+        }
+    }
+
+    fn number<N: TryFrom<u64>>(&self, key: &str) -> N {
+        match self.value(key) {
+            OptionValue::Number(number) => match N::try_from(*number) {
+                Ok(number) => number,
+                Err(_) => unreachable!("option {key} is bounded so that {number} fits its type"),
+            },
+            other => unreachable!("option {key} is a number, not {other:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

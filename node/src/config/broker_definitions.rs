@@ -1,0 +1,274 @@
+//! The table of the broker configurations that DescribeConfigs lists for a node.
+//!
+//! Kafka lists about 320. Listed here are those that do something in this node and those whose value clients and tools
+//! read to decide something (the log directories, the addresses, the roles); a name that would only be there to be
+//! there would lie about what the node does. The names under which Kafka sets the defaults of topic configurations
+//! (`log.retention.ms`) are derived from the table of topic configurations and can be changed while running.
+
+use std::sync::LazyLock;
+
+use super::definition::ConfigType::{Boolean, Int, List, Long, String};
+use super::definition::Effect::Acts;
+use super::definition::{ConfigDefinition, ConfigType, Rule, Update};
+use super::topic_definitions::TOPIC_CONFIGS;
+
+/// A broker configuration and where its value stands.
+#[derive(Debug)]
+pub struct BrokerConfig {
+    /// The row.
+    pub definition: ConfigDefinition,
+    /// Where its value stands.
+    pub value: BrokerValue,
+}
+
+/// Where the value of a broker configuration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokerValue {
+    /// It is the default of this topic configuration.
+    TopicDefault(&'static str),
+    /// It is this option of the node.
+    Option(&'static str),
+    /// The node's Kafka listener, as it was bound.
+    Listeners,
+    /// What clients are told to connect to.
+    AdvertisedListeners,
+    /// It is always its default.
+    Fixed,
+}
+
+/// Broker names of topic configurations that are "not set" by default: another name of their list has the default.
+const UNSET_BY_DEFAULT: [&str; 4] =
+    ["log.retention.ms", "log.roll.ms", "log.roll.jitter.ms", "log.flush.interval.ms"];
+
+/// Every broker configuration, ordered by name.
+pub static BROKER_CONFIGS: LazyLock<Vec<BrokerConfig>> = LazyLock::new(|| {
+    let mut rows = own_rows();
+    rows.extend(TOPIC_CONFIGS.iter().filter_map(topic_default_row));
+    rows.sort_by_key(|row| row.definition.name);
+    rows
+});
+
+/// The definition of a broker configuration.
+pub fn broker_definition(name: &str) -> Option<&'static BrokerConfig> {
+    let index = BROKER_CONFIGS.binary_search_by_key(&name, |row| row.definition.name).ok()?;
+    Some(&BROKER_CONFIGS[index])
+}
+
+fn topic_default_row(topic: &'static ConfigDefinition) -> Option<BrokerConfig> {
+    let name = topic.synonyms.first()?;
+    Some(BrokerConfig {
+        definition: ConfigDefinition {
+            name,
+            default: topic.default.filter(|_| !UNSET_BY_DEFAULT.contains(name)),
+            update: Update::Dynamic,
+            ..*topic
+        },
+        value: BrokerValue::TopicDefault(topic.name),
+    })
+}
+
+fn own_rows() -> Vec<BrokerConfig> {
+    use BrokerValue::{AdvertisedListeners, Fixed, Listeners, Option};
+    vec![
+        row(
+            "advertised.listeners",
+            List,
+            None,
+            AdvertisedListeners,
+            "The addresses that clients are told to connect to.",
+        ),
+        row(
+            "auto.create.topics.enable",
+            Boolean,
+            Some("true"),
+            Option("topics.auto_create"),
+            "Whether a topic is made when a client asks for one that does not exist and allows it.",
+        ),
+        row("broker.id", Int, Some("-1"), Option("node_id"), "The node's number; the same as node.id."),
+        row("broker.rack", String, None, Option("rack"), "The node's rack or zone."),
+        row(
+            "connections.max.idle.ms",
+            Long,
+            Some("600000"),
+            Option("limits.connection_idle_ms"),
+            "A connection on which nothing happens for so long is closed.",
+        ),
+        row(
+            "default.replication.factor",
+            Int,
+            Some("1"),
+            Option("topics.default_replication_factor"),
+            "Replicas of a topic that is made without a number.",
+        ),
+        row(
+            "delete.topic.enable",
+            Boolean,
+            Some("true"),
+            Fixed,
+            "Whether topics can be deleted; they always can.",
+        ),
+        row(
+            "fetch.max.bytes",
+            Int,
+            Some("57671680"),
+            Option("limits.fetch_bytes_max"),
+            "The largest answer to a fetch, whatever the consumer asks for.",
+        ),
+        row("listeners", List, Some("PLAINTEXT://:9092"), Listeners, "Where the node accepts Kafka clients."),
+        row("log.dir", List, Some("/tmp/kafka-logs"), Option("data_dir"), "The same as log.dirs."),
+        row("log.dirs", List, None, Option("data_dir"), "The directory that holds the logs; there is one."),
+        row(
+            "log.retention.check.interval.ms",
+            Long,
+            Some("300000"),
+            Option("storage.retention_check_ms"),
+            "How often each partition's old segments are looked for.",
+        ),
+        row(
+            "log.retention.hours",
+            Int,
+            Some("168"),
+            Fixed,
+            "Default of retention.ms in hours, when log.retention.ms and log.retention.minutes are not set.",
+        ),
+        row(
+            "log.retention.minutes",
+            Int,
+            None,
+            Fixed,
+            "Default of retention.ms in minutes, when log.retention.ms is not set.",
+        ),
+        row(
+            "log.roll.hours",
+            Int,
+            Some("168"),
+            Fixed,
+            "Default of segment.ms in hours, when log.roll.ms is not set.",
+        ),
+        row(
+            "log.roll.jitter.hours",
+            Int,
+            Some("0"),
+            Fixed,
+            "Default of segment.jitter.ms in hours, when log.roll.jitter.ms is not set.",
+        ),
+        row(
+            "max.connections",
+            Int,
+            Some("2147483647"),
+            Option("limits.connections_max"),
+            "Connections of the whole node; the next one is closed at once.",
+        ),
+        row(
+            "max.connections.per.ip",
+            Int,
+            Some("2147483647"),
+            Option("limits.connections_per_ip_max"),
+            "Connections from one address.",
+        ),
+        row(
+            "max.incremental.fetch.session.cache.slots",
+            Int,
+            Some("1000"),
+            Option("limits.fetch_sessions_max"),
+            "Incremental fetch sessions of the node.",
+        ),
+        row("node.id", Int, None, Option("node_id"), "The node's number in its cluster."),
+        row(
+            "num.partitions",
+            Int,
+            Some("1"),
+            Option("topics.default_partitions"),
+            "Partitions of a topic that is made without a number.",
+        ),
+        row(
+            "process.roles",
+            List,
+            Some("broker,controller"),
+            Fixed,
+            "What the node does in its cluster: every node serves clients and takes part in the metadata.",
+        ),
+        row(
+            "producer.id.expiration.ms",
+            Int,
+            Some("86400000"),
+            Option("storage.producer_id_expiration_ms"),
+            "How long the state of an idempotent producer that writes no more is kept.",
+        ),
+        row(
+            "socket.request.max.bytes",
+            Int,
+            Some("104857600"),
+            Option("limits.request_bytes_max"),
+            "The largest request.",
+        ),
+    ]
+}
+
+fn row(
+    name: &'static str,
+    config_type: ConfigType,
+    default: Option<&'static str>,
+    value: BrokerValue,
+    documentation: &'static str,
+) -> BrokerConfig {
+    BrokerConfig {
+        definition: ConfigDefinition {
+            name,
+            config_type,
+            default,
+            rule: Rule::Any,
+            synonyms: &[],
+            update: Update::ReadOnly,
+            effect: Acts,
+            documentation,
+        },
+        value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::option_definition;
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_sorted() {
+        assert!(BROKER_CONFIGS.windows(2).all(|pair| pair[0].definition.name < pair[1].definition.name));
+        assert!(broker_definition("log.retention.ms").is_some());
+        assert!(broker_definition("log.retention").is_none());
+    }
+
+    #[test]
+    fn options_and_their_kafka_names_point_at_each_other() {
+        for row in BROKER_CONFIGS.iter() {
+            if let BrokerValue::Option(key) = row.value {
+                assert!(option_definition(key).is_some(), "{}", row.definition.name);
+            }
+        }
+        for option in &super::super::options::OPTIONS {
+            if let Some(name) = option.kafka_name {
+                let row = broker_definition(name).expect(name);
+                assert_eq!(row.value, BrokerValue::Option(option.key), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_broker_name_of_a_topic_configuration_is_listed() {
+        for topic in &TOPIC_CONFIGS {
+            for name in topic.synonyms {
+                assert!(broker_definition(name).is_some(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_default_parses() {
+        for row in BROKER_CONFIGS.iter() {
+            if let Some(default) = row.definition.default {
+                row.definition.parse(default).expect(row.definition.name);
+            }
+        }
+    }
+}

@@ -57,7 +57,14 @@ api_keys! {
     3  Metadata                0..=12, flexible from 9;
     18 ApiVersions             0..=4,  flexible from 3;
     19 CreateTopics            2..=7,  flexible from 5;
+    20 DeleteTopics            1..=6,  flexible from 4;
+    21 DeleteRecords           0..=2,  flexible from 2;
     22 InitProducerId          0..=4,  flexible from 2;
+    23 OffsetForLeaderEpoch    2..=4,  flexible from 4;
+    32 DescribeConfigs         1..=4,  flexible from 4;
+    37 CreatePartitions        0..=3,  flexible from 2;
+    44 IncrementalAlterConfigs 0..=1,  flexible from 1;
+    60 DescribeCluster         0..=2,  flexible from 0;
 }
 
 impl ApiKey {
@@ -122,27 +129,14 @@ mod tests {
             assert_eq!(ApiKey::from_code(key.code()), Some(key));
         }
         assert_eq!(ApiKey::from_code(-1), None);
-        assert_eq!(
-            ApiKey::from_code(4),
-            None,
-            "LeaderAndIsr is not for clients"
-        );
+        assert_eq!(ApiKey::from_code(4), None, "LeaderAndIsr is not for clients");
     }
 
     #[test]
     fn what_real_clients_need_is_advertised() {
         assert_eq!(ApiKey::Produce.versions(), VersionRange { min: 0, max: 11 });
-        assert!(
-            ApiKey::Fetch.versions().contains(4),
-            "kafka-python 2.0.2 is fixed to 4"
-        );
-        assert!(
-            ApiKey::ListOffsets.versions().contains(1),
-            "kafka-python 2.0.2 is fixed to 1"
-        );
-        assert!(
-            ApiKey::InitProducerId.versions().contains(0),
-            "librdkafka looks for 0"
-        );
+        assert!(ApiKey::Fetch.versions().contains(4), "kafka-python 2.0.2 is fixed to 4");
+        assert!(ApiKey::ListOffsets.versions().contains(1), "kafka-python 2.0.2 is fixed to 1");
+        assert!(ApiKey::InitProducerId.versions().contains(0), "librdkafka looks for 0");
     }
 }

@@ -227,10 +227,7 @@ mod tests {
         for (index, code) in ErrorCode::ALL.iter().enumerate() {
             assert_eq!(i32::from(code.0), index as i32 - 1, "{code}");
         }
-        assert_eq!(
-            format!("{}", ErrorCode::UNSUPPORTED_VERSION),
-            "UNSUPPORTED_VERSION"
-        );
+        assert_eq!(format!("{}", ErrorCode::UNSUPPORTED_VERSION), "UNSUPPORTED_VERSION");
         assert_eq!(ErrorCode(9000).name(), None);
     }
 

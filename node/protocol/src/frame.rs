@@ -29,10 +29,7 @@ pub struct FrameLengthError {
 }
 
 /// Length of the message that follows `prefix`, if it is at most `limit`.
-pub fn parse_frame_length(
-    prefix: [u8; FRAME_LENGTH_BYTES],
-    limit: usize,
-) -> Result<usize, FrameLengthError> {
+pub fn parse_frame_length(prefix: [u8; FRAME_LENGTH_BYTES], limit: usize) -> Result<usize, FrameLengthError> {
     let length = i32::from_be_bytes(prefix);
     match usize::try_from(length) {
         Ok(size) if size <= limit => Ok(size),
@@ -96,11 +93,7 @@ fn write_request<R: Request + Encode>(
     header: &RequestHeader<'_>,
     request: &R,
 ) -> Result<Writer, EncodeError> {
-    assert_eq!(
-        header.api_key,
-        R::API_KEY,
-        "the header announces the request"
-    );
+    assert_eq!(header.api_key, R::API_KEY, "the header announces the request");
     let mut writer = Writer::with_capacity(FRAME_CAPACITY_BYTES);
     writer.raw(&[0; FRAME_LENGTH_BYTES]);
     header.encode(&mut writer)?;
@@ -113,11 +106,7 @@ fn write_response<R: Response + Encode>(
     header: &ResponseHeader,
     response: &R,
 ) -> Result<Writer, EncodeError> {
-    assert_eq!(
-        header.api_key,
-        R::API_KEY,
-        "the header announces the response"
-    );
+    assert_eq!(header.api_key, R::API_KEY, "the header announces the response");
     let mut writer = Writer::with_capacity(FRAME_CAPACITY_BYTES);
     writer.raw(&[0; FRAME_LENGTH_BYTES]);
     header.encode(&mut writer);
@@ -140,14 +129,8 @@ fn chunks<P: Payload>(writer: Writer, payloads: impl Iterator<Item = P>) -> Vec<
     let mut chunks = Vec::with_capacity(2 * slots.len() + 1);
     let mut slots = slots.into_iter();
     for payload in payloads {
-        let slot = slots
-            .next()
-            .expect("each payload was encoded, in the same order");
-        assert_eq!(
-            slot.size_bytes,
-            payload.size_bytes(),
-            "a payload's size does not change"
-        );
+        let slot = slots.next().expect("each payload was encoded, in the same order");
+        assert_eq!(slot.size_bytes, payload.size_bytes(), "a payload's size does not change");
         if slot.size_bytes == 0 {
             continue;
         }
@@ -180,11 +163,7 @@ mod tests {
     }
 
     fn partition<R>(partition_index: i32, records: Option<R>) -> FetchPartitionResponse<R> {
-        FetchPartitionResponse {
-            partition_index,
-            records,
-            ..Default::default()
-        }
+        FetchPartitionResponse { partition_index, records, ..Default::default() }
     }
 
     #[test]
@@ -199,27 +178,13 @@ mod tests {
     #[test]
     fn records_are_sent_from_where_they_are() {
         for api_version in ApiKey::Fetch.versions().iter() {
-            let ranges = [Some(300), None, Some(0), Some(7000)]
-                .into_iter()
-                .enumerate();
+            let ranges = [Some(300), None, Some(0), Some(7000)].into_iter().enumerate();
             let partitions = ranges
-                .map(|(index, bytes)| {
-                    partition(index as i32, bytes.map(|bytes| FileRange { bytes }))
-                })
+                .map(|(index, bytes)| partition(index as i32, bytes.map(|bytes| FileRange { bytes })))
                 .collect();
-            let responses = Vec::from([FetchTopicResponse {
-                topic: "t".into(),
-                partitions,
-            }]);
-            let response = FetchResponse {
-                responses,
-                ..Default::default()
-            };
-            let header = ResponseHeader {
-                api_key: ApiKey::Fetch,
-                api_version,
-                correlation_id: 3,
-            };
+            let responses = Vec::from([FetchTopicResponse { topic: "t".into(), partitions }]);
+            let response = FetchResponse { responses, ..Default::default() };
+            let header = ResponseHeader { api_key: ApiKey::Fetch, api_version, correlation_id: 3 };
             let chunks = response_chunks(&header, response).expect("encodes");
 
             let mut frame = Vec::new();
@@ -241,11 +206,8 @@ mod tests {
             let decoded: FetchResponse<'_, &[u8]> =
                 messages::decode_response(&mut reader, api_version).expect("decodes");
             assert_eq!(reader.finish(), Ok(()));
-            let records: Vec<_> = decoded.responses[0]
-                .partitions
-                .iter()
-                .map(|partition| partition.records)
-                .collect();
+            let records: Vec<_> =
+                decoded.responses[0].partitions.iter().map(|partition| partition.records).collect();
             let expected = [Some(&[0; 300][..]), None, Some(&[]), Some(&[1; 7000])];
             assert_eq!(records, expected, "version {api_version}");
         }

@@ -31,12 +31,7 @@ impl<'a> RequestHeader<'a> {
         if api_key.is_flexible(api_version) {
             reader.tagged_fields(|_, _| Ok(()))?;
         }
-        Ok(Self {
-            api_key,
-            api_version,
-            correlation_id,
-            client_id,
-        })
+        Ok(Self { api_key, api_version, correlation_id, client_id })
     }
 
     /// Writes the header.
@@ -84,17 +79,9 @@ pub struct ResponseHeader {
 
 impl ResponseHeader {
     /// Reads the header of a response to a request of `api_key` in `api_version`.
-    pub fn decode(
-        reader: &mut Reader<'_>,
-        api_key: ApiKey,
-        api_version: i16,
-    ) -> Result<Self, DecodeError> {
+    pub fn decode(reader: &mut Reader<'_>, api_key: ApiKey, api_version: i16) -> Result<Self, DecodeError> {
         let correlation_id = reader.i32()?;
-        let header = Self {
-            api_key,
-            api_version,
-            correlation_id,
-        };
+        let header = Self { api_key, api_version, correlation_id };
         if header.has_tagged_fields() {
             reader.tagged_fields(|_, _| Ok(()))?;
         }
@@ -119,21 +106,14 @@ mod tests {
     use super::*;
 
     fn header(api_key: ApiKey, api_version: i16) -> RequestHeader<'static> {
-        RequestHeader {
-            api_key,
-            api_version,
-            correlation_id: 7,
-            client_id: Some("kcat"),
-        }
+        RequestHeader { api_key, api_version, correlation_id: 7, client_id: Some("kcat") }
     }
 
     #[test]
     fn client_id_is_never_compact_and_tags_follow_it() {
         for (version, tail) in [(8, &b"\0\x04kcat"[..]), (9, b"\0\x04kcat\0")] {
             let mut writer = Writer::new();
-            header(ApiKey::Produce, version)
-                .encode(&mut writer)
-                .expect("encodes");
+            header(ApiKey::Produce, version).encode(&mut writer).expect("encodes");
             assert_eq!(&writer.bytes()[8..], tail);
             let mut reader = Reader::new(writer.bytes());
             let decoded = RequestHeader::decode(&mut reader).expect("decodes");
@@ -144,11 +124,9 @@ mod tests {
 
     #[test]
     fn response_of_api_versions_has_no_tags() {
-        for (key, version, size) in [
-            (ApiKey::ApiVersions, 4, 4),
-            (ApiKey::Fetch, 11, 4),
-            (ApiKey::Fetch, 12, 5),
-        ] {
+        for (key, version, size) in
+            [(ApiKey::ApiVersions, 4, 4), (ApiKey::Fetch, 11, 4), (ApiKey::Fetch, 12, 5)]
+        {
             let mut writer = Writer::new();
             header(key, version).response(version).encode(&mut writer);
             assert_eq!(writer.bytes().len(), size, "{key} {version}");

@@ -3,24 +3,42 @@
 //! Requests borrow from the frame: strings are `&str`, record batches the very bytes of the frame.
 //! The meaning of a field is Kafka's; comments say only what its name does not.
 
+mod any;
 mod api_versions;
+mod config_resource;
+mod create_partitions;
 mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod fetch;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 mod table;
 
 #[cfg(test)]
 mod tests;
 
+pub use any::*;
 pub use api_versions::*;
+pub use config_resource::*;
+pub use create_partitions::*;
 pub use create_topics::*;
+pub use delete_records::*;
+pub use delete_topics::*;
+pub use describe_cluster::*;
+pub use describe_configs::*;
 pub use fetch::*;
+pub use incremental_alter_configs::*;
 pub use init_producer_id::*;
 pub use list_offsets::*;
 pub use metadata::*;
+pub use offset_for_leader_epoch::*;
 pub use produce::*;
 
 use crate::ApiKey;
@@ -73,18 +91,12 @@ pub fn encode_response<R: Response + Encode>(
 }
 
 fn decodable(api_key: ApiKey, version: i16) -> Result<Version, DecodeError> {
-    let unsupported = DecodeError::UnsupportedVersion {
-        api_key: api_key.code(),
-        version,
-    };
+    let unsupported = DecodeError::UnsupportedVersion { api_key: api_key.code(), version };
     api_key.version(version).ok_or(unsupported)
 }
 
 fn encodable(api_key: ApiKey, version: i16) -> Result<Version, EncodeError> {
-    let unsupported = EncodeError::UnsupportedVersion {
-        api_key: api_key.code(),
-        version,
-    };
+    let unsupported = EncodeError::UnsupportedVersion { api_key: api_key.code(), version };
     api_key.version(version).ok_or(unsupported)
 }
 

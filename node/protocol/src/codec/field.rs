@@ -38,9 +38,7 @@ impl Uuid {
 
 impl fmt::Debug for Uuid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 
@@ -78,9 +76,7 @@ impl Encode for Uuid {
 
 impl<'wire: 'a, 'a> Decode<'wire> for &'a str {
     fn decode(reader: &mut Reader<'wire>, version: Version) -> Result<Self, DecodeError> {
-        reader
-            .nullable_str(version)?
-            .ok_or(DecodeError::UnexpectedNull)
+        reader.nullable_str(version)?.ok_or(DecodeError::UnexpectedNull)
     }
 }
 
@@ -140,17 +136,14 @@ impl Encode for Option<&[u8]> {
 
 impl<'wire, T: Decode<'wire>> Decode<'wire> for Vec<T> {
     fn decode(reader: &mut Reader<'wire>, version: Version) -> Result<Self, DecodeError> {
-        reader
-            .nullable_array(version)?
-            .ok_or(DecodeError::UnexpectedNull)
+        reader.nullable_array(version)?.ok_or(DecodeError::UnexpectedNull)
     }
 }
 
 impl<T: Encode> Encode for Vec<T> {
     fn encode(&self, writer: &mut Writer, version: Version) -> Result<(), EncodeError> {
         writer.nullable_length(Some(self.len()), version)?;
-        self.iter()
-            .try_for_each(|element| element.encode(writer, version))
+        self.iter().try_for_each(|element| element.encode(writer, version))
     }
 }
 

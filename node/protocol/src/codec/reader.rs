@@ -23,10 +23,7 @@ impl<'a> Reader<'a> {
     /// Reads `bytes` from their beginning.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            decoded_bytes_left: DECODED_BYTES_MAX,
-        }
+        Self { bytes, decoded_bytes_left: DECODED_BYTES_MAX }
     }
 
     /// Bytes not read yet.
@@ -135,18 +132,13 @@ impl<'a> Reader<'a> {
 
     /// A string, or null.
     pub fn nullable_str(&mut self, version: Version) -> Result<Option<&'a str>, DecodeError> {
-        let length = if version.is_flexible() {
-            self.compact_length()?
-        } else {
-            nullable_length(self.i16()?.into())?
-        };
+        let length =
+            if version.is_flexible() { self.compact_length()? } else { nullable_length(self.i16()?.into())? };
         let Some(length) = length else {
             return Ok(None);
         };
         let bytes = self.take(length)?;
-        core::str::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| DecodeError::InvalidUtf8)
+        core::str::from_utf8(bytes).map(Some).map_err(|_| DecodeError::InvalidUtf8)
     }
 
     /// Bytes, or null.
@@ -159,18 +151,12 @@ impl<'a> Reader<'a> {
 
     /// The elements of an array, or null. An element takes a byte at least, so a count above the
     /// remaining bytes is a lie; what is reserved at first is bounded by them too.
-    pub fn nullable_array<T: Decode<'a>>(
-        &mut self,
-        version: Version,
-    ) -> Result<Option<Vec<T>>, DecodeError> {
+    pub fn nullable_array<T: Decode<'a>>(&mut self, version: Version) -> Result<Option<Vec<T>>, DecodeError> {
         let Some(count) = self.nullable_length(version)? else {
             return Ok(None);
         };
         if count > self.remaining() {
-            return Err(DecodeError::CollectionTooLong {
-                count,
-                remaining: self.remaining(),
-            });
+            return Err(DecodeError::CollectionTooLong { count, remaining: self.remaining() });
         }
         self.charge(count.saturating_mul(size_of::<T>()))?;
         let reserved = count.min(self.remaining() / size_of::<T>().max(1) + 1);
@@ -191,10 +177,7 @@ impl<'a> Reader<'a> {
             let tag = self.unsigned_varint()?;
             let length = self.unsigned_varint()? as usize;
             let bytes = self.take(length)?;
-            let mut field = Reader {
-                bytes,
-                decoded_bytes_left: self.decoded_bytes_left,
-            };
+            let mut field = Reader { bytes, decoded_bytes_left: self.decoded_bytes_left };
             known(tag, &mut field)?;
             self.decoded_bytes_left = field.decoded_bytes_left;
         }
@@ -202,11 +185,7 @@ impl<'a> Reader<'a> {
     }
 
     fn nullable_length(&mut self, version: Version) -> Result<Option<usize>, DecodeError> {
-        if version.is_flexible() {
-            self.compact_length()
-        } else {
-            nullable_length(self.i32()?.into())
-        }
+        if version.is_flexible() { self.compact_length() } else { nullable_length(self.i32()?.into()) }
     }
 
     /// A length plus one, where zero means null.
@@ -215,28 +194,21 @@ impl<'a> Reader<'a> {
     }
 
     fn charge(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        self.decoded_bytes_left =
-            self.decoded_bytes_left
-                .checked_sub(bytes)
-                .ok_or(DecodeError::MessageTooLarge {
-                    limit: DECODED_BYTES_MAX,
-                })?;
+        self.decoded_bytes_left = self
+            .decoded_bytes_left
+            .checked_sub(bytes)
+            .ok_or(DecodeError::MessageTooLarge { limit: DECODED_BYTES_MAX })?;
         Ok(())
     }
 
     const fn unexpected_end(&self, needed: usize) -> DecodeError {
-        DecodeError::UnexpectedEnd {
-            needed,
-            remaining: self.bytes.len(),
-        }
+        DecodeError::UnexpectedEnd { needed, remaining: self.bytes.len() }
     }
 }
 
 fn nullable_length(length: i64) -> Result<Option<usize>, DecodeError> {
     match length {
         -1 => Ok(None),
-        length => usize::try_from(length)
-            .map(Some)
-            .map_err(|_| DecodeError::NegativeLength(length)),
+        length => usize::try_from(length).map(Some).map_err(|_| DecodeError::NegativeLength(length)),
     }
 }

@@ -102,23 +102,11 @@ mod tests {
     #[test]
     fn refuses_what_does_not_end_or_does_not_fit() {
         let endless = [0xff; 12];
-        assert_eq!(
-            Reader::new(&endless).varint(),
-            Err(DecodeError::VarintTooLong)
-        );
-        assert_eq!(
-            Reader::new(&endless).varlong(),
-            Err(DecodeError::VarintTooLong)
-        );
+        assert_eq!(Reader::new(&endless).varint(), Err(DecodeError::VarintTooLong));
+        assert_eq!(Reader::new(&endless).varlong(), Err(DecodeError::VarintTooLong));
         // The fifth byte may carry four bits only.
         let wide = [0xff, 0xff, 0xff, 0xff, 0x1f];
-        assert_eq!(
-            Reader::new(&wide).unsigned_varint(),
-            Err(DecodeError::VarintTooLong)
-        );
-        assert!(matches!(
-            Reader::new(&[0x80]).varint(),
-            Err(DecodeError::UnexpectedEnd { .. })
-        ));
+        assert_eq!(Reader::new(&wide).unsigned_varint(), Err(DecodeError::VarintTooLong));
+        assert!(matches!(Reader::new(&[0x80]).varint(), Err(DecodeError::UnexpectedEnd { .. })));
     }
 }

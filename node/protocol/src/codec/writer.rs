@@ -45,19 +45,13 @@ impl Writer {
     /// An empty writer.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            slots: Vec::new(),
-        }
+        Self { bytes: Vec::new(), slots: Vec::new() }
     }
 
     /// An empty writer with room for `bytes`.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(bytes),
-            slots: Vec::new(),
-        }
+        Self { bytes: Vec::with_capacity(bytes), slots: Vec::new() }
     }
 
     /// What was written, without the payloads.
@@ -122,18 +116,13 @@ impl Writer {
     }
 
     /// A string, or null.
-    pub fn nullable_str(
-        &mut self,
-        value: Option<&str>,
-        version: Version,
-    ) -> Result<(), EncodeError> {
+    pub fn nullable_str(&mut self, value: Option<&str>, version: Version) -> Result<(), EncodeError> {
         let size = value.map(str::len);
         if version.is_flexible() {
             self.compact_length(size)?;
         } else {
-            let length = size.map_or(Ok(-1), |size| {
-                i16::try_from(size).map_err(|_| EncodeError::LengthTooLarge(size))
-            })?;
+            let length = size
+                .map_or(Ok(-1), |size| i16::try_from(size).map_err(|_| EncodeError::LengthTooLarge(size)))?;
             self.i16(length);
         }
         self.raw(value.unwrap_or_default().as_bytes());
@@ -141,39 +130,24 @@ impl Writer {
     }
 
     /// Bytes, or null.
-    pub fn nullable_bytes(
-        &mut self,
-        value: Option<&[u8]>,
-        version: Version,
-    ) -> Result<(), EncodeError> {
+    pub fn nullable_bytes(&mut self, value: Option<&[u8]>, version: Version) -> Result<(), EncodeError> {
         self.nullable_length(value.map(<[u8]>::len), version)?;
         self.raw(value.unwrap_or_default());
         Ok(())
     }
 
     /// The length of a payload, or null; keeps the payload's place.
-    pub fn payload<P: Payload>(
-        &mut self,
-        payload: Option<&P>,
-        version: Version,
-    ) -> Result<(), EncodeError> {
+    pub fn payload<P: Payload>(&mut self, payload: Option<&P>, version: Version) -> Result<(), EncodeError> {
         let size = payload.map(Payload::size_bytes);
         self.nullable_length(size, version)?;
         if let Some(size_bytes) = size {
-            self.slots.push(PayloadSlot {
-                position: self.bytes.len(),
-                size_bytes,
-            });
+            self.slots.push(PayloadSlot { position: self.bytes.len(), size_bytes });
         }
         Ok(())
     }
 
     /// The number of elements or bytes that follow, or null.
-    pub fn nullable_length(
-        &mut self,
-        length: Option<usize>,
-        version: Version,
-    ) -> Result<(), EncodeError> {
+    pub fn nullable_length(&mut self, length: Option<usize>, version: Version) -> Result<(), EncodeError> {
         if version.is_flexible() {
             return self.compact_length(length);
         }
@@ -203,11 +177,7 @@ impl Writer {
         let start = self.bytes.len();
         let slots = self.slots.len();
         value(self)?;
-        assert_eq!(
-            self.slots.len(),
-            slots,
-            "no version has records in a tagged field"
-        );
+        assert_eq!(self.slots.len(), slots, "no version has records in a tagged field");
         let size = self.bytes.len() - start;
         let length = u32::try_from(size).map_err(|_| EncodeError::LengthTooLarge(size))?;
         // The field is short and its length's form known only now: write the length behind it and

@@ -64,14 +64,8 @@ impl ApiVersionsResponse<'_> {
     /// All that is served.
     #[must_use]
     pub fn served() -> Self {
-        let api_keys = ApiKey::ALL
-            .iter()
-            .map(|&key| ApiVersionRange::served(key))
-            .collect();
-        Self {
-            api_keys,
-            ..Self::default()
-        }
+        let api_keys = ApiKey::ALL.iter().map(|&key| ApiVersionRange::served(key)).collect();
+        Self { api_keys, ..Self::default() }
     }
 
     /// The answer to a version that is not served; to be encoded in version 0.
@@ -88,10 +82,6 @@ impl ApiVersionsResponse<'_> {
 impl ApiVersionRange {
     fn served(key: ApiKey) -> Self {
         let versions = key.versions();
-        Self {
-            api_key: key.code(),
-            min_version: versions.min,
-            max_version: versions.max,
-        }
+        Self { api_key: key.code(), min_version: versions.min, max_version: versions.max }
     }
 }

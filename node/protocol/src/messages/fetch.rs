@@ -118,10 +118,7 @@ message! {
 
 impl<R: Payload> CarriesPayloads<R> for FetchResponse<'_, R> {
     fn into_payloads(self) -> impl Iterator<Item = R> {
-        let partitions = self
-            .responses
-            .into_iter()
-            .flat_map(|topic| topic.partitions);
+        let partitions = self.responses.into_iter().flat_map(|topic| topic.partitions);
         partitions.filter_map(|partition| partition.records)
     }
 }

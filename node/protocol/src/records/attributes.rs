@@ -122,20 +122,12 @@ impl Attributes {
     /// The same, as part of a transaction or not.
     #[must_use]
     pub const fn with_transactional(self, transactional: bool) -> Self {
-        Self(if transactional {
-            self.0 | TRANSACTIONAL_BIT
-        } else {
-            self.0 & !TRANSACTIONAL_BIT
-        })
+        Self(if transactional { self.0 | TRANSACTIONAL_BIT } else { self.0 & !TRANSACTIONAL_BIT })
     }
 
     /// The same, as a control batch or not.
     #[must_use]
     pub const fn with_control(self, control: bool) -> Self {
-        Self(if control {
-            self.0 | CONTROL_BIT
-        } else {
-            self.0 & !CONTROL_BIT
-        })
+        Self(if control { self.0 | CONTROL_BIT } else { self.0 & !CONTROL_BIT })
     }
 }

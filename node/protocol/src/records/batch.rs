@@ -17,19 +17,14 @@ impl<'a> RecordBatch<'a> {
     /// The batch at the beginning of `bytes`, and the bytes after it.
     pub fn parse(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), BatchError> {
         let remaining = bytes.len();
-        let header = RecordBatchHeader::peek(bytes).ok_or(BatchError::Truncated {
-            needed: BATCH_HEADER_BYTES,
-            remaining,
-        })?;
+        let header = RecordBatchHeader::peek(bytes)
+            .ok_or(BatchError::Truncated { needed: BATCH_HEADER_BYTES, remaining })?;
         if header.magic != MAGIC {
             return Err(BatchError::UnsupportedMagic(header.magic));
         }
-        let needed = header
-            .size_bytes()
-            .ok_or(BatchError::InvalidLength(header.batch_length.get()))?;
-        let (bytes, rest) = bytes
-            .split_at_checked(needed)
-            .ok_or(BatchError::Truncated { needed, remaining })?;
+        let needed = header.size_bytes().ok_or(BatchError::InvalidLength(header.batch_length.get()))?;
+        let (bytes, rest) =
+            bytes.split_at_checked(needed).ok_or(BatchError::Truncated { needed, remaining })?;
         Ok((Self { header, bytes }, rest))
     }
 
@@ -66,19 +61,14 @@ impl<'a> RecordBatch<'a> {
     /// Offset of the last record. Saturates: a header that lies must not make a reader panic.
     #[must_use]
     pub fn last_offset(&self) -> i64 {
-        self.base_offset()
-            .saturating_add(self.header.last_offset_delta.get().into())
+        self.base_offset().saturating_add(self.header.last_offset_delta.get().into())
     }
 
     /// Fails unless the bytes are those that were checksummed.
     pub fn verify_checksum(&self) -> Result<(), BatchError> {
         let stored = self.header.crc.get();
         let computed = checksum(self.bytes);
-        if stored == computed {
-            Ok(())
-        } else {
-            Err(BatchError::ChecksumMismatch { stored, computed })
-        }
+        if stored == computed { Ok(()) } else { Err(BatchError::ChecksumMismatch { stored, computed }) }
     }
 }
 
@@ -163,9 +153,7 @@ mod tests {
         let mut bytes = Vec::from(header.as_bytes());
         bytes.extend_from_slice(records);
         let crc = checksum(&bytes);
-        RecordBatchHeader::peek_mut(&mut bytes)
-            .expect("a header")
-            .crc = crc.into();
+        RecordBatchHeader::peek_mut(&mut bytes).expect("a header").crc = crc.into();
         bytes
     }
 
@@ -192,10 +180,7 @@ mod tests {
         let (batch, rest) = RecordBatch::parse(&bytes).expect("a batch");
         assert_eq!(rest, b"");
         assert_eq!(batch.verify_checksum(), Ok(()));
-        assert_eq!(
-            (batch.base_offset(), batch.last_offset()),
-            (1 << 40, (1 << 40) + 2)
-        );
+        assert_eq!((batch.base_offset(), batch.last_offset()), (1 << 40, (1 << 40) + 2));
         assert_eq!(batch.header().partition_leader_epoch.get(), 77);
         assert_eq!(batch.records_bytes(), b"records");
     }
@@ -208,10 +193,7 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             let (batch, _) = RecordBatch::parse(&flipped).expect("a batch");
             let error = batch.verify_checksum().expect_err("a flipped bit");
-            assert!(
-                matches!(error, BatchError::ChecksumMismatch { .. }),
-                "bit {bit}"
-            );
+            assert!(matches!(error, BatchError::ChecksumMismatch { .. }), "bit {bit}");
         }
     }
 
@@ -219,43 +201,22 @@ mod tests {
     fn iterates_to_the_first_that_is_none() {
         let mut bytes = [batch(b"a"), batch(b"bc"), batch(b"")].concat();
         fn records(bytes: &[u8]) -> Vec<Result<usize, BatchError>> {
-            batches(bytes)
-                .map(|batch| batch.map(|batch| batch.records_bytes().len()))
-                .collect()
+            batches(bytes).map(|batch| batch.map(|batch| batch.records_bytes().len())).collect()
         }
         assert_eq!(records(&bytes), [Ok(1), Ok(2), Ok(0)]);
         bytes.pop();
-        assert_eq!(
-            records(&bytes),
-            [
-                Ok(1),
-                Ok(2),
-                Err(BatchError::Truncated {
-                    needed: 61,
-                    remaining: 60
-                })
-            ]
-        );
+        assert_eq!(records(&bytes), [Ok(1), Ok(2), Err(BatchError::Truncated { needed: 61, remaining: 60 })]);
     }
 
     #[test]
     fn lying_headers_are_refused() {
         type Lie = fn(&mut RecordBatchHeader);
         let lies: [(Lie, BatchError); 5] = [
-            (
-                |header| header.batch_length = 48.into(),
-                BatchError::InvalidLength(48),
-            ),
-            (
-                |header| header.batch_length = (-1).into(),
-                BatchError::InvalidLength(-1),
-            ),
+            (|header| header.batch_length = 48.into(), BatchError::InvalidLength(48)),
+            (|header| header.batch_length = (-1).into(), BatchError::InvalidLength(-1)),
             (
                 |header| header.batch_length = i32::MAX.into(),
-                BatchError::Truncated {
-                    needed: i32::MAX as usize + 12,
-                    remaining: 68,
-                },
+                BatchError::Truncated { needed: i32::MAX as usize + 12, remaining: 68 },
             ),
             (|header| header.magic = 1, BatchError::UnsupportedMagic(1)),
             (|header| header.magic = 3, BatchError::UnsupportedMagic(3)),

@@ -27,9 +27,7 @@ const _: () = {
 };
 
 /// The header of a record batch, as it lies in the bytes. See [`records`](super) for the picture.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct RecordBatchHeader {
     /// Offset of the first record that the batch had when it was written.

@@ -1,0 +1,239 @@
+//! Every API and version on the wire: our answers beside those that Kafka 3.9.1 and 4.2.0 gave to the same bytes.
+//!
+//! An answer must be one of the two recorded ones, and Kafka's own classes must read it to its last byte. What differs on
+//! purpose is listed, with its reason, in `recorded/differences.txt`; an entry that matches nothing any more is an error too.
+//!
+//! To record Kafka's answers anew (after a scenario was changed): `cargo test --release --test wire -- --ignored record`.
+
+mod support;
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::sync::Mutex;
+use support::reference::{Reference, VERSIONS};
+use support::server::Server;
+use support::tools;
+use support::transcript::{self, Answer};
+
+const SCENARIOS: [&str; 17] = [
+    "api_versions",
+    "batch_lies",
+    "configs",
+    "create_partitions",
+    "create_topics",
+    "delete_records",
+    "delete_topics",
+    "describe_cluster",
+    "fetch",
+    "fetch_sessions",
+    "idempotence",
+    "list_offsets",
+    "metadata",
+    "offset_for_leader_epoch",
+    "old_produce",
+    "produce",
+    "unsupported",
+];
+
+/// The release whose classes write the requests and read the answers.
+const PLAYER: &str = "4.2.0";
+/// A failure shows this many differences of a scenario; the first ones tell what is wrong.
+const SHOWN_MAX: usize = 40;
+
+/// An intended difference: `scenario | heading | path | reason`; `*` stands for any text.
+struct Intended {
+    scenario: String,
+    step: String,
+    path: String,
+}
+
+fn intended() -> Vec<Intended> {
+    let text =
+        fs::read_to_string(tools::sources().join("recorded/differences.txt")).expect("the table can be read");
+    text.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            let parts: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [scenario, step, path, reason] = parts[..] else { panic!("four parts are needed: {line}") };
+            assert!(reason.len() > 10, "a difference needs a reason: {line}");
+            Intended { scenario: scenario.into(), step: step.into(), path: path.into() }
+        })
+        .collect()
+}
+
+/// Whether a text has the form of a pattern in which `*` stands for any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            (0..=rest.len()).filter(|&at| rest.is_char_boundary(at)).any(|at| matches(after, &rest[at..]))
+        }),
+    }
+}
+
+/// Whether the broker gave an answer at all.
+fn answered(answer: &Value) -> bool {
+    !answer.is_string()
+}
+
+fn check(scenario: &str, ours: &[Answer], report: &mut String, used: &mut BTreeSet<usize>) {
+    let text = fs::read_to_string(tools::sources().join(format!("recorded/{scenario}.txt")))
+        .expect("each scenario has recorded answers");
+    let [old, new] = transcript::read_recorded(&text, VERSIONS);
+    let table = intended();
+    let mut shown = 0;
+    for (index, answer) in ours.iter().enumerate() {
+        let (Some(old), Some(new)) = (old.get(index), new.get(index)) else {
+            writeln!(report, "{scenario}: recorded before its last change; record it anew").expect("text");
+            return;
+        };
+        let asked = (&answer.step, &answer.api, answer.version);
+        if asked != (&new.step, &new.api, new.version) {
+            writeln!(report, "{scenario}: {asked:?} was not recorded here; record it anew").expect("text");
+            return;
+        }
+        if [old, new].iter().any(|kafka| transcript::differences(&answer.answer, &kafka.answer).is_empty()) {
+            continue;
+        }
+        let kafka = if answered(&new.answer) || !answered(&old.answer) { new } else { old };
+        for (path, ours, theirs) in transcript::differences(&answer.answer, &kafka.answer) {
+            let entry = table.iter().position(|entry| {
+                matches(&entry.scenario, scenario)
+                    && matches(&entry.step, &answer.step)
+                    && matches(&entry.path, &path)
+            });
+            if let Some(entry) = entry {
+                used.insert(entry);
+                continue;
+            }
+            shown += 1;
+            if shown <= SHOWN_MAX {
+                let cut = |value: &Value| value.to_string().chars().take(300).collect::<String>();
+                writeln!(
+                    report,
+                    "{scenario}: \"{}\" answer {index}, {} v{} at {path}: ours {}, Kafka's {}",
+                    answer.step,
+                    answer.api,
+                    answer.version,
+                    cut(&ours),
+                    cut(&theirs)
+                )
+                .expect("text");
+            }
+        }
+    }
+    if ours.len() != new.len() {
+        writeln!(report, "{scenario}: {} answers, Kafka gave {}", ours.len(), new.len()).expect("text");
+    }
+    if shown > SHOWN_MAX {
+        writeln!(report, "{scenario}: {} more differences", shown - SHOWN_MAX).expect("text");
+    }
+}
+
+/// Every version that the server lists must have been asked and answered in some scenario.
+fn check_coverage(played: &[Answer], report: &mut String) {
+    let listed = played
+        .iter()
+        .find(|answer| answer.api == "ApiVersions" && answer.version == 0 && answered(&answer.answer))
+        .and_then(|answer| answer.answer["apiKeys"].as_array());
+    let Some(listed) = listed else {
+        writeln!(report, "the server does not list its versions").expect("text");
+        return;
+    };
+    let seen: BTreeSet<(i64, i64)> = played
+        .iter()
+        .filter(|answer| answered(&answer.answer))
+        .filter_map(|answer| Some((answer.key?, answer.version)))
+        .collect();
+    for api in listed {
+        let number = |name: &str| api[name].as_i64().expect("a range of versions holds numbers");
+        let key = number("apiKey");
+        for version in number("minVersion")..=number("maxVersion") {
+            // Listed for old librdkafka, and refused by us as by Kafka: the scenario old_produce.
+            let refused = key == 0 && version < 3;
+            if !refused && !seen.contains(&(key, version)) {
+                writeln!(report, "API {key} version {version} is listed, but no scenario got an answer")
+                    .expect("text");
+            }
+        }
+    }
+}
+
+#[test]
+fn answers_are_kafkas() {
+    let class_path = or_skip!(tools::java_program("wire", PLAYER));
+    let server = Server::start("wire");
+    let report = Mutex::new(String::new());
+    let mut played = Vec::new();
+    let mut used = BTreeSet::new();
+    let only = std::env::var("RINGMAIN_TEST_SCENARIO").ok();
+    for scenario in SCENARIOS.iter().filter(|name| only.as_deref().is_none_or(|only| only == **name)) {
+        let mut report = report.lock().expect("one thread");
+        match transcript::play(&class_path, server.address(), scenario) {
+            Ok(answers) => {
+                check(scenario, &answers, &mut report, &mut used);
+                played.extend(answers);
+            }
+            Err(failure) => writeln!(report, "{scenario} cannot be played: {failure}").expect("text"),
+        }
+    }
+    let mut report = report.into_inner().expect("one thread");
+    if only.is_none() && server.is_ours() {
+        check_coverage(&played, &mut report);
+        for (index, entry) in intended().iter().enumerate().filter(|(index, _)| !used.contains(index)) {
+            writeln!(
+                report,
+                "differences.txt: entry {index} ({} | {} | {}) matches nothing any more",
+                entry.scenario, entry.step, entry.path
+            )
+            .expect("text");
+        }
+    }
+    assert!(report.is_empty(), "answers that are not Kafka's:\n{report}");
+}
+
+#[test]
+fn recorded_text_is_read_as_it_was_written() {
+    for scenario in SCENARIOS {
+        let text =
+            fs::read_to_string(tools::sources().join(format!("recorded/{scenario}.txt"))).expect("recorded");
+        let [old, new] = transcript::read_recorded(&text, VERSIONS);
+        assert_eq!(transcript::write_recorded(VERSIONS, [&old, &new]), text, "{scenario}");
+    }
+}
+
+#[test]
+fn a_changed_answer_is_noticed() {
+    let kafka =
+        serde_json::json!({"topics": [{"name": "a", "errorCode": 0, "errorMessage": "x"}], "n": null});
+    let same = serde_json::json!({"topics": [{"name": "a", "errorCode": 0, "errorMessage": "y"}], "n": null});
+    assert!(transcript::differences(&kafka, &same).is_empty());
+    for changed in [
+        serde_json::json!({"topics": [{"name": "a", "errorCode": 3, "errorMessage": "x"}], "n": null}),
+        serde_json::json!({"topics": [{"name": "a", "errorCode": 0, "errorMessage": null}], "n": null}),
+        serde_json::json!({"topics": [{"name": "b", "errorCode": 0, "errorMessage": "x"}], "n": null}),
+        serde_json::json!({"topics": [], "n": null}),
+        serde_json::json!({"topics": [{"name": "a", "errorCode": 0, "errorMessage": "x"}]}),
+        serde_json::json!("closed"),
+    ] {
+        assert!(!transcript::differences(&kafka, &changed).is_empty(), "{changed}");
+    }
+    assert!(matches("a*c", "abc") && matches("*", "") && !matches("a*c", "abd"));
+}
+
+#[test]
+#[ignore = "starts two releases of Kafka and replaces the recorded answers"]
+fn record() {
+    let class_path = tools::java_program("wire", PLAYER).expect("Java and Maven are needed to record");
+    let brokers = VERSIONS.map(Reference::start);
+    for scenario in SCENARIOS {
+        let answers = [&brokers[0], &brokers[1]].map(|broker| {
+            transcript::play(&class_path, broker.address(), scenario).expect("Kafka answers the scenario")
+        });
+        let text = transcript::write_recorded(VERSIONS, [&answers[0], &answers[1]]);
+        fs::write(tools::sources().join(format!("recorded/{scenario}.txt")), text)
+            .expect("the answers can be kept");
+    }
+}

@@ -10,12 +10,12 @@ import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.Type;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
-import java.util.Base64;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.message.FetchResponseData;
 import org.apache.kafka.common.message.RequestHeaderData;
 import org.apache.kafka.common.message.ResponseHeaderData;
 import org.apache.kafka.common.protocol.ApiKeys;
@@ -89,21 +89,23 @@ final class Requests {
         if (readVersion != version) {
             ((ObjectNode) json).put("readAsVersion", readVersion);
         }
-        showRecords(json);
+        if (body instanceof FetchResponseData fetched) {
+            showRecords(fetched, json);
+        }
         return json;
     }
 
-    /** Replaces the bytes of fetched records by what Kafka's classes read in them. */
-    private static void showRecords(JsonNode node) throws IOException {
-        if (node.isObject()) {
-            JsonNode records = node.get("records");
-            if (records != null && (records.isTextual() || records.isBinary())) {
-                byte[] bytes = records.isBinary() ? records.binaryValue() : Base64.getDecoder().decode(records.asText());
-                ((ObjectNode) node).set("records", Batches.describe(MemoryRecords.readableRecords(ByteBuffer.wrap(bytes))));
+    /** Shows fetched records as Kafka's classes read them; the JSON converter leaves them out. */
+    private static void showRecords(FetchResponseData data, JsonNode json) {
+        for (int topic = 0; topic < data.responses().size(); topic++) {
+            List<FetchResponseData.PartitionData> partitions = data.responses().get(topic).partitions();
+            for (int partition = 0; partition < partitions.size(); partition++) {
+                MemoryRecords records = (MemoryRecords) partitions.get(partition).records();
+                JsonNode shown = json.at("/responses/" + topic + "/partitions/" + partition);
+                if (records != null) {
+                    ((ObjectNode) shown).set("records", Batches.describe(records));
+                }
             }
-        }
-        for (JsonNode child : node) {
-            showRecords(child);
         }
     }
 

@@ -176,9 +176,17 @@ impl AlignedBuffer {
         self.filled = self.filled.min(length);
     }
 
+    /// Where the spare part starts, for a device that fills it.
     #[cfg(feature = "direct")]
     pub(super) fn spare_start(&mut self) -> *mut u8 {
-        self.spare_mut().as_mut_ptr()
+        // SAFETY: `filled` is at most the size of the block.
+        unsafe { self.memory.block().start().add(self.filled) }
+    }
+
+    /// Under which number a device knows the memory, 0 for none; the meaning is the device's.
+    #[cfg(feature = "direct")]
+    pub(super) fn registration(&self) -> u64 {
+        self.memory.block().registration()
     }
 }
 

@@ -10,10 +10,7 @@
     reason = "this file owns raw memory; each block says why it is sound"
 )]
 
-use alloc::{
-    alloc::{Layout, alloc_zeroed, dealloc},
-    boxed::Box,
-};
+use alloc::{alloc::Layout, boxed::Box};
 use core::{
     ops::Range,
     ptr::{self, NonNull},
@@ -41,8 +38,7 @@ impl Block {
     pub(super) fn allocate(size: usize, alignment: usize) -> Option<Box<Block>> {
         assert!(size > 0, "a block of no bytes is never asked for");
         let layout = Layout::from_size_align(size, alignment).ok()?;
-        // SAFETY: the layout has a size above zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let start = system::allocate_zeroed(layout)?;
         Some(Box::new(Block {
             start,
             layout,
@@ -98,7 +94,72 @@ impl Block {
 impl Drop for Block {
     fn drop(&mut self) {
         // SAFETY: allocated with this very layout, and a `Box<Block>` being dropped means that nobody refers to it.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+        unsafe { system::free(self.start, self.layout) }
+    }
+}
+
+/// Where the memory comes from. Large blocks are mappings of their own, so that a freed one really leaves the process and
+/// one that is only partly used is only partly resident; an allocator promises neither.
+mod system {
+    use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+    use core::ptr::NonNull;
+
+    pub(super) fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
+        #[cfg(feature = "direct")]
+        if mapping::is_for(layout) {
+            return mapping::map(layout.size());
+        }
+        // SAFETY: no block is empty.
+        NonNull::new(unsafe { alloc_zeroed(layout) })
+    }
+
+    /// # Safety
+    /// `start` came from [`allocate_zeroed`] with this layout, and nobody refers to the memory.
+    pub(super) unsafe fn free(start: NonNull<u8>, layout: Layout) {
+        #[cfg(feature = "direct")]
+        if mapping::is_for(layout) {
+            // SAFETY: promised by the caller.
+            return unsafe { mapping::unmap(start, layout.size()) };
+        }
+        // SAFETY: promised by the caller.
+        unsafe { dealloc(start.as_ptr(), layout) }
+    }
+
+    #[cfg(feature = "direct")]
+    mod mapping {
+        use core::{
+            alloc::Layout,
+            ptr::{self, NonNull},
+        };
+
+        /// From this size on a mapping of its own costs little beside the page faults.
+        const MAPPED_BYTES_MIN: usize = 64 * 1024;
+        /// Mappings start on a page; every page size we run on is at least this.
+        const MAPPING_ALIGNMENT: usize = 4096;
+
+        pub(super) fn is_for(layout: Layout) -> bool {
+            layout.size() >= MAPPED_BYTES_MIN && layout.align() <= MAPPING_ALIGNMENT
+        }
+
+        pub(super) fn map(size: usize) -> Option<NonNull<u8>> {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            // SAFETY: a new mapping at an address that the kernel chooses touches nothing that exists.
+            let start = unsafe { libc::mmap(ptr::null_mut(), size, access, kind, -1, 0) };
+            if start == libc::MAP_FAILED {
+                None
+            } else {
+                NonNull::new(start.cast())
+            }
+        }
+
+        /// # Safety
+        /// `start` came from [`map`] with this size, and nobody refers to the memory.
+        pub(super) unsafe fn unmap(start: NonNull<u8>, size: usize) {
+            // SAFETY: promised by the caller.
+            let result = unsafe { libc::munmap(start.as_ptr().cast(), size) };
+            assert_eq!(result, 0, "a mapping that we made can be taken back");
+        }
     }
 }
 
@@ -180,11 +241,8 @@ mod tests {
         let block = Block::allocate(8192, 4096).expect("memory for a test");
         assert_eq!(block.start() as usize % 4096, 0);
         // SAFETY: nobody else uses the block.
-        assert!(
-            unsafe { block.bytes(0..8192) }
-                .iter()
-                .all(|byte| *byte == 0)
-        );
+        let bytes = unsafe { block.bytes(0..8192) };
+        assert!(bytes.iter().all(|byte| *byte == 0));
     }
 
     #[test]

@@ -94,6 +94,10 @@ struct Owner {
 
 #[derive(Default)]
 struct FreeList {
+    #[expect(
+        clippy::vec_box,
+        reason = "blocks travel in their box, so that returning one allocates nothing"
+    )]
     blocks: Vec<Box<Block>>,
     /// The fewest blocks that were free since the last [`BufferPool::give_back_idle`]: so many were not needed.
     fewest: usize,
@@ -164,7 +168,7 @@ impl BufferPool {
         for list in free.iter_mut() {
             let idle = list.fewest.min(list.blocks.len());
             for block in list.blocks.drain(..idle) {
-                self.0.release(block);
+                self.0.release(*block);
             }
             list.fewest = list.blocks.len();
         }
@@ -243,13 +247,13 @@ impl Owner {
                 let Some(block) = list.blocks.pop() else {
                     break;
                 };
-                self.release(block);
+                self.release(*block);
             }
             list.fewest = list.fewest.min(list.blocks.len());
         }
     }
 
-    fn release(&self, block: Box<Block>) {
+    fn release(&self, block: Block) {
         if block.registration() != 0
             && let Some(registrar) = &*self.registrar.borrow()
         {

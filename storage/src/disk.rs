@@ -16,6 +16,8 @@
 //! It does not cache, retry or checksum.
 
 mod buffer;
+#[cfg(feature = "direct")]
+pub mod direct;
 mod error;
 mod memory;
 mod pool;
@@ -32,6 +34,10 @@ pub use self::{
     pool::{BUFFER_BYTES_MAX, BUFFER_BYTES_MIN, BufferPool, BufferPoolOptions, BufferPoolStats},
     range::FileRange,
 };
+
+/// What [`Disk::replace`] appends to a path while the new content is not complete. A crash may leave such a file behind;
+/// the next replacement of the same path takes its place.
+pub const REPLACEMENT_SUFFIX: &str = ".new";
 
 /// What direct reads and writes have to be multiples of; both are powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,4 +189,29 @@ pub trait DiskFile: Clone + 'static {
 
     /// Whether a [`FileRange`] of this open file is still alive: what it covers must not be overwritten then.
     fn has_outstanding_ranges(&self) -> bool;
+}
+
+/// Refuses paths that are absolute, leave the root or are no paths at all.
+fn check_path(path: &str, operation: Operation) -> Result<(), DiskError> {
+    let sound =
+        !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if sound {
+        Ok(())
+    } else {
+        Err(DiskError::new(DiskErrorKind::InvalidPath, operation, path))
+    }
+}
+
+/// As [`check_path`], for the verbs that may name the root itself.
+fn check_directory_path(path: &str, operation: Operation) -> Result<(), DiskError> {
+    if path.is_empty() {
+        Ok(())
+    } else {
+        check_path(path, operation)
+    }
+}
+
+/// The folder that holds a path; the root is the empty path.
+fn parent_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _name)| parent)
 }

@@ -22,6 +22,7 @@ mod error;
 mod memory;
 mod pool;
 mod range;
+pub mod simulated;
 
 use alloc::{string::String, vec::Vec};
 use core::future::Future;

@@ -22,10 +22,27 @@
 
 mod attributes;
 mod batch;
+mod builder;
+mod checksum;
+#[cfg(feature = "std")]
+mod compression;
 mod error;
 mod header;
+mod record;
+mod rewrite;
+#[cfg(feature = "std")]
+mod validate;
 
 pub use attributes::{Attributes, Compression, TimestampType};
 pub use batch::{Batches, RecordBatch, batches, checksum, stamp};
-pub use error::BatchError;
+pub use builder::{ProducerState, RecordBatchBuilder};
+#[cfg(feature = "std")]
+pub use compression::{compress, decompress};
+pub use error::{BatchError, RecordError, RecordRejection, Rejection};
 pub use header::{BATCH_HEADER_BYTES, MAGIC, RecordBatchHeader};
+pub use record::{Record, RecordHeader, RecordHeaders, Records};
+#[cfg(feature = "std")]
+pub use rewrite::{recompress, renumber};
+pub use rewrite::{with_log_append_time, with_max_timestamp};
+#[cfg(feature = "std")]
+pub use validate::{Accepted, HeaderChecked, ValidationLevel, ValidationRules, validate, validate_header};

@@ -9,6 +9,7 @@
     reason = "each test file is a program of its own and uses its own part of this module"
 )]
 
+pub(crate) mod lines;
 pub(crate) mod process;
 pub(crate) mod reference;
 pub(crate) mod server;

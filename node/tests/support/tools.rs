@@ -29,11 +29,16 @@ pub(crate) fn cache() -> PathBuf {
 
 /// Runs a program to its end; its output on success, a sentence with the end of what it said on failure.
 pub(crate) fn run(command: &mut Command) -> Result<String, String> {
+    run_for_bytes(command).map(|output| String::from_utf8_lossy(&output).into_owned())
+}
+
+/// The same for a program whose output is data.
+pub(crate) fn run_for_bytes(command: &mut Command) -> Result<Vec<u8>, String> {
     let shown = format!("{command:?}");
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|error| format!("cannot run {shown}: {error}"))?;
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|error| format!("cannot run {shown}: {error}"))?;
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        return Ok(output.stdout);
     }
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said[said.len().saturating_sub(4_000)..]).into_owned();

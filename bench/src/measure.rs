@@ -1,0 +1,234 @@
+//! What is read from the clocks at both ends of a measurement, and what follows from it.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::machine::{self, CpuTime, MachineTime};
+use crate::system;
+
+/// Longest latency that the histogram tells apart: a request that takes longer is an outage.
+const LATENCY_MAX: Duration = Duration::from_secs(600);
+/// Digits that the histogram keeps.
+const LATENCY_DIGITS: u8 = 3;
+
+/// A gigabyte and a megabyte are decimal, as in network and disk rates.
+const BYTES_PER_GIGABYTE: f64 = 1e9;
+const BYTES_PER_MEGABYTE: f64 = 1e6;
+
+/// A histogram of latencies in nanoseconds.
+pub(crate) fn latency_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_MAX.as_nanos() as u64, LATENCY_DIGITS)
+        .expect("the bounds are in order and the digits are few")
+}
+
+/// The clocks at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    at: Instant,
+    broker: Option<CpuTime>,
+    own: Duration,
+    machine: MachineTime,
+}
+
+impl Sample {
+    /// Reads the clocks now; the broker's if its process id is known.
+    pub(crate) fn take(broker_pid: Option<u32>) -> io::Result<Self> {
+        Ok(Self {
+            broker: broker_pid.map(machine::process_cpu_time).transpose()?,
+            own: system::own_cpu_time()?,
+            machine: machine::machine_time()?,
+            at: Instant::now(),
+        })
+    }
+}
+
+/// What was done between two samples.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// Requests answered without an error.
+    pub(crate) requests: u64,
+    /// Records in them.
+    pub(crate) records: u64,
+    /// Bytes of record batches in them.
+    pub(crate) bytes: u64,
+}
+
+/// The figures of one measurement.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Figures {
+    pub(crate) seconds: f64,
+    pub(crate) requests: u64,
+    pub(crate) records: u64,
+    pub(crate) payload_bytes: u64,
+    pub(crate) megabytes_per_second: f64,
+    pub(crate) requests_per_second: f64,
+    pub(crate) broker: Option<BrokerFigures>,
+    pub(crate) client: ClientFigures,
+    /// Share of the machine that neither the broker nor this client used; null without a broker's
+    /// process id.
+    pub(crate) others_share: Option<f64>,
+    /// Share of the machine that its host gave to others.
+    pub(crate) stolen_share: f64,
+}
+
+/// What the work cost the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct BrokerFigures {
+    pub(crate) cpu_seconds: f64,
+    pub(crate) user_seconds: f64,
+    pub(crate) system_seconds: f64,
+    pub(crate) cpu_seconds_per_gigabyte: f64,
+    pub(crate) cpu_microseconds_per_request: f64,
+    /// How many processors it kept busy.
+    pub(crate) busy_processors: f64,
+}
+
+/// What the work cost this client. At nearly one busy processor the client is what was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct ClientFigures {
+    pub(crate) cpu_seconds_per_gigabyte: f64,
+    pub(crate) busy_processors: f64,
+}
+
+impl Figures {
+    /// The figures of `work`, done from `start` to `end` on a machine of so many processors.
+    pub(crate) fn new(work: Work, start: &Sample, end: &Sample, processor_count: usize) -> Self {
+        let elapsed = end.at - start.at;
+        let seconds = elapsed.as_secs_f64();
+        let gigabytes = work.bytes as f64 / BYTES_PER_GIGABYTE;
+        let own = end.own.saturating_sub(start.own);
+        let broker = start.broker.zip(end.broker).map(|(start, end)| end.since(start));
+        let capacity = seconds * processor_count as f64;
+        let busy = end.machine.busy.saturating_sub(start.machine.busy);
+        let stolen = end.machine.stolen.saturating_sub(start.machine.stolen);
+        Self {
+            seconds,
+            requests: work.requests,
+            records: work.records,
+            payload_bytes: work.bytes,
+            megabytes_per_second: ratio(work.bytes as f64 / BYTES_PER_MEGABYTE, seconds),
+            requests_per_second: ratio(work.requests as f64, seconds),
+            broker: broker.map(|cpu| BrokerFigures {
+                cpu_seconds: cpu.total().as_secs_f64(),
+                user_seconds: cpu.user.as_secs_f64(),
+                system_seconds: cpu.system.as_secs_f64(),
+                cpu_seconds_per_gigabyte: ratio(cpu.total().as_secs_f64(), gigabytes),
+                cpu_microseconds_per_request: ratio(cpu.total().as_secs_f64() * 1e6, work.requests as f64),
+                busy_processors: ratio(cpu.total().as_secs_f64(), seconds),
+            }),
+            client: ClientFigures {
+                cpu_seconds_per_gigabyte: ratio(own.as_secs_f64(), gigabytes),
+                busy_processors: ratio(own.as_secs_f64(), seconds),
+            },
+            others_share: broker.map(|cpu| {
+                let others = busy.saturating_sub(cpu.total()).saturating_sub(own);
+                ratio(others.as_secs_f64(), capacity)
+            }),
+            stolen_share: ratio(stolen.as_secs_f64(), capacity),
+        }
+    }
+}
+
+/// Percentiles of a latency, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: f64,
+    pub(crate) p90: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
+    pub(crate) mean: f64,
+    pub(crate) samples: u64,
+}
+
+impl Latency {
+    /// Percentiles of a histogram in nanoseconds; `None` if it is empty.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Self> {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        (!histogram.is_empty()).then(|| Self {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: histogram.max() as f64 / 1e3,
+            mean: histogram.mean() / 1e3,
+            samples: histogram.len(),
+        })
+    }
+}
+
+/// `0` where nothing was done, so that a report has no infinite figures.
+fn ratio(numerator: f64, denominator: f64) -> f64 {
+    if denominator > 0.0 { numerator / denominator } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(
+        at: Instant,
+        broker_ms: Option<(u64, u64)>,
+        own_ms: u64,
+        busy_ms: u64,
+        stolen_ms: u64,
+    ) -> Sample {
+        let ms = Duration::from_millis;
+        Sample {
+            at,
+            broker: broker_ms.map(|(user, system)| CpuTime { user: ms(user), system: ms(system) }),
+            own: ms(own_ms),
+            machine: MachineTime { busy: ms(busy_ms), stolen: ms(stolen_ms) },
+        }
+    }
+
+    #[test]
+    fn figures_are_differences_over_time_and_work() {
+        let start = Instant::now();
+        let end = start + Duration::from_secs(2);
+        let work = Work { requests: 1000, records: 63_000, bytes: 500_000_000 };
+        let figures = Figures::new(
+            work,
+            &sample(start, Some((100, 200)), 50, 1000, 10),
+            &sample(end, Some((400, 900)), 250, 2600, 50),
+            2,
+        );
+        assert_eq!(figures.megabytes_per_second, 250.0);
+        assert_eq!(figures.requests_per_second, 500.0);
+        let broker = figures.broker.expect("its time is known");
+        assert_eq!((broker.user_seconds, broker.system_seconds), (0.3, 0.7));
+        assert_eq!(broker.cpu_seconds_per_gigabyte, 2.0);
+        assert_eq!(broker.cpu_microseconds_per_request, 1000.0);
+        assert_eq!(broker.busy_processors, 0.5);
+        assert_eq!(figures.client.cpu_seconds_per_gigabyte, 0.4);
+        assert_eq!(figures.client.busy_processors, 0.1);
+        // Busy 1.6 s, of which the broker had 1.0 and the client 0.2, on four processor-seconds.
+        assert!((figures.others_share.expect("known") - 0.1).abs() < 1e-9);
+        assert_eq!(figures.stolen_share, 0.01);
+    }
+
+    #[test]
+    fn without_the_brokers_process_others_are_unknown() {
+        let start = Instant::now();
+        let still = sample(start, None, 0, 0, 0);
+        let figures = Figures::new(Work::default(), &still, &still, 2);
+        assert_eq!((figures.broker, figures.others_share), (None, None));
+        assert_eq!(figures.megabytes_per_second, 0.0);
+    }
+
+    #[test]
+    fn percentiles_are_microseconds() {
+        let mut histogram = latency_histogram();
+        assert_eq!(Latency::of(&histogram), None);
+        for microseconds in 1..=1000_u64 {
+            histogram.record(microseconds * 1000).expect("within bounds");
+        }
+        let latency = Latency::of(&histogram).expect("has samples");
+        assert!((latency.p50 - 500.0).abs() < 1.0 && (latency.p99 - 990.0).abs() < 1.0);
+        assert!((latency.max - 1000.0).abs() < 1.0);
+        assert_eq!(latency.samples, 1000);
+    }
+}

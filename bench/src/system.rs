@@ -1,0 +1,106 @@
+//! The few system calls that the standard library lacks: pinning, poll, clock ticks, page cache.
+//! All `unsafe` of this crate is here.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+/// Pins the calling thread, and the threads that it will start, to one processor.
+pub(crate) fn pin_thread(core: usize) -> io::Result<()> {
+    if core >= libc::CPU_SETSIZE as usize {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("there is no processor {core}")));
+    }
+    // SAFETY: `cpu_set_t` is plain bits, for which zeros are the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `core` is within the set's size, as checked above.
+    unsafe { libc::CPU_SET(core, &mut set) };
+    // SAFETY: the set lives through the call and its true size is given.
+    let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets the calling thread's sleeps end when they should, rather than up to 50 us later.
+pub(crate) fn make_sleeps_exact() {
+    // SAFETY: PR_SET_TIMERSLACK takes a number and touches no memory of ours. It cannot fail for
+    // the calling thread; if it did, latencies would only be longer.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1_usize, 0, 0, 0) };
+}
+
+/// Clock ticks a second, the unit of the CPU times in `/proc`.
+pub(crate) fn clock_ticks_per_second() -> io::Result<u64> {
+    // SAFETY: takes and returns numbers.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    u64::try_from(ticks).ok().filter(|ticks| *ticks > 0).ok_or_else(io::Error::last_os_error)
+}
+
+/// CPU time of this process, all threads, to the nanosecond.
+pub(crate) fn own_cpu_time() -> io::Result<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the place for the answer lives through the call.
+    if unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let seconds = u64::try_from(time.tv_sec).map_err(io::Error::other)?;
+    let nanoseconds = u32::try_from(time.tv_nsec).map_err(io::Error::other)?;
+    Ok(Duration::new(seconds, nanoseconds))
+}
+
+/// What to wait for on one descriptor, and what came.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Interest {
+    entry: libc::pollfd,
+}
+
+impl Interest {
+    /// Waits for bytes to read, and for room to write if `writable`.
+    pub(crate) fn new(fd: RawFd, writable: bool) -> Self {
+        let mut interest = Self { entry: libc::pollfd { fd, events: libc::POLLIN, revents: 0 } };
+        interest.set_writable(writable);
+        interest
+    }
+
+    /// Whether to wait for room to write too.
+    pub(crate) fn set_writable(&mut self, writable: bool) {
+        self.entry.events = if writable { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
+    }
+
+    /// Whether there are bytes to read, an end, or an error.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.entry.revents & !libc::POLLOUT != 0
+    }
+
+    /// Whether there is room to write.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.entry.revents & libc::POLLOUT != 0
+    }
+}
+
+/// Waits until one of the descriptors is ready or the time is over; says how many are ready.
+pub(crate) fn poll(interests: &mut [Interest], timeout: Duration) -> io::Result<usize> {
+    let timeout = libc::timespec {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).map_err(io::Error::other)?,
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    let entries = interests.as_mut_ptr().cast::<libc::pollfd>();
+    let count = libc::nfds_t::try_from(interests.len()).map_err(io::Error::other)?;
+    // SAFETY: `Interest` is transparent, so the slice is an array of `count` entries; it and the
+    // timeout live through the call; a null signal mask means that none is set.
+    let ready = unsafe { libc::ppoll(entries, count, &raw const timeout, std::ptr::null()) };
+    match usize::try_from(ready) {
+        Ok(ready) => Ok(ready),
+        Err(_) => {
+            let error = io::Error::last_os_error();
+            if error.kind() == io::ErrorKind::Interrupted { Ok(0) } else { Err(error) }
+        }
+    }
+}
+
+/// Takes the file's clean pages out of the page cache; dirty ones are written first.
+pub(crate) fn evict_from_page_cache(file: &File) -> io::Result<()> {
+    file.sync_data()?;
+    // SAFETY: takes the number of a descriptor that `file` keeps open, and numbers.
+    let error = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+    if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+}

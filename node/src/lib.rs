@@ -1,3 +1,4 @@
 //! The Ringmain node.
 
 pub mod config;
+pub mod metadata;

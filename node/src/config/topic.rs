@@ -3,7 +3,7 @@
 //! [`TopicConfig::resolve`] is the only way to make one, so a `TopicConfig` has been checked. Kafka's checks across
 //! several configurations are here; those of single values are in the table.
 
-use super::definition::{ConfigValue, InvalidValue};
+use super::definition::{ConfigDefinition, ConfigValue, InvalidValue};
 use super::layers::{ConfigLayers, ConfigMap};
 use super::topic_definitions::{TOPIC_CONFIGS, topic_definition};
 
@@ -163,6 +163,12 @@ impl TopicConfig {
         Ok(config)
     }
 
+    /// The configuration of a topic that exists. What was accepted once is never refused: a value that this version no
+    /// longer takes is at its default, and [`Self::resolve`] says at the next change what is wrong with it.
+    pub fn resolve_accepted(layers: &ConfigLayers<'_>, topic: &ConfigMap) -> Self {
+        Self::from_values(&Values::parse_or_default(layers, topic), layers, topic)
+    }
+
     fn from_values(values: &Values, layers: &ConfigLayers<'_>, topic: &ConfigMap) -> Self {
         let is_set = |name: &str| {
             let definition = topic_definition(name).expect("a name of the table");
@@ -239,10 +245,19 @@ struct Values(Vec<ConfigValue>);
 impl Values {
     fn parse(layers: &ConfigLayers<'_>, topic: &ConfigMap) -> Result<Self, InvalidValue> {
         let parse = |definition| -> Result<ConfigValue, InvalidValue> {
-            let definition: &super::definition::ConfigDefinition = definition;
+            let definition: &ConfigDefinition = definition;
             definition.parse(layers.effective(definition, topic))
         };
         Ok(Self(TOPIC_CONFIGS.iter().map(parse).collect::<Result<_, _>>()?))
+    }
+
+    fn parse_or_default(layers: &ConfigLayers<'_>, topic: &ConfigMap) -> Self {
+        let parse = |definition| {
+            let definition: &ConfigDefinition = definition;
+            let parsed = definition.parse(layers.effective(definition, topic));
+            parsed.ok().or_else(|| definition.default_value()).expect("topic configurations have a default")
+        };
+        Self(TOPIC_CONFIGS.iter().map(parse).collect())
     }
 
     fn get(&self, name: &str) -> &ConfigValue {

@@ -1,0 +1,67 @@
+//! DeleteTopics: by name or by id.
+
+use std::collections::BTreeSet;
+
+use ringmain_protocol::ErrorCode;
+use ringmain_storage::TopicId;
+
+use super::{Controller, Decision, Refusal};
+use crate::metadata::record::MetadataRecord;
+
+/// A topic to delete: one of the two is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteTopic {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its id; Kafka's zero id is "not given".
+    pub topic_id: Option<TopicId>,
+}
+
+/// A topic that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeletedTopic {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub topic_id: TopicId,
+}
+
+impl Controller<'_> {
+    /// Deletes topics. The answers are in the order of the request; of two items that mean the same topic, the second is
+    /// refused.
+    pub fn delete_topics(&self, topics: &[DeleteTopic]) -> Decision<Vec<Result<DeletedTopic, Refusal>>> {
+        let mut deleted = BTreeSet::new();
+        let mut records = Vec::new();
+        let mut answer = Vec::with_capacity(topics.len());
+        for item in topics {
+            let result = self.find(item).and_then(|topic| {
+                if deleted.insert(topic.topic_id) {
+                    Ok(topic)
+                } else {
+                    let what = if item.name.is_some() { "name" } else { "id" };
+                    Err(Refusal::new(ErrorCode::INVALID_REQUEST, format!("Duplicate topic {what}.")))
+                }
+            });
+            if let Ok(topic) = &result {
+                records.push(MetadataRecord::TopicDeleted { topic_id: topic.topic_id });
+            }
+            answer.push(result);
+        }
+        Decision { records, answer }
+    }
+
+    fn find(&self, item: &DeleteTopic) -> Result<DeletedTopic, Refusal> {
+        let invalid = |message: &str| Err(Refusal::new(ErrorCode::INVALID_REQUEST, message));
+        let topic = match (&item.name, item.topic_id) {
+            (Some(_), Some(_)) => return invalid("You may not specify both topic name and topic id."),
+            (None, None) => return invalid("Neither topic name nor id were specified."),
+            (Some(name), None) => {
+                self.image.topic(name).ok_or(Refusal::of(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?
+            }
+            (None, Some(topic_id)) => {
+                self.image.topic_by_id(topic_id).ok_or(Refusal::of(ErrorCode::UNKNOWN_TOPIC_ID))?
+            }
+        };
+        Ok(DeletedTopic { name: topic.name.to_string(), topic_id: topic.id })
+    }
+}

@@ -1,0 +1,141 @@
+//! The image against its records: order, sharing, snapshots.
+
+use proptest::prelude::*;
+
+use super::*;
+
+pub(crate) fn topic_id(number: u8) -> TopicId {
+    TopicId([number; 16])
+}
+
+fn created(number: u8, name: &str, partitions: i32) -> Vec<MetadataRecord> {
+    let mut records =
+        vec![MetadataRecord::TopicCreated { topic_id: topic_id(number), name: name.to_owned() }];
+    records.extend((0..partitions).map(|partition| partition_created(number, partition)));
+    records
+}
+
+fn partition_created(number: u8, partition: i32) -> MetadataRecord {
+    MetadataRecord::PartitionCreated {
+        topic_id: topic_id(number),
+        partition,
+        replicas: vec![NodeId(1)],
+        in_sync: vec![NodeId(1)],
+        leader: NodeId(1),
+        leader_epoch: LeaderEpoch::ZERO,
+        partition_epoch: PartitionEpoch(0),
+    }
+}
+
+fn registered(registration_epoch: i64) -> MetadataRecord {
+    MetadataRecord::NodeRegistered {
+        node_id: NodeId(1),
+        registration_epoch,
+        host: "localhost".to_owned(),
+        port: 9092,
+        rack: None,
+    }
+}
+
+fn config_set(topic: &str, name: &str, value: &str) -> MetadataRecord {
+    MetadataRecord::ConfigSet {
+        resource: ConfigResource::Topic(topic.to_owned()),
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+#[test]
+fn topics_are_found_by_name_and_by_id() {
+    let image = MetadataImage::default().after(&created(1, "orders", 2)).expect("applies");
+    assert_eq!(image.topic("orders").map(|topic| topic.partitions.len()), Some(2));
+    assert_eq!(image.topic_by_id(topic_id(1)).map(|topic| &*topic.name), Some("orders"));
+    assert_eq!((image.partition_count(), image.version()), (2, 3));
+    assert!(image.topic("other").is_none());
+}
+
+#[test]
+fn a_change_leaves_the_old_image_and_shares_the_rest() {
+    let before = MetadataImage::default().after(&created(1, "a", 1)).expect("applies");
+    let before = before.after(&created(2, "b", 1)).expect("applies");
+    let after = before.after(&[partition_created(1, 1)]).expect("applies");
+    assert_eq!(before.topic("a").map(|topic| topic.partitions.len()), Some(1));
+    assert_eq!(after.topic("a").map(|topic| topic.partitions.len()), Some(2));
+    let (old, new) = (before.topic("b").expect("there"), after.topic("b").expect("there"));
+    assert!(Arc::ptr_eq(old, new));
+}
+
+#[test]
+fn a_deleted_topic_takes_its_configs_along() {
+    let image = MetadataImage::default().after(&created(1, "a", 3)).expect("applies");
+    let image = image.after(&[config_set("a", "retention.ms", "1")]).expect("applies");
+    assert_eq!(image.topic_overrides("a").len(), 1);
+    let image = image.after(&[MetadataRecord::TopicDeleted { topic_id: topic_id(1) }]).expect("applies");
+    let image = image.after(&created(2, "a", 1)).expect("applies");
+    assert!(image.topic_overrides("a").is_empty());
+    assert_eq!(image.partition_count(), 1);
+    assert!(image.topic_by_id(topic_id(1)).is_none());
+}
+
+#[test]
+fn a_start_of_the_leader_begins_a_new_leader_epoch() {
+    let image = MetadataImage::default().after(&[registered(1)]).expect("applies");
+    let image = image.after(&created(1, "a", 2)).expect("applies");
+    let image = image.after(&[registered(2)]).expect("applies");
+    let epochs: Vec<_> = image
+        .topic("a")
+        .expect("there")
+        .partitions
+        .iter()
+        .map(|p| (p.leader_epoch, p.partition_epoch))
+        .collect();
+    assert_eq!(epochs, [(LeaderEpoch::new(1), PartitionEpoch(1)); 2]);
+}
+
+#[test]
+fn records_that_do_not_fit_are_refused() {
+    let image = MetadataImage::default().after(&created(1, "a", 1)).expect("applies");
+    let refused = |record: MetadataRecord| image.after(&[record]).expect_err("refused");
+    let again = MetadataRecord::TopicCreated { topic_id: topic_id(2), name: "a".to_owned() };
+    assert_eq!(refused(again), ApplyError::TopicExists("a".to_owned()));
+    assert_eq!(refused(partition_created(9, 0)), ApplyError::UnknownTopic(topic_id(9)));
+    assert_eq!(
+        refused(partition_created(1, 5)),
+        ApplyError::PartitionOrder { topic_id: topic_id(1), expected: 1, got: 5 }
+    );
+    let gone = MetadataRecord::TopicDeleted { topic_id: topic_id(9) };
+    assert_eq!(refused(gone), ApplyError::UnknownTopic(topic_id(9)));
+    let ids = |next| MetadataRecord::ProducerIdsAllocated { node_id: NodeId(1), next };
+    let image = image.after(&[ids(2000)]).expect("applies");
+    assert_eq!(image.after(&[ids(1000)]), Err(ApplyError::ProducerIdsGoBack { current: 2000, got: 1000 }));
+}
+
+proptest! {
+    /// Random changes; after each the snapshot of the image gives the image again.
+    #[test]
+    fn a_snapshot_gives_the_same_image(steps in proptest::collection::vec((0_u8..6, 0_u8..4, 0_u8..3), 0..40)) {
+        let mut image = MetadataImage::default()
+            .after(&[MetadataRecord::ClusterCreated { cluster_id: "c".to_owned() }, registered(0)])
+            .expect("applies");
+        for (index, (action, topic, detail)) in (0_i64..).zip(steps) {
+            let name = format!("t{topic}");
+            let records = match action {
+                0 => created(topic, &name, i32::from(detail)),
+                1 => vec![MetadataRecord::TopicDeleted { topic_id: topic_id(topic) }],
+                2 => vec![config_set(&name, &format!("c{detail}"), "v")],
+                3 => vec![MetadataRecord::ConfigRemoved {
+                    resource: ConfigResource::Topic(name),
+                    name: format!("c{detail}"),
+                }],
+                4 => vec![registered(index)],
+                _ => vec![MetadataRecord::ProducerIdsAllocated { node_id: NodeId(1), next: index * 1000 }],
+            };
+            // What does not fit the image leaves it alone.
+            if let Ok(after) = image.after(&records) {
+                image = after;
+            }
+            let again = MetadataImage::from_snapshot(&image.to_records(), image.version());
+            prop_assert_eq!(again.as_ref(), Ok(&image));
+        }
+    }
+}

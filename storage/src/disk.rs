@@ -97,18 +97,10 @@ pub trait Disk: Clone + 'static {
     fn buffers(&self) -> &BufferPool;
 
     /// Opens one file.
-    fn open(
-        &self,
-        path: &str,
-        mode: OpenMode,
-    ) -> impl Future<Output = Result<Self::File, DiskError>>;
+    fn open(&self, path: &str, mode: OpenMode) -> impl Future<Output = Result<Self::File, DiskError>>;
 
     /// The whole content of a small file; [`DiskErrorKind::TooLarge`] when it is longer than `length_max`.
-    fn read_small(
-        &self,
-        path: &str,
-        length_max: usize,
-    ) -> impl Future<Output = Result<Vec<u8>, DiskError>>;
+    fn read_small(&self, path: &str, length_max: usize) -> impl Future<Output = Result<Vec<u8>, DiskError>>;
 
     /// Replaces the content of a small file, atomically: a reader or a crash finds the old one or the new one.
     ///
@@ -143,11 +135,7 @@ pub trait Disk: Clone + 'static {
 /// One open file. Clones share it; it is closed with the last of them and the last [`FileRange`].
 pub trait DiskFile: Clone + 'static {
     /// Writes the whole of `buffer` at `position`, past the page cache. Address, position and length are aligned.
-    fn write_at(
-        &self,
-        position: u64,
-        buffer: BufferSlice,
-    ) -> impl Future<Output = Result<(), DiskError>>;
+    fn write_at(&self, position: u64, buffer: BufferSlice) -> impl Future<Output = Result<(), DiskError>>;
 
     /// [`DiskFile::write_at`], then [`DiskFile::flush`], as one submission where the device can.
     fn write_at_and_flush(
@@ -161,19 +149,12 @@ pub trait DiskFile: Clone + 'static {
 
     /// Reads past the page cache. `position` and `length` are aligned, `length` is at most [`BUFFER_BYTES_MAX`].
     /// Less than `length` only where the file ends. Waits while the pool is used up.
-    fn read_at(
-        &self,
-        position: u64,
-        length: usize,
-    ) -> impl Future<Output = Result<AlignedBuffer, DiskError>>;
+    fn read_at(&self, position: u64, length: usize)
+    -> impl Future<Output = Result<AlignedBuffer, DiskError>>;
 
     /// Reads through the page cache and leaves the pages there, at any position; never blocks the shard.
     /// Less than `length` only where the file ends.
-    fn read_cached(
-        &self,
-        position: u64,
-        length: usize,
-    ) -> impl Future<Output = Result<Bytes, DiskError>>;
+    fn read_cached(&self, position: u64, length: usize) -> impl Future<Output = Result<Bytes, DiskError>>;
 
     /// Whether the page cache holds all of a range, so that sending it does not wait for the disk. `false` where that
     /// cannot be known.
@@ -194,22 +175,13 @@ pub trait DiskFile: Clone + 'static {
 
 /// Refuses paths that are absolute, leave the root or are no paths at all.
 fn check_path(path: &str, operation: Operation) -> Result<(), DiskError> {
-    let sound =
-        !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    if sound {
-        Ok(())
-    } else {
-        Err(DiskError::new(DiskErrorKind::InvalidPath, operation, path))
-    }
+    let sound = !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    if sound { Ok(()) } else { Err(DiskError::new(DiskErrorKind::InvalidPath, operation, path)) }
 }
 
 /// As [`check_path`], for the verbs that may name the root itself.
 fn check_directory_path(path: &str, operation: Operation) -> Result<(), DiskError> {
-    if path.is_empty() {
-        Ok(())
-    } else {
-        check_path(path, operation)
-    }
+    if path.is_empty() { Ok(()) } else { check_path(path, operation) }
 }
 
 /// The folder that holds a path; the root is the empty path.

@@ -14,9 +14,7 @@ pub struct TopicId(pub [u8; 16]);
 
 impl fmt::Display for TopicId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
     }
 }
 
@@ -60,10 +58,7 @@ impl LogIdentity {
     /// The short form that reports and the journal use.
     #[must_use]
     pub fn key(&self) -> LogKey {
-        LogKey {
-            topic_id: self.topic_id,
-            partition: self.partition,
-        }
+        LogKey { topic_id: self.topic_id, partition: self.partition }
     }
 
     /// Folder of the log, relative to the data directory.
@@ -100,11 +95,7 @@ mod tests {
     use super::*;
 
     fn named(topic: &str) -> LogIdentity {
-        LogIdentity {
-            topic_id: TopicId([1; 16]),
-            topic: topic.into(),
-            partition: 3,
-        }
+        LogIdentity { topic_id: TopicId([1; 16]), topic: topic.into(), partition: 3 }
     }
 
     #[test]
@@ -119,16 +110,7 @@ mod tests {
     fn a_folder_names_its_topic_and_partition() {
         assert_eq!(parse_folder("orders-eu-12"), Some(("orders-eu", 12)));
         assert_eq!(parse_folder(&named("a-b").folder()), Some(("a-b", 3)));
-        for name in [
-            "journal",
-            "format",
-            "lock",
-            "metadata.redb",
-            "-3",
-            "a-",
-            "a--1x",
-            "a-99999999999",
-        ] {
+        for name in ["journal", "format", "lock", "metadata.redb", "-3", "a-", "a--1x", "a-99999999999"] {
             assert_eq!(parse_folder(name), None, "{name:?}");
         }
     }

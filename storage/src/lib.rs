@@ -15,9 +15,7 @@ mod store;
 
 pub use self::{
     config::{LogConfig, StoreOptions},
-    error::{
-        AppendError, ChangeError, Corruption, OpenError, ProducerError, ReadError, StoreError,
-    },
+    error::{AppendError, ChangeError, Corruption, OpenError, ProducerError, ReadError, StoreError},
     identity::{LogIdentity, LogKey, ShardId, TopicId, parse_folder},
     log::{Appended, Fetched, Log, Piece, ProducerCheck, ProducerSnapshot, RetentionReport},
     offset::{LeaderEpoch, Offset},

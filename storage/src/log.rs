@@ -118,11 +118,7 @@ impl<D: Disk> Log<D> {
         unreachable!()
     }
     /// Whether a validated batch follows what its producer wrote. `batch` begins with its header.
-    pub fn check_producer(
-        &self,
-        _batch: &[u8],
-        _now_ms: i64,
-    ) -> Result<ProducerCheck, ProducerError> {
+    pub fn check_producer(&self, _batch: &[u8], _now_ms: i64) -> Result<ProducerCheck, ProducerError> {
         unreachable!()
     }
     /// Appends one validated batch.

@@ -25,11 +25,7 @@ impl Offset {
     /// Takes a value from outside; `None` when it is negative.
     #[must_use]
     pub const fn try_new(value: i64) -> Option<Offset> {
-        if value >= 0 {
-            Some(Offset(value))
-        } else {
-            None
-        }
+        if value >= 0 { Some(Offset(value)) } else { None }
     }
 
     /// The value as the wire carries it.
@@ -47,11 +43,7 @@ impl Offset {
     /// How many records lie between `earlier` and this one; 0 when `earlier` is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Offset) -> u64 {
-        if self.0 > earlier.0 {
-            self.0.abs_diff(earlier.0)
-        } else {
-            0
-        }
+        if self.0 > earlier.0 { self.0.abs_diff(earlier.0) } else { 0 }
     }
 }
 
@@ -88,11 +80,7 @@ impl LeaderEpoch {
     /// Takes a value from outside; `None` when it is below -1.
     #[must_use]
     pub const fn try_new(value: i32) -> Option<LeaderEpoch> {
-        if value >= -1 {
-            Some(LeaderEpoch(value))
-        } else {
-            None
-        }
+        if value >= -1 { Some(LeaderEpoch(value)) } else { None }
     }
 
     /// The value as the wire carries it.

@@ -46,11 +46,7 @@ pub async fn replay_journals<D: Disk>(
 
 impl<D: Disk> Store<D> {
     /// Opens the store of one shard.
-    pub async fn open(
-        _disk: D,
-        _shard: ShardId,
-        _options: StoreOptions,
-    ) -> Result<Store<D>, StoreError> {
+    pub async fn open(_disk: D, _shard: ShardId, _options: StoreOptions) -> Result<Store<D>, StoreError> {
         unreachable!()
     }
     /// Opens a log: creates or recovers it.

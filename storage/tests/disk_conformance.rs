@@ -77,9 +77,7 @@ fn filled(disk: &impl Disk, fill: u8, length: usize) -> BufferSlice {
 async fn file_of<D: Disk>(disk: &D, path: &str, fills: &[u8]) -> D::File {
     let file = disk.open(path, OpenMode::CreateNew).await.unwrap();
     for (number, fill) in fills.iter().enumerate() {
-        file.write_at((number * BLOCK) as u64, filled(disk, *fill, BLOCK))
-            .await
-            .unwrap();
+        file.write_at((number * BLOCK) as u64, filled(disk, *fill, BLOCK)).await.unwrap();
     }
     file
 }
@@ -90,55 +88,29 @@ fn bytes_of(range: &FileRange) -> Vec<u8> {
     }
     let descriptor = range.descriptor().unwrap().try_clone_to_owned().unwrap();
     let mut bytes = vec![0; range.length() as usize];
-    File::from(descriptor)
-        .read_exact_at(&mut bytes, range.position())
-        .unwrap();
+    File::from(descriptor).read_exact_at(&mut bytes, range.position()).unwrap();
     bytes
 }
 
 async fn what_was_written_is_read(disk: impl Disk) {
     let file = file_of(&disk, "file", &[1, 2, 3]).await;
-    file.write_at_and_flush(BLOCK as u64, filled(&disk, 4, BLOCK))
-        .await
-        .unwrap();
+    file.write_at_and_flush(BLOCK as u64, filled(&disk, 4, BLOCK)).await.unwrap();
     file.flush().await.unwrap();
     let read = file.read_at(0, 3 * BLOCK).await.unwrap();
-    assert_eq!(
-        read.as_slice(),
-        [[1; BLOCK], [4; BLOCK], [3; BLOCK]].concat()
-    );
+    assert_eq!(read.as_slice(), [[1; BLOCK], [4; BLOCK], [3; BLOCK]].concat());
     let again = disk.open("file", OpenMode::Read).await.unwrap();
-    assert_eq!(
-        again
-            .read_at(2 * BLOCK as u64, BLOCK)
-            .await
-            .unwrap()
-            .as_slice(),
-        [3; BLOCK]
-    );
-    assert!(
-        again.write_at(0, filled(&disk, 1, BLOCK)).await.is_err(),
-        "it was opened to read"
-    );
+    assert_eq!(again.read_at(2 * BLOCK as u64, BLOCK).await.unwrap().as_slice(), [3; BLOCK]);
+    assert!(again.write_at(0, filled(&disk, 1, BLOCK)).await.is_err(), "it was opened to read");
 }
 
 async fn a_read_ends_where_the_file_ends(disk: impl Disk) {
     let file = file_of(&disk, "file", &[1]).await;
-    assert_eq!(
-        file.read_at(0, 4 * BLOCK).await.unwrap().as_slice(),
-        [1; BLOCK]
-    );
+    assert_eq!(file.read_at(0, 4 * BLOCK).await.unwrap().as_slice(), [1; BLOCK]);
     assert!(file.read_at(BLOCK as u64, BLOCK).await.unwrap().is_empty());
     assert!(file.read_at(1 << 40, BLOCK).await.unwrap().is_empty());
     file.set_length(BLOCK as u64 + 100).await.unwrap();
     assert_eq!(file.read_at(0, 4 * BLOCK).await.unwrap().len(), BLOCK + 100);
-    assert_eq!(
-        file.read_cached(BLOCK as u64 + 90, 5 * BLOCK)
-            .await
-            .unwrap()
-            .as_ref(),
-        [0; 10]
-    );
+    assert_eq!(file.read_cached(BLOCK as u64 + 90, 5 * BLOCK).await.unwrap().as_ref(), [0; 10]);
     assert!(file.read_cached(1 << 40, 10).await.unwrap().is_empty());
 }
 
@@ -146,50 +118,27 @@ async fn large_writes_arrive_whole(disk: impl Disk) {
     let file = disk.open("file", OpenMode::CreateNew).await.unwrap();
     for (number, fill) in [5, 6, 7].into_iter().enumerate() {
         let position = (number * BUFFER_BYTES_MAX) as u64;
-        file.write_at_and_flush(position, filled(&disk, fill, BUFFER_BYTES_MAX))
-            .await
-            .unwrap();
+        file.write_at_and_flush(position, filled(&disk, fill, BUFFER_BYTES_MAX)).await.unwrap();
     }
     for (number, fill) in [5, 6, 7].into_iter().enumerate() {
-        let read = file
-            .read_at((number * BUFFER_BYTES_MAX) as u64, BUFFER_BYTES_MAX)
-            .await
-            .unwrap();
+        let read = file.read_at((number * BUFFER_BYTES_MAX) as u64, BUFFER_BYTES_MAX).await.unwrap();
         assert!(read.len() == BUFFER_BYTES_MAX && read.as_slice().iter().all(|byte| *byte == fill));
     }
-    let part = file
-        .read_cached(BUFFER_BYTES_MAX as u64 - 1, BUFFER_BYTES_MAX + 2)
-        .await
-        .unwrap();
-    assert_eq!(
-        (part.len(), part[0], part[1], part[BUFFER_BYTES_MAX + 1]),
-        (BUFFER_BYTES_MAX + 2, 5, 6, 7)
-    );
+    let part = file.read_cached(BUFFER_BYTES_MAX as u64 - 1, BUFFER_BYTES_MAX + 2).await.unwrap();
+    assert_eq!((part.len(), part[0], part[1], part[BUFFER_BYTES_MAX + 1]), (BUFFER_BYTES_MAX + 2, 5, 6, 7));
 }
 
 async fn unaligned_access_is_refused(disk: impl Disk) {
     let file = file_of(&disk, "file", &[1, 1]).await;
     let slice = filled(&disk, 2, 2 * BLOCK);
     let position = file.write_at(512, slice.slice(0..BLOCK)).await.unwrap_err();
-    let length = file
-        .write_at(0, slice.slice(0..BLOCK - 1))
-        .await
-        .unwrap_err();
-    let memory = file
-        .write_at_and_flush(0, slice.slice(1..BLOCK + 1))
-        .await
-        .unwrap_err();
+    let length = file.write_at(0, slice.slice(0..BLOCK - 1)).await.unwrap_err();
+    let memory = file.write_at_and_flush(0, slice.slice(1..BLOCK + 1)).await.unwrap_err();
     let read = file.read_at(0, 100).await.unwrap_err();
     for error in [position, length, memory, read] {
-        assert_eq!(
-            (error.kind, error.path.as_str()),
-            (DiskErrorKind::Unaligned, "file")
-        );
+        assert_eq!((error.kind, error.path.as_str()), (DiskErrorKind::Unaligned, "file"));
     }
-    assert_eq!(
-        file.read_at(0, 2 * BLOCK).await.unwrap().as_slice(),
-        [1; 2 * BLOCK]
-    );
+    assert_eq!(file.read_at(0, 2 * BLOCK).await.unwrap().as_slice(), [1; 2 * BLOCK]);
 }
 
 async fn cached_reads_see_direct_writes(disk: impl Disk) {
@@ -197,9 +146,7 @@ async fn cached_reads_see_direct_writes(disk: impl Disk) {
     for fill in 3..20 {
         let seen = file.read_cached(BLOCK as u64 - 1, 2).await.unwrap();
         assert_eq!(seen[1], fill - 1);
-        file.write_at(BLOCK as u64, filled(&disk, fill, BLOCK))
-            .await
-            .unwrap();
+        file.write_at(BLOCK as u64, filled(&disk, fill, BLOCK)).await.unwrap();
     }
 }
 
@@ -220,54 +167,23 @@ async fn lengths_can_be_set(disk: impl Disk) {
 async fn open_modes_differ(disk: impl Disk) {
     for mode in [OpenMode::Read, OpenMode::ReadWrite] {
         let error = disk.open("file", mode).await.err().unwrap();
-        assert_eq!(
-            (error.kind, error.path.as_str()),
-            (DiskErrorKind::NotFound, "file")
-        );
+        assert_eq!((error.kind, error.path.as_str()), (DiskErrorKind::NotFound, "file"));
     }
     disk.open("file", OpenMode::CreateNew).await.unwrap();
-    assert_eq!(
-        disk.open("file", OpenMode::CreateNew)
-            .await
-            .err()
-            .unwrap()
-            .kind,
-        DiskErrorKind::Exists
-    );
-    assert_eq!(
-        disk.open("no/file", OpenMode::CreateNew)
-            .await
-            .err()
-            .unwrap()
-            .kind,
-        DiskErrorKind::NotFound
-    );
+    assert_eq!(disk.open("file", OpenMode::CreateNew).await.err().unwrap().kind, DiskErrorKind::Exists);
+    assert_eq!(disk.open("no/file", OpenMode::CreateNew).await.err().unwrap().kind, DiskErrorKind::NotFound);
     disk.open("file", OpenMode::ReadWrite).await.unwrap();
 }
 
 async fn small_files_are_replaced_whole(disk: impl Disk) {
-    assert_eq!(
-        disk.read_small("small", 10).await.unwrap_err().kind,
-        DiskErrorKind::NotFound
-    );
-    disk.replace("small", b"a long first content", true)
-        .await
-        .unwrap();
+    assert_eq!(disk.read_small("small", 10).await.unwrap_err().kind, DiskErrorKind::NotFound);
+    disk.replace("small", b"a long first content", true).await.unwrap();
     disk.replace("small", b"short", false).await.unwrap();
     assert_eq!(disk.read_small("small", 5).await.unwrap(), b"short");
-    assert_eq!(
-        disk.read_small("small", 4).await.unwrap_err().kind,
-        DiskErrorKind::TooLarge
-    );
+    assert_eq!(disk.read_small("small", 4).await.unwrap_err().kind, DiskErrorKind::TooLarge);
     disk.replace("small", b"", true).await.unwrap();
     assert!(disk.read_small("small", 0).await.unwrap().is_empty());
-    let names: Vec<_> = disk
-        .list("")
-        .await
-        .unwrap()
-        .into_iter()
-        .map(|entry| entry.name)
-        .collect();
+    let names: Vec<_> = disk.list("").await.unwrap().into_iter().map(|entry| entry.name).collect();
     assert_eq!(names, ["small"]);
 }
 
@@ -276,22 +192,12 @@ async fn names_can_be_changed(disk: impl Disk) {
     file_of(&disk, "two", &[2]).await;
     disk.rename("one", "two").await.unwrap();
     disk.flush_directory("").await.unwrap();
-    assert_eq!(
-        disk.rename("one", "two").await.unwrap_err().kind,
-        DiskErrorKind::NotFound
-    );
+    assert_eq!(disk.rename("one", "two").await.unwrap_err().kind, DiskErrorKind::NotFound);
     let two = disk.open("two", OpenMode::Read).await.unwrap();
     assert_eq!(two.read_at(0, BLOCK).await.unwrap().as_slice(), [1; BLOCK]);
     disk.remove("two").await.unwrap();
-    assert_eq!(
-        disk.remove("two").await.unwrap_err().kind,
-        DiskErrorKind::NotFound
-    );
-    assert_eq!(
-        file.read_at(0, BLOCK).await.unwrap().as_slice(),
-        [1; BLOCK],
-        "an open file stays readable"
-    );
+    assert_eq!(disk.remove("two").await.unwrap_err().kind, DiskErrorKind::NotFound);
+    assert_eq!(file.read_at(0, BLOCK).await.unwrap().as_slice(), [1; BLOCK], "an open file stays readable");
     assert_eq!(file.read_cached(0, 2).await.unwrap().as_ref(), [1; 2]);
 }
 
@@ -301,74 +207,29 @@ async fn directories_nest_and_list(disk: impl Disk) {
     file_of(&disk, "journal/b", &[1]).await;
     file_of(&disk, "journal/a", &[]).await;
     let entries = disk.list("journal").await.unwrap();
-    let seen: Vec<_> = entries
-        .iter()
-        .map(|entry| (entry.name.as_str(), entry.kind, entry.size_bytes))
-        .collect();
-    let expected = [
-        ("0", EntryKind::Directory, 0),
-        ("a", EntryKind::File, 0),
-        ("b", EntryKind::File, BLOCK as u64),
-    ];
+    let seen: Vec<_> =
+        entries.iter().map(|entry| (entry.name.as_str(), entry.kind, entry.size_bytes)).collect();
+    let expected =
+        [("0", EntryKind::Directory, 0), ("a", EntryKind::File, 0), ("b", EntryKind::File, BLOCK as u64)];
     assert_eq!(seen, expected);
     assert_eq!(disk.list("").await.unwrap().len(), 1);
-    assert_eq!(
-        disk.list("nothing").await.unwrap_err().kind,
-        DiskErrorKind::NotFound
-    );
-    assert_eq!(
-        disk.flush_directory("nothing").await.unwrap_err().kind,
-        DiskErrorKind::NotFound
-    );
-    assert_eq!(
-        disk.remove_directory("journal").await.unwrap_err().kind,
-        DiskErrorKind::NotEmpty
-    );
+    assert_eq!(disk.list("nothing").await.unwrap_err().kind, DiskErrorKind::NotFound);
+    assert_eq!(disk.flush_directory("nothing").await.unwrap_err().kind, DiskErrorKind::NotFound);
+    assert_eq!(disk.remove_directory("journal").await.unwrap_err().kind, DiskErrorKind::NotEmpty);
     disk.rename("journal", "old").await.unwrap();
-    assert_eq!(
-        disk.open("old/b", OpenMode::Read)
-            .await
-            .unwrap()
-            .length()
-            .await
-            .unwrap(),
-        BLOCK as u64
-    );
+    assert_eq!(disk.open("old/b", OpenMode::Read).await.unwrap().length().await.unwrap(), BLOCK as u64);
     disk.remove_directory("old/0").await.unwrap();
     disk.flush_directory("old").await.unwrap();
     assert_eq!(disk.list("old").await.unwrap().len(), 2);
-    assert!(
-        disk.create_directory("old/a").await.is_err(),
-        "a file is in the way"
-    );
+    assert!(disk.create_directory("old/a").await.is_err(), "a file is in the way");
 }
 
 async fn foreign_paths_are_refused(disk: impl Disk) {
-    for path in [
-        "",
-        "/etc/passwd",
-        "../out",
-        "a/../../out",
-        "a//b",
-        "a/./b",
-        "nul\0",
-    ] {
-        assert_eq!(
-            disk.open(path, OpenMode::Read).await.err().unwrap().kind,
-            DiskErrorKind::InvalidPath
-        );
-        assert_eq!(
-            disk.remove(path).await.unwrap_err().kind,
-            DiskErrorKind::InvalidPath
-        );
-        assert_eq!(
-            disk.rename("a", path).await.unwrap_err().kind,
-            DiskErrorKind::InvalidPath
-        );
-        assert_eq!(
-            disk.replace(path, b"x", false).await.unwrap_err().kind,
-            DiskErrorKind::InvalidPath
-        );
+    for path in ["", "/etc/passwd", "../out", "a/../../out", "a//b", "a/./b", "nul\0"] {
+        assert_eq!(disk.open(path, OpenMode::Read).await.err().unwrap().kind, DiskErrorKind::InvalidPath);
+        assert_eq!(disk.remove(path).await.unwrap_err().kind, DiskErrorKind::InvalidPath);
+        assert_eq!(disk.rename("a", path).await.unwrap_err().kind, DiskErrorKind::InvalidPath);
+        assert_eq!(disk.replace(path, b"x", false).await.unwrap_err().kind, DiskErrorKind::InvalidPath);
     }
 }
 
@@ -379,10 +240,7 @@ async fn ranges_outlive_the_name(disk: impl Disk) {
     let part = range.slice(1, 2);
     assert!(file.has_outstanding_ranges());
     disk.remove("file").await.unwrap();
-    assert_eq!(
-        (bytes_of(&range), bytes_of(&part)),
-        (vec![1, 1, 2, 2], vec![1, 2])
-    );
+    assert_eq!((bytes_of(&range), bytes_of(&part)), (vec![1, 1, 2, 2], vec![1, 2]));
     drop(range);
     assert!(file.has_outstanding_ranges());
     drop(part);
@@ -395,12 +253,7 @@ async fn many_writes_at_once_all_arrive(disk: impl Disk) {
         let slice = filled(&disk, (number % 251) as u8, BLOCK);
         file.write_at(number * BLOCK as u64, slice)
     });
-    assert!(
-        join_all(writes)
-            .await
-            .into_iter()
-            .all(|result| result.is_ok())
-    );
+    assert!(join_all(writes).await.into_iter().all(|result| result.is_ok()));
     for number in 0..500 {
         let read = file.read_at(number * BLOCK as u64, BLOCK).await.unwrap();
         assert_eq!(read.as_slice(), [(number % 251) as u8; BLOCK]);
@@ -418,8 +271,5 @@ async fn a_dropped_write_gives_its_memory_back(disk: impl Disk) {
         assert_eq!(file.read_at(0, BLOCK).await.unwrap().as_slice(), [1; BLOCK]);
     }
     let stats = disk.buffers().stats();
-    assert!(
-        stats.allocated_bytes - stats.free_bytes <= BLOCK,
-        "{stats:?}"
-    );
+    assert!(stats.allocated_bytes - stats.free_bytes <= BLOCK, "{stats:?}");
 }

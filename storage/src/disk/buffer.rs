@@ -29,16 +29,11 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(block: Box<Block>, home: Arc<BlockHome>) -> Memory {
-        Memory {
-            block: Some(block),
-            home,
-        }
+        Memory { block: Some(block), home }
     }
 
     fn block(&self) -> &Block {
-        self.block
-            .as_ref()
-            .expect("a block leaves its memory only in drop")
+        self.block.as_ref().expect("a block leaves its memory only in drop")
     }
 }
 
@@ -61,11 +56,7 @@ pub struct AlignedBuffer {
 
 impl AlignedBuffer {
     pub(super) fn new(memory: Memory) -> AlignedBuffer {
-        AlignedBuffer {
-            memory: Arc::new(memory),
-            filled: 0,
-            frozen: 0,
-        }
+        AlignedBuffer { memory: Arc::new(memory), filled: 0, frozen: 0 }
     }
 
     /// How many bytes it can hold.
@@ -129,10 +120,7 @@ impl AlignedBuffer {
 
     /// Counts `count` bytes of [`AlignedBuffer::spare_mut`] as held.
     pub fn advance(&mut self, count: usize) {
-        assert!(
-            count <= self.remaining(),
-            "cannot hold more than the capacity"
-        );
+        assert!(count <= self.remaining(), "cannot hold more than the capacity");
         self.filled += count;
     }
 
@@ -141,10 +129,7 @@ impl AlignedBuffer {
     /// # Panics
     /// When part of it is frozen or not held.
     pub fn unfrozen_mut(&mut self, range: Range<usize>) -> &mut [u8] {
-        assert!(
-            self.frozen <= range.start && range.end <= self.filled,
-            "{range:?} is frozen or not held"
-        );
+        assert!(self.frozen <= range.start && range.end <= self.filled, "{range:?} is frozen or not held");
         // SAFETY: from `frozen` on nothing was handed out, and `&mut self` excludes other users.
         unsafe { self.memory.block().bytes_mut(range) }
     }
@@ -154,17 +139,9 @@ impl AlignedBuffer {
     /// # Panics
     /// When it is not held.
     pub fn freeze(&mut self, range: Range<usize>) -> BufferSlice {
-        assert!(
-            range.start <= range.end && range.end <= self.filled,
-            "{range:?} of {} bytes",
-            self.filled
-        );
+        assert!(range.start <= range.end && range.end <= self.filled, "{range:?} of {} bytes", self.filled);
         self.frozen = self.frozen.max(range.end);
-        BufferSlice {
-            memory: self.memory.clone(),
-            start: range.start,
-            length: range.len(),
-        }
+        BufferSlice { memory: self.memory.clone(), start: range.start, length: range.len() }
     }
 
     /// Forgets all bytes from `length` on that were not handed out.
@@ -192,13 +169,7 @@ impl AlignedBuffer {
 
 impl fmt::Debug for AlignedBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "AlignedBuffer({} of {} bytes, {} frozen)",
-            self.filled,
-            self.capacity(),
-            self.frozen
-        )
+        write!(f, "AlignedBuffer({} of {} bytes, {} frozen)", self.filled, self.capacity(), self.frozen)
     }
 }
 
@@ -217,16 +188,8 @@ impl BufferSlice {
     /// When it lies outside.
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> BufferSlice {
-        assert!(
-            range.start <= range.end && range.end <= self.length,
-            "{range:?} of {} bytes",
-            self.length
-        );
-        BufferSlice {
-            memory: self.memory.clone(),
-            start: self.start + range.start,
-            length: range.len(),
-        }
+        assert!(range.start <= range.end && range.end <= self.length, "{range:?} of {} bytes", self.length);
+        BufferSlice { memory: self.memory.clone(), start: self.start + range.start, length: range.len() }
     }
 
     /// The same bytes for a reader; cheap to clone and to cut.
@@ -246,11 +209,7 @@ impl Deref for BufferSlice {
 
     fn deref(&self) -> &[u8] {
         // SAFETY: the whole part lies below its buffer's `frozen`, where nobody writes any more.
-        unsafe {
-            self.memory
-                .block()
-                .bytes(self.start..self.start + self.length)
-        }
+        unsafe { self.memory.block().bytes(self.start..self.start + self.length) }
     }
 }
 
@@ -262,12 +221,7 @@ impl AsRef<[u8]> for BufferSlice {
 
 impl fmt::Debug for BufferSlice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "BufferSlice({}..{})",
-            self.start,
-            self.start + self.length
-        )
+        write!(f, "BufferSlice({}..{})", self.start, self.start + self.length)
     }
 }
 
@@ -291,10 +245,7 @@ mod tests {
         buffer.append(b"two");
         buffer.unfrozen_mut(3..6)[0] = b'T';
         let bytes = one.clone().into_bytes();
-        assert_eq!(
-            (&*one, &bytes[..], buffer.as_slice()),
-            (&b"one"[..], &b"one"[..], &b"oneTwo"[..])
-        );
+        assert_eq!((&*one, &bytes[..], buffer.as_slice()), (&b"one"[..], &b"one"[..], &b"oneTwo"[..]));
     }
 
     #[test]
@@ -308,10 +259,7 @@ mod tests {
 
     #[test]
     fn padding_is_zero_even_in_used_memory() {
-        let pool = BufferPool::new(BufferPoolOptions {
-            budget_bytes: 4096,
-            ..BufferPoolOptions::default()
-        });
+        let pool = BufferPool::new(BufferPoolOptions { budget_bytes: 4096, ..BufferPoolOptions::default() });
         for _ in 0..2 {
             let mut buffer = pool.try_take(4096).expect("the last buffer came back");
             buffer.append(b"x");

@@ -78,12 +78,7 @@ pub enum Operation {
 impl DiskError {
     /// An error without a position.
     pub fn new(kind: DiskErrorKind, operation: Operation, path: &str) -> DiskError {
-        DiskError {
-            kind,
-            operation,
-            path: path.to_string(),
-            position: None,
-        }
+        DiskError { kind, operation, path: path.to_string(), position: None }
     }
 
     /// The same error, at a position in the file.
@@ -95,10 +90,7 @@ impl DiskError {
 
     /// Whether the operation may succeed later without anybody repairing anything but space or limits.
     pub fn is_recoverable(&self) -> bool {
-        matches!(
-            self.kind,
-            DiskErrorKind::Full | DiskErrorKind::TooManyOpenFiles
-        )
+        matches!(self.kind, DiskErrorKind::Full | DiskErrorKind::TooManyOpenFiles)
     }
 }
 
@@ -120,11 +112,7 @@ impl DiskErrorKind {
 
 impl fmt::Display for DiskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.path.is_empty() {
-            "."
-        } else {
-            &self.path
-        };
+        let path = if self.path.is_empty() { "." } else { &self.path };
         write!(f, "cannot {} {path}", self.operation)?;
         if let Some(position) = self.position {
             write!(f, " at position {position}")?;
@@ -142,9 +130,7 @@ impl fmt::Display for DiskErrorKind {
             DiskErrorKind::Exists => "it exists already",
             DiskErrorKind::Full => "the disk or the quota is full",
             DiskErrorKind::Denied => "permission denied, or the file system is read-only",
-            DiskErrorKind::TooManyOpenFiles => {
-                "too many open files (raise the limit of file descriptors)"
-            }
+            DiskErrorKind::TooManyOpenFiles => "too many open files (raise the limit of file descriptors)",
             DiskErrorKind::NotEmpty => "the folder is not empty",
             DiskErrorKind::TooLarge => "the file is longer than it can rightly be",
             DiskErrorKind::Unaligned => "position, length or memory is not aligned for direct I/O",
@@ -157,11 +143,7 @@ impl fmt::Display for DiskErrorKind {
 
 #[cfg(feature = "direct")]
 fn describe_errno(errno: i32, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(
-        f,
-        "the system reports: {}",
-        std::io::Error::from_raw_os_error(errno)
-    )
+    write!(f, "the system reports: {}", std::io::Error::from_raw_os_error(errno))
 }
 
 #[cfg(not(feature = "direct"))]
@@ -194,12 +176,8 @@ mod tests {
 
     #[test]
     fn an_error_reads_as_a_sentence() {
-        let error = DiskError::new(
-            DiskErrorKind::Full,
-            Operation::Write,
-            "logs-0/00000000000000000000.log",
-        )
-        .at(4096);
+        let error =
+            DiskError::new(DiskErrorKind::Full, Operation::Write, "logs-0/00000000000000000000.log").at(4096);
         assert_eq!(
             error.to_string(),
             "cannot write logs-0/00000000000000000000.log at position 4096: the disk or the quota is full"
@@ -210,12 +188,7 @@ mod tests {
     #[test]
     fn an_unknown_number_stays_visible() {
         let error = DiskError::new(DiskErrorKind::from_errno(5), Operation::Flush, "");
-        assert!(
-            error
-                .to_string()
-                .starts_with("cannot flush .: the system reports"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("cannot flush .: the system reports"), "{error}");
         assert!(!error.is_recoverable());
     }
 }

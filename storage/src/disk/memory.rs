@@ -5,10 +5,7 @@
 //! The [`ReturnStack`] takes blocks back from any thread and gives them to the one thread that owns the pool.
 //!
 //! Blocks are zeroed when they are made, so every byte is initialised for ever; a reused block holds old content.
-#![expect(
-    unsafe_code,
-    reason = "this file owns raw memory; each block says why it is sound"
-)]
+#![expect(unsafe_code, reason = "this file owns raw memory; each block says why it is sound")]
 
 use alloc::{alloc::Layout, boxed::Box};
 use core::{
@@ -39,12 +36,7 @@ impl Block {
         assert!(size > 0, "a block of no bytes is never asked for");
         let layout = Layout::from_size_align(size, alignment).ok()?;
         let start = system::allocate_zeroed(layout)?;
-        Some(Box::new(Block {
-            start,
-            layout,
-            registration: AtomicU64::new(0),
-            next: ptr::null_mut(),
-        }))
+        Some(Box::new(Block { start, layout, registration: AtomicU64::new(0), next: ptr::null_mut() }))
     }
 
     pub(super) fn size(&self) -> usize {
@@ -58,25 +50,16 @@ impl Block {
     /// # Safety
     /// Nobody writes to `range` while the result lives.
     pub(super) unsafe fn bytes(&self, range: Range<usize>) -> &[u8] {
-        assert!(
-            range.start <= range.end && range.end <= self.size(),
-            "range outside of the block"
-        );
+        assert!(range.start <= range.end && range.end <= self.size(), "range outside of the block");
         // SAFETY: inside the allocation (asserted), initialised since `alloc_zeroed`; not written to, says the caller.
         unsafe { slice::from_raw_parts(self.start().add(range.start), range.len()) }
     }
 
     /// # Safety
     /// Nobody else reads or writes `range` while the result lives.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "disjoint ranges of one block are used at the same time"
-    )]
+    #[expect(clippy::mut_from_ref, reason = "disjoint ranges of one block are used at the same time")]
     pub(super) unsafe fn bytes_mut(&self, range: Range<usize>) -> &mut [u8] {
-        assert!(
-            range.start <= range.end && range.end <= self.size(),
-            "range outside of the block"
-        );
+        assert!(range.start <= range.end && range.end <= self.size(), "range outside of the block");
         // SAFETY: inside the allocation (asserted), initialised since `alloc_zeroed`; used by nobody else, says the caller.
         unsafe { slice::from_raw_parts_mut(self.start().add(range.start), range.len()) }
     }
@@ -146,11 +129,7 @@ mod system {
             let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
             // SAFETY: a new mapping at an address that the kernel chooses touches nothing that exists.
             let start = unsafe { libc::mmap(ptr::null_mut(), size, access, kind, -1, 0) };
-            if start == libc::MAP_FAILED {
-                None
-            } else {
-                NonNull::new(start.cast())
-            }
+            if start == libc::MAP_FAILED { None } else { NonNull::new(start.cast()) }
         }
 
         /// # Safety
@@ -172,9 +151,7 @@ pub(super) struct ReturnStack {
 
 impl ReturnStack {
     pub(super) const fn new() -> ReturnStack {
-        ReturnStack {
-            head: AtomicPtr::new(ptr::null_mut()),
-        }
+        ReturnStack { head: AtomicPtr::new(ptr::null_mut()) }
     }
 
     pub(super) fn push(&self, block: Box<Block>) {
@@ -183,10 +160,7 @@ impl ReturnStack {
         loop {
             // SAFETY: `block` came from `Box::into_raw` above and is not yet visible to anybody else.
             unsafe { (*block).next = head };
-            match self
-                .head
-                .compare_exchange_weak(head, block, Ordering::Release, Ordering::Relaxed)
-            {
+            match self.head.compare_exchange_weak(head, block, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => head = now,
             }

@@ -38,10 +38,7 @@ pub struct BufferPoolOptions {
 
 impl Default for BufferPoolOptions {
     fn default() -> BufferPoolOptions {
-        BufferPoolOptions {
-            budget_bytes: 64 * 1024 * 1024,
-            alignment_bytes: BUFFER_BYTES_MIN,
-        }
+        BufferPoolOptions { budget_bytes: 64 * 1024 * 1024, alignment_bytes: BUFFER_BYTES_MIN }
     }
 }
 
@@ -107,16 +104,10 @@ impl BufferPool {
     /// An empty pool; memory is taken from the system as it is needed.
     pub fn new(mut options: BufferPoolOptions) -> BufferPool {
         options.alignment_bytes = options.alignment_bytes.max(BUFFER_BYTES_MIN);
-        assert!(
-            options.alignment_bytes.is_power_of_two(),
-            "an alignment is a power of two"
-        );
+        assert!(options.alignment_bytes.is_power_of_two(), "an alignment is a power of two");
         BufferPool(Rc::new(Owner {
             options,
-            home: Arc::new(BlockHome {
-                returned: ReturnStack::new(),
-                waiter: AtomicWaker::new(),
-            }),
+            home: Arc::new(BlockHome { returned: ReturnStack::new(), waiter: AtomicWaker::new() }),
             free: RefCell::default(),
             allocated_bytes: Cell::new(0),
             waiting: RefCell::default(),
@@ -177,14 +168,8 @@ impl BufferPool {
     /// How much memory there is, and in which state.
     pub fn stats(&self) -> BufferPoolStats {
         self.0.collect_returned();
-        let free_bytes = self
-            .0
-            .free
-            .borrow()
-            .iter()
-            .flat_map(|list| &list.blocks)
-            .map(|block| block.size())
-            .sum();
+        let free_bytes =
+            self.0.free.borrow().iter().flat_map(|list| &list.blocks).map(|block| block.size()).sum();
         BufferPoolStats {
             budget_bytes: self.0.options.budget_bytes,
             allocated_bytes: self.0.allocated_bytes.get(),
@@ -259,8 +244,7 @@ impl Owner {
         {
             registrar.unregister(block.registration());
         }
-        self.allocated_bytes
-            .set(self.allocated_bytes.get() - block.size());
+        self.allocated_bytes.set(self.allocated_bytes.get() - block.size());
     }
 
     fn wait(&self, waker: &Waker) {
@@ -281,15 +265,8 @@ impl Drop for WakeOthers<'_> {
 }
 
 fn class_of(bytes: usize) -> usize {
-    assert!(
-        bytes <= BUFFER_BYTES_MAX,
-        "a buffer of {bytes} bytes: {BUFFER_BYTES_MAX} are the most"
-    );
-    bytes
-        .max(BUFFER_BYTES_MIN)
-        .div_ceil(BUFFER_BYTES_MIN)
-        .next_power_of_two()
-        .ilog2() as usize
+    assert!(bytes <= BUFFER_BYTES_MAX, "a buffer of {bytes} bytes: {BUFFER_BYTES_MAX} are the most");
+    bytes.max(BUFFER_BYTES_MIN).div_ceil(BUFFER_BYTES_MIN).next_power_of_two().ilog2() as usize
 }
 
 fn class_bytes(class: usize) -> usize {
@@ -301,16 +278,12 @@ mod tests {
     use super::*;
 
     fn pool(budget_bytes: usize) -> BufferPool {
-        BufferPool::new(BufferPoolOptions {
-            budget_bytes,
-            ..BufferPoolOptions::default()
-        })
+        BufferPool::new(BufferPoolOptions { budget_bytes, ..BufferPoolOptions::default() })
     }
 
     #[test]
     fn classes_are_powers_of_two() {
-        let sizes = [1, 4096, 4097, 65536, 65537, BUFFER_BYTES_MAX]
-            .map(|bytes| class_bytes(class_of(bytes)));
+        let sizes = [1, 4096, 4097, 65536, 65537, BUFFER_BYTES_MAX].map(|bytes| class_bytes(class_of(bytes)));
         assert_eq!(sizes, [4096, 4096, 8192, 65536, 131072, BUFFER_BYTES_MAX]);
     }
 
@@ -327,11 +300,7 @@ mod tests {
         drop((second, third));
         assert_eq!(
             pool.stats(),
-            BufferPoolStats {
-                budget_bytes: 8192,
-                allocated_bytes: 8192,
-                free_bytes: 8192
-            }
+            BufferPoolStats { budget_bytes: 8192, allocated_bytes: 8192, free_bytes: 8192 }
         );
     }
 
@@ -339,12 +308,7 @@ mod tests {
     fn free_blocks_of_another_class_make_room() {
         let pool = pool(8192);
         drop((pool.try_take(4096), pool.try_take(4096)));
-        assert_eq!(
-            pool.try_take(8192)
-                .expect("both small ones are free")
-                .capacity(),
-            8192
-        );
+        assert_eq!(pool.try_take(8192).expect("both small ones are free").capacity(), 8192);
     }
 
     #[test]
@@ -352,11 +316,7 @@ mod tests {
         let pool = pool(1 << 20);
         drop(pool.try_take(65536));
         pool.give_back_idle();
-        assert_eq!(
-            pool.stats().allocated_bytes,
-            65536,
-            "it was used in this period"
-        );
+        assert_eq!(pool.stats().allocated_bytes, 65536, "it was used in this period");
         pool.give_back_idle();
         assert_eq!(pool.stats().allocated_bytes, 0);
     }

@@ -26,12 +26,7 @@ enum Source {
 impl FileRange {
     pub(super) fn from_memory(bytes: Bytes, position: u64, outstanding: Arc<()>) -> FileRange {
         let length = bytes.len() as u64;
-        FileRange {
-            source: Source::Memory(bytes),
-            position,
-            length,
-            _outstanding: outstanding,
-        }
+        FileRange { source: Source::Memory(bytes), position, length, _outstanding: outstanding }
     }
 
     #[cfg(feature = "direct")]
@@ -41,12 +36,7 @@ impl FileRange {
         length: u64,
         outstanding: Arc<()>,
     ) -> FileRange {
-        FileRange {
-            source: Source::Descriptor(descriptor),
-            position,
-            length,
-            _outstanding: outstanding,
-        }
+        FileRange { source: Source::Descriptor(descriptor), position, length, _outstanding: outstanding }
     }
 
     /// Where the range starts in the file.
@@ -66,9 +56,7 @@ impl FileRange {
     #[must_use]
     pub fn slice(&self, start: u64, length: u64) -> FileRange {
         assert!(
-            start
-                .checked_add(length)
-                .is_some_and(|end| end <= self.length),
+            start.checked_add(length).is_some_and(|end| end <= self.length),
             "a part outside of the range"
         );
         let mut part = self.clone();
@@ -104,11 +92,6 @@ impl FileRange {
 
 impl fmt::Debug for FileRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "FileRange({}..{})",
-            self.position,
-            self.position + self.length
-        )
+        write!(f, "FileRange({}..{})", self.position, self.position + self.length)
     }
 }

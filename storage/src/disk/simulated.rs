@@ -37,9 +37,8 @@ use self::{
     names::{NameChange, Node},
 };
 use super::{
-    Alignment, BufferPool, BufferPoolOptions, DirectoryEntry, Disk, DiskError, DiskErrorKind,
-    EntryKind, OpenMode, Operation, REPLACEMENT_SUFFIX, check_directory_path, check_path,
-    parent_of,
+    Alignment, BufferPool, BufferPoolOptions, DirectoryEntry, Disk, DiskError, DiskErrorKind, EntryKind,
+    OpenMode, Operation, REPLACEMENT_SUFFIX, check_directory_path, check_path, parent_of,
 };
 
 /// How a simulated disk is set up.
@@ -63,10 +62,7 @@ impl Default for SimulatedDiskOptions {
     fn default() -> SimulatedDiskOptions {
         SimulatedDiskOptions {
             seed: 0,
-            alignment: Alignment {
-                memory_bytes: 4096,
-                position_bytes: 4096,
-            },
+            alignment: Alignment { memory_bytes: 4096, position_bytes: 4096 },
             one_flush_covers_all: true,
             capacity_bytes: u64::MAX,
             buffers: BufferPoolOptions::default(),
@@ -92,11 +88,7 @@ impl SimulatedDisk {
 
     fn with_machine(machine: Machine, options: SimulatedDiskOptions) -> SimulatedDisk {
         let pool = BufferPool::new(options.buffers);
-        SimulatedDisk {
-            machine: Rc::new(RefCell::new(machine)),
-            options,
-            pool,
-        }
+        SimulatedDisk { machine: Rc::new(RefCell::new(machine)), options, pool }
     }
 
     /// Operations so far, reads not counted.
@@ -155,19 +147,12 @@ impl SimulatedDisk {
     /// # Panics
     /// When there is no such byte.
     pub fn flip_bit(&self, path: &str, position: u64, bit: u8) {
-        self.machine
-            .borrow_mut()
-            .file_at(path)
-            .expect("a file to damage")
-            .flip_bit(position, bit);
+        self.machine.borrow_mut().file_at(path).expect("a file to damage").flip_bit(position, bit);
     }
 
     /// What reads of a file see now; `None` when there is no such file.
     pub fn contents(&self, path: &str) -> Option<Vec<u8>> {
-        self.machine
-            .borrow_mut()
-            .file_at(path)
-            .map(|inode| inode.visible().to_vec())
+        self.machine.borrow_mut().file_at(path).map(|inode| inode.visible().to_vec())
     }
 
     /// Puts a file there, durably, as a test's starting point.
@@ -188,11 +173,7 @@ impl SimulatedDisk {
 
     /// Waits for a seeded number of polls; an error when the power was cut meanwhile.
     async fn latency(&self, operation: Operation, path: &str) -> Result<(), DiskError> {
-        let polls = self
-            .machine
-            .borrow_mut()
-            .random()
-            .below(u64::from(self.options.polls_max) + 1);
+        let polls = self.machine.borrow_mut().random().below(u64::from(self.options.polls_max) + 1);
         for _ in 0..polls {
             executor::yield_now().await;
         }
@@ -201,11 +182,7 @@ impl SimulatedDisk {
 
     fn check_power(&self, operation: Operation, path: &str) -> Result<(), DiskError> {
         if self.is_power_cut() {
-            return Err(SimulatedDisk::error(
-                DiskErrorKind::PowerCut,
-                operation,
-                path,
-            ));
+            return Err(SimulatedDisk::error(DiskErrorKind::PowerCut, operation, path));
         }
         Ok(())
     }
@@ -226,10 +203,7 @@ impl SimulatedDisk {
     async fn create_file(&self, operation: Operation, path: &str) -> Result<InodeId, DiskError> {
         self.check_power(operation, path)?;
         let inode = self.machine.borrow_mut().create_inode();
-        let change = NameChange::Add {
-            path: path.to_string(),
-            node: Node::File(inode),
-        };
+        let change = NameChange::Add { path: path.to_string(), node: Node::File(inode) };
         self.change_names(operation, path, change).await?;
         Ok(inode)
     }
@@ -256,35 +230,18 @@ impl Disk for SimulatedDisk {
         let found = self.machine.borrow().names().get(path);
         let inode = match (mode, found) {
             (OpenMode::CreateNew, Some(_taken)) => {
-                return Err(SimulatedDisk::error(
-                    DiskErrorKind::Exists,
-                    Operation::Open,
-                    path,
-                ));
+                return Err(SimulatedDisk::error(DiskErrorKind::Exists, Operation::Open, path));
             }
             (OpenMode::CreateNew, None) => self.create_file(Operation::Open, path).await?,
             (OpenMode::Read | OpenMode::ReadWrite, Some(Node::File(inode))) => inode,
             (OpenMode::Read | OpenMode::ReadWrite, Some(Node::Directory)) => {
-                return Err(SimulatedDisk::error(
-                    machine::IS_A_DIRECTORY,
-                    Operation::Open,
-                    path,
-                ));
+                return Err(SimulatedDisk::error(machine::IS_A_DIRECTORY, Operation::Open, path));
             }
             (OpenMode::Read | OpenMode::ReadWrite, None) => {
-                return Err(SimulatedDisk::error(
-                    DiskErrorKind::NotFound,
-                    Operation::Open,
-                    path,
-                ));
+                return Err(SimulatedDisk::error(DiskErrorKind::NotFound, Operation::Open, path));
             }
         };
-        Ok(SimulatedFile::new(
-            self.clone(),
-            path,
-            inode,
-            mode != OpenMode::Read,
-        ))
+        Ok(SimulatedFile::new(self.clone(), path, inode, mode != OpenMode::Read))
     }
 
     async fn read_small(&self, path: &str, length_max: usize) -> Result<Vec<u8>, DiskError> {
@@ -295,9 +252,7 @@ impl Disk for SimulatedDisk {
         if machine.faults().next_read_fails() {
             return Err(fail(machine::EIO));
         }
-        let inode = machine
-            .file_at(path)
-            .ok_or_else(|| fail(DiskErrorKind::NotFound))?;
+        let inode = machine.file_at(path).ok_or_else(|| fail(DiskErrorKind::NotFound))?;
         if inode.visible().len() > length_max {
             return Err(fail(DiskErrorKind::TooLarge));
         }
@@ -323,27 +278,19 @@ impl Disk for SimulatedDisk {
     async fn rename(&self, from: &str, to: &str) -> Result<(), DiskError> {
         check_path(from, Operation::Rename)?;
         check_path(to, Operation::Rename)?;
-        let change = NameChange::Rename {
-            from: from.to_string(),
-            to: to.to_string(),
-        };
+        let change = NameChange::Rename { from: from.to_string(), to: to.to_string() };
         self.change_names(Operation::Rename, from, change).await
     }
 
     async fn remove(&self, path: &str) -> Result<(), DiskError> {
         check_path(path, Operation::Remove)?;
-        let change = NameChange::RemoveFile {
-            path: path.to_string(),
-        };
+        let change = NameChange::RemoveFile { path: path.to_string() };
         self.change_names(Operation::Remove, path, change).await
     }
 
     async fn create_directory(&self, path: &str) -> Result<(), DiskError> {
         check_path(path, Operation::CreateDirectory)?;
-        let ends = path
-            .match_indices('/')
-            .map(|(end, _slash)| end)
-            .chain([path.len()]);
+        let ends = path.match_indices('/').map(|(end, _slash)| end).chain([path.len()]);
         for folder in ends.map(|end| &path[..end]) {
             self.check_power(Operation::CreateDirectory, folder)?;
             let found = self.machine.borrow().names().get(folder);
@@ -358,12 +305,8 @@ impl Disk for SimulatedDisk {
                 }
                 None => {}
             }
-            let change = NameChange::Add {
-                path: folder.to_string(),
-                node: Node::Directory,
-            };
-            self.change_names(Operation::CreateDirectory, folder, change)
-                .await?;
+            let change = NameChange::Add { path: folder.to_string(), node: Node::Directory };
+            self.change_names(Operation::CreateDirectory, folder, change).await?;
             self.flush_directory(parent_of(folder)).await?;
         }
         Ok(())
@@ -371,9 +314,7 @@ impl Disk for SimulatedDisk {
 
     async fn remove_directory(&self, path: &str) -> Result<(), DiskError> {
         check_path(path, Operation::Remove)?;
-        let change = NameChange::RemoveDirectory {
-            path: path.to_string(),
-        };
+        let change = NameChange::RemoveDirectory { path: path.to_string() };
         self.change_names(Operation::Remove, path, change).await
     }
 
@@ -382,21 +323,13 @@ impl Disk for SimulatedDisk {
         self.latency(Operation::List, path).await?;
         let mut machine = self.machine.borrow_mut();
         let found = machine.names().list(path);
-        let found = found
-            .ok_or_else(|| SimulatedDisk::error(DiskErrorKind::NotFound, Operation::List, path))?;
+        let found =
+            found.ok_or_else(|| SimulatedDisk::error(DiskErrorKind::NotFound, Operation::List, path))?;
         let entry = |(name, node)| match node {
-            Node::Directory => DirectoryEntry {
-                name,
-                kind: EntryKind::Directory,
-                size_bytes: 0,
-            },
+            Node::Directory => DirectoryEntry { name, kind: EntryKind::Directory, size_bytes: 0 },
             Node::File(inode) => {
                 let size_bytes = machine.inode(inode).visible().len() as u64;
-                DirectoryEntry {
-                    name,
-                    kind: EntryKind::File,
-                    size_bytes,
-                }
+                DirectoryEntry { name, kind: EntryKind::File, size_bytes }
             }
         };
         Ok(found.into_iter().map(entry).collect())
@@ -406,8 +339,7 @@ impl Disk for SimulatedDisk {
         check_directory_path(path, Operation::FlushDirectory)?;
         self.check_power(Operation::FlushDirectory, path)?;
         let begun = self.machine.borrow_mut().begin_names_flush(path);
-        let covered =
-            begun.map_err(|kind| SimulatedDisk::error(kind, Operation::FlushDirectory, path))?;
+        let covered = begun.map_err(|kind| SimulatedDisk::error(kind, Operation::FlushDirectory, path))?;
         self.latency(Operation::FlushDirectory, path).await?;
         self.machine.borrow_mut().end_names_flush(path, covered);
         Ok(())

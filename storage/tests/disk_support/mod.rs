@@ -51,10 +51,8 @@ pub(crate) fn target_folder() -> TestFolder {
 }
 
 /// Runs `test` on a disk in `folder`, and then waits until the ring has nothing left to do.
-pub(crate) fn with_direct_disk<F>(
-    folder: &Path,
-    test: impl FnOnce(DirectDisk) -> F + Send + 'static,
-) where
+pub(crate) fn with_direct_disk<F>(folder: &Path, test: impl FnOnce(DirectDisk) -> F + Send + 'static)
+where
     F: Future<Output = ()> + 'static,
 {
     let folder = folder.to_owned();

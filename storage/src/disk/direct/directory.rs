@@ -14,9 +14,8 @@ use std::{
 
 use super::{
     super::{
-        Alignment, BufferPool, BufferPoolOptions, DirectoryEntry, Disk, DiskError, DiskErrorKind,
-        EntryKind, OpenMode, Operation, REPLACEMENT_SUFFIX, check_directory_path, check_path,
-        parent_of,
+        Alignment, BufferPool, BufferPoolOptions, DirectoryEntry, Disk, DiskError, DiskErrorKind, EntryKind,
+        OpenMode, Operation, REPLACEMENT_SUFFIX, check_directory_path, check_path, parent_of,
     },
     blocking::blocking,
     file::{DirectFile, errno_of},
@@ -41,17 +40,9 @@ struct Shared {
 
 impl DirectDisk {
     /// The data directory `root`, which exists, with what [`probe_disk`](super::probe_disk) found out about it.
-    pub fn new(
-        root: &Path,
-        facts: DiskFacts,
-        ring: Ring,
-        buffers: BufferPoolOptions,
-    ) -> DirectDisk {
+    pub fn new(root: &Path, facts: DiskFacts, ring: Ring, buffers: BufferPoolOptions) -> DirectDisk {
         let alignment_bytes = buffers.alignment_bytes.max(facts.alignment.memory_bytes);
-        let pool = BufferPool::new(BufferPoolOptions {
-            alignment_bytes,
-            ..buffers
-        });
+        let pool = BufferPool::new(BufferPoolOptions { alignment_bytes, ..buffers });
         let registered = Rc::new(RegisteredBuffers::new(ring.clone()));
         pool.set_registrar(registered.clone());
         let root = root.to_owned();
@@ -92,11 +83,7 @@ impl DirectDisk {
     }
 
     pub(super) fn absolute(&self, path: &str) -> PathBuf {
-        if path.is_empty() {
-            self.0.root.clone()
-        } else {
-            self.0.root.join(path)
-        }
+        if path.is_empty() { self.0.root.clone() } else { self.0.root.join(path) }
     }
 
     /// Runs `work` with the absolute path on a blocking thread.
@@ -145,11 +132,7 @@ impl Disk for DirectDisk {
 
     async fn open(&self, path: &str, mode: OpenMode) -> Result<DirectFile, DiskError> {
         check_path(path, Operation::Open)?;
-        let direct_flag = if self.0.facts.direct_io {
-            libc::O_DIRECT
-        } else {
-            0
-        };
+        let direct_flag = if self.0.facts.direct_io { libc::O_DIRECT } else { 0 };
         let opened = self.at(Operation::Open, path, move |absolute| {
             let file = OpenOptions::new()
                 .read(true)
@@ -167,14 +150,8 @@ impl Disk for DirectDisk {
         check_path(path, Operation::Read)?;
         self.at(Operation::Read, path, move |absolute| {
             let mut contents = Vec::new();
-            File::open(absolute)?
-                .take(length_max as u64 + 1)
-                .read_to_end(&mut contents)?;
-            if contents.len() > length_max {
-                Err(Failure::TooLarge)
-            } else {
-                Ok(contents)
-            }
+            File::open(absolute)?.take(length_max as u64 + 1).read_to_end(&mut contents)?;
+            if contents.len() > length_max { Err(Failure::TooLarge) } else { Ok(contents) }
         })
         .await
     }
@@ -186,12 +163,8 @@ impl Disk for DirectDisk {
         self.at(Operation::Replace, path, move |absolute| {
             let mut replacement = absolute.clone().into_os_string();
             replacement.push(REPLACEMENT_SUFFIX);
-            let options = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(FILE_MODE)
-                .to_owned();
+            let options =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).to_owned();
             let mut file = options.open(&replacement)?;
             file.write_all(&contents)?;
             if durable {
@@ -210,49 +183,34 @@ impl Disk for DirectDisk {
         check_path(from, Operation::Rename)?;
         check_path(to, Operation::Rename)?;
         let to = self.absolute(to);
-        self.at(Operation::Rename, from, move |from| {
-            Ok(fs::rename(from, to)?)
-        })
-        .await
+        self.at(Operation::Rename, from, move |from| Ok(fs::rename(from, to)?)).await
     }
 
     async fn remove(&self, path: &str) -> Result<(), DiskError> {
         check_path(path, Operation::Remove)?;
-        self.at(Operation::Remove, path, |absolute| {
-            Ok(fs::remove_file(absolute)?)
-        })
-        .await
+        self.at(Operation::Remove, path, |absolute| Ok(fs::remove_file(absolute)?)).await
     }
 
     async fn create_directory(&self, path: &str) -> Result<(), DiskError> {
         check_path(path, Operation::CreateDirectory)?;
         let root = self.0.root.clone();
-        self.at(Operation::CreateDirectory, path, move |absolute| {
-            Ok(create_directory(&root, &absolute)?)
-        })
-        .await
+        self.at(Operation::CreateDirectory, path, move |absolute| Ok(create_directory(&root, &absolute)?))
+            .await
     }
 
     async fn remove_directory(&self, path: &str) -> Result<(), DiskError> {
         check_path(path, Operation::Remove)?;
-        self.at(Operation::Remove, path, |absolute| {
-            Ok(fs::remove_dir(absolute)?)
-        })
-        .await
+        self.at(Operation::Remove, path, |absolute| Ok(fs::remove_dir(absolute)?)).await
     }
 
     async fn list(&self, path: &str) -> Result<Vec<DirectoryEntry>, DiskError> {
         check_directory_path(path, Operation::List)?;
-        self.at(Operation::List, path, |absolute| Ok(list(&absolute)?))
-            .await
+        self.at(Operation::List, path, |absolute| Ok(list(&absolute)?)).await
     }
 
     async fn flush_directory(&self, path: &str) -> Result<(), DiskError> {
         check_directory_path(path, Operation::FlushDirectory)?;
-        self.at(Operation::FlushDirectory, path, |absolute| {
-            Ok(File::open(absolute)?.sync_all()?)
-        })
-        .await
+        self.at(Operation::FlushDirectory, path, |absolute| Ok(File::open(absolute)?.sync_all()?)).await
     }
 }
 
@@ -290,11 +248,7 @@ fn list(path: &Path) -> io::Result<Vec<DirectoryEntry>> {
             kind if kind.is_dir() => EntryKind::Directory,
             _ => EntryKind::Other,
         };
-        let size_bytes = if kind == EntryKind::File {
-            metadata.len()
-        } else {
-            0
-        };
+        let size_bytes = if kind == EntryKind::File { metadata.len() } else { 0 };
         entries.push(DirectoryEntry {
             name: entry.file_name().to_string_lossy().into_owned(),
             kind,

@@ -20,8 +20,8 @@ use io_uring::{opcode, squeue, types};
 
 use super::{
     super::{
-        AlignedBuffer, BUFFER_BYTES_MAX, BufferSlice, DiskError, DiskErrorKind, DiskFile,
-        FileRange, Operation,
+        AlignedBuffer, BUFFER_BYTES_MAX, BufferSlice, DiskError, DiskErrorKind, DiskFile, FileRange,
+        Operation,
     },
     blocking::blocking,
     directory::DirectDisk,
@@ -72,10 +72,7 @@ struct OpenFile {
 
 impl DirectFile {
     pub(super) fn new(disk: DirectDisk, path: &str, descriptor: OwnedFd) -> DirectFile {
-        let direct = Rc::new(Descriptor {
-            ring: disk.ring().clone(),
-            open: Some(Arc::new(descriptor)),
-        });
+        let direct = Rc::new(Descriptor { ring: disk.ring().clone(), open: Some(Arc::new(descriptor)) });
         DirectFile(Rc::new(OpenFile {
             disk,
             path: path.to_owned(),
@@ -91,11 +88,7 @@ impl DirectFile {
     }
 
     fn held(&self, memory: HeldMemory) -> Held {
-        Held {
-            descriptor: Some(self.0.direct.clone()),
-            cached: None,
-            memory,
-        }
+        Held { descriptor: Some(self.0.direct.clone()), cached: None, memory }
     }
 
     fn error(&self, operation: Operation, errno: i32) -> DiskError {
@@ -118,12 +111,7 @@ impl DirectFile {
         }
     }
 
-    fn check_aligned(
-        &self,
-        operation: Operation,
-        position: u64,
-        length: usize,
-    ) -> Result<(), DiskError> {
+    fn check_aligned(&self, operation: Operation, position: u64, length: usize) -> Result<(), DiskError> {
         let alignment = self.0.disk.facts().alignment.position_bytes;
         if position.is_multiple_of(alignment) && (length as u64).is_multiple_of(alignment) {
             return Ok(());
@@ -134,11 +122,7 @@ impl DirectFile {
     fn check_write(&self, position: u64, buffer: &BufferSlice) -> Result<(), DiskError> {
         self.check_sound(Operation::Write)?;
         self.check_aligned(Operation::Write, position, buffer.len())?;
-        if buffer
-            .as_ptr()
-            .addr()
-            .is_multiple_of(self.0.disk.facts().alignment.memory_bytes)
-        {
+        if buffer.as_ptr().addr().is_multiple_of(self.0.disk.facts().alignment.memory_bytes) {
             return Ok(());
         }
         Err(DiskError::new(DiskErrorKind::Unaligned, Operation::Write, &self.0.path).at(position))
@@ -148,19 +132,15 @@ impl DirectFile {
         let descriptor = self.0.direct.ring_fd();
         let length = length_for_kernel(buffer.len());
         match self.0.disk.registered_slot(buffer.registration()) {
-            Some(slot) => opcode::WriteFixed::new(descriptor, buffer.as_ptr(), length, slot)
-                .offset(position)
-                .build(),
-            None => opcode::Write::new(descriptor, buffer.as_ptr(), length)
-                .offset(position)
-                .build(),
+            Some(slot) => {
+                opcode::WriteFixed::new(descriptor, buffer.as_ptr(), length, slot).offset(position).build()
+            }
+            None => opcode::Write::new(descriptor, buffer.as_ptr(), length).offset(position).build(),
         }
     }
 
     fn flush_entry(&self) -> squeue::Entry {
-        opcode::Fsync::new(self.0.direct.ring_fd())
-            .flags(types::FsyncFlags::DATASYNC)
-            .build()
+        opcode::Fsync::new(self.0.direct.ring_fd()).flags(types::FsyncFlags::DATASYNC).build()
     }
 
     /// What is left of `buffer` after a write that ended with `result`: `Err` with the error number where that is final.
@@ -169,8 +149,7 @@ impl DirectFile {
             0 => Err(libc::EIO),
             1.. => {
                 let written = usize::try_from(result).expect("positive").min(buffer.len());
-                self.ring()
-                    .count(|counters| counters.bytes_written += written as u64);
+                self.ring().count(|counters| counters.bytes_written += written as u64);
                 if written == buffer.len() {
                     return Ok(written);
                 }
@@ -183,11 +162,7 @@ impl DirectFile {
         }
     }
 
-    async fn write_rest(
-        &self,
-        mut position: u64,
-        mut buffer: BufferSlice,
-    ) -> Result<(), DiskError> {
+    async fn write_rest(&self, mut position: u64, mut buffer: BufferSlice) -> Result<(), DiskError> {
         while !buffer.is_empty() {
             let entry = self.write_entry(position, &buffer);
             let held = self.held(HeldMemory::Slice(buffer.clone()));
@@ -207,8 +182,7 @@ impl DirectFile {
             self.ring().count(|counters| counters.flushes += 1);
             let entry = self.flush_entry();
             // SAFETY: `held` owns the descriptor; there is no memory.
-            let (result, _held) =
-                unsafe { self.ring().run(entry, self.held(HeldMemory::Nothing)) }.await;
+            let (result, _held) = unsafe { self.ring().run(entry, self.held(HeldMemory::Nothing)) }.await;
             match result {
                 0.. => return Ok(()),
                 _ if is_passing(result) => {}
@@ -231,19 +205,13 @@ impl DirectFile {
             let at = position + buffer.len() as u64;
             let start = buffer.spare_start();
             let entry = match self.0.disk.registered_slot(buffer.registration()) {
-                Some(slot) => opcode::ReadFixed::new(descriptor, start, missing, slot)
-                    .offset(at)
-                    .build(),
-                None => opcode::Read::new(descriptor, start, missing)
-                    .offset(at)
-                    .build(),
+                Some(slot) => opcode::ReadFixed::new(descriptor, start, missing, slot).offset(at).build(),
+                None => opcode::Read::new(descriptor, start, missing).offset(at).build(),
             };
             let held = self.held_for_read(HeldMemory::Buffer(buffer));
             // SAFETY: `held` owns the memory and both descriptors of this file; neither moves with it.
             let (result, held) = unsafe { self.ring().run(entry, held) }.await;
-            let HeldMemory::Buffer(back) = held.memory else {
-                unreachable!("it was put in above")
-            };
+            let HeldMemory::Buffer(back) = held.memory else { unreachable!("it was put in above") };
             buffer = back;
             let Some(read) = self.after_read(result, at)? else {
                 break;
@@ -269,15 +237,11 @@ impl DirectFile {
             let missing = length_for_kernel(length - filled);
             let at = position + filled as u64;
             let start = bytes[filled..].as_mut_ptr();
-            let entry = opcode::Read::new(descriptor, start, missing)
-                .offset(at)
-                .build();
+            let entry = opcode::Read::new(descriptor, start, missing).offset(at).build();
             let held = self.held_for_read(HeldMemory::Heap(mem::take(&mut bytes)));
             // SAFETY: `held` owns the memory, which does not move with the vector, and both descriptors of this file.
             let (result, held) = unsafe { self.ring().run(entry, held) }.await;
-            let HeldMemory::Heap(back) = held.memory else {
-                unreachable!("it was put in above")
-            };
+            let HeldMemory::Heap(back) = held.memory else { unreachable!("it was put in above") };
             bytes = back;
             let Some(read) = self.after_read(result, at)? else {
                 break;
@@ -294,8 +258,7 @@ impl DirectFile {
             0 => Ok(None),
             1.. => {
                 let read = usize::try_from(result).expect("positive");
-                self.ring()
-                    .count(|counters| counters.bytes_read += read as u64);
+                self.ring().count(|counters| counters.bytes_read += read as u64);
                 Ok(Some(read))
             }
             _ if is_passing(result) => Ok(Some(0)),
@@ -304,10 +267,7 @@ impl DirectFile {
     }
 
     fn held_for_read(&self, memory: HeldMemory) -> Held {
-        Held {
-            cached: self.0.cached.get().cloned(),
-            ..self.held(memory)
-        }
+        Held { cached: self.0.cached.get().cloned(), ..self.held(memory) }
     }
 
     /// The descriptor that reads through the page cache.
@@ -332,11 +292,7 @@ impl DiskFile for DirectFile {
         self.write_rest(position, buffer).await
     }
 
-    async fn write_at_and_flush(
-        &self,
-        position: u64,
-        buffer: BufferSlice,
-    ) -> Result<(), DiskError> {
+    async fn write_at_and_flush(&self, position: u64, buffer: BufferSlice) -> Result<(), DiskError> {
         self.check_write(position, &buffer)?;
         if buffer.is_empty() {
             return self.flush().await;
@@ -344,23 +300,14 @@ impl DiskFile for DirectFile {
         self.ring().count(|counters| counters.flushes += 1);
         let held = self.held(HeldMemory::Slice(buffer.clone()));
         // SAFETY: `held` owns the memory and the descriptor of both entries; neither moves with it.
-        let linked = unsafe {
-            self.ring().run_linked(
-                self.write_entry(position, &buffer),
-                self.flush_entry(),
-                held,
-            )
-        };
+        let linked =
+            unsafe { self.ring().run_linked(self.write_entry(position, &buffer), self.flush_entry(), held) };
         let ([write, flush], _held) = linked.await;
         let written = self
             .after_write(&buffer, write)
             .map_err(|errno| self.failure(Operation::Write, errno).at(position))?;
         if written < buffer.len() {
-            self.write_rest(
-                position + written as u64,
-                buffer.slice(written..buffer.len()),
-            )
-            .await?;
+            self.write_rest(position + written as u64, buffer.slice(written..buffer.len())).await?;
             return self.flush_now().await;
         }
         match flush {
@@ -383,17 +330,12 @@ impl DiskFile for DirectFile {
         self.check_aligned(Operation::Read, position, length)?;
         let buffer = self.0.disk.pool().take(length).await;
         let block = self.0.disk.facts().alignment.position_bytes as usize;
-        self.fill(self.0.direct.ring_fd(), position, buffer, length, block)
-            .await
+        self.fill(self.0.direct.ring_fd(), position, buffer, length, block).await
     }
 
     async fn read_cached(&self, position: u64, length: usize) -> Result<Bytes, DiskError> {
         let descriptor = types::Fd(self.cached()?.as_raw_fd());
-        let buffer = if length <= BUFFER_BYTES_MAX {
-            self.0.disk.pool().try_take(length)
-        } else {
-            None
-        };
+        let buffer = if length <= BUFFER_BYTES_MAX { self.0.disk.pool().try_take(length) } else { None };
         let Some(buffer) = buffer else {
             return self.fill_heap(descriptor, position, length).await;
         };
@@ -422,18 +364,12 @@ impl DiskFile for DirectFile {
     }
 
     async fn length(&self) -> Result<u64, DiskError> {
-        length(self.0.direct.shared())
-            .map_err(|error| self.error(Operation::Length, errno_of(&error)))
+        length(self.0.direct.shared()).map_err(|error| self.error(Operation::Length, errno_of(&error)))
     }
 
     fn range(&self, position: u64, length: u64) -> Result<FileRange, DiskError> {
         let descriptor = self.cached()?.clone();
-        Ok(FileRange::from_descriptor(
-            descriptor,
-            position,
-            length,
-            self.0.outstanding.clone(),
-        ))
+        Ok(FileRange::from_descriptor(descriptor, position, length, self.0.outstanding.clone()))
     }
 
     fn has_outstanding_ranges(&self) -> bool {
@@ -458,8 +394,8 @@ fn length_for_kernel(length: usize) -> u32 {
 const LENGTH_MAX: usize = 0x7fff_f000;
 
 fn set_length(descriptor: &OwnedFd, length: u64) -> io::Result<()> {
-    let length = libc::off_t::try_from(length)
-        .map_err(|_too_long| io::Error::from_raw_os_error(libc::EFBIG))?;
+    let length =
+        libc::off_t::try_from(length).map_err(|_too_long| io::Error::from_raw_os_error(libc::EFBIG))?;
     // SAFETY: no memory is involved; the descriptor is open.
     if unsafe { libc::ftruncate(descriptor.as_raw_fd(), length) } == 0 {
         Ok(())

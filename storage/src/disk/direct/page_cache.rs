@@ -26,11 +26,7 @@ struct Cachestat {
 }
 
 /// Whether every page of a range is in memory. An error when the kernel or a seccomp profile does not let us know.
-pub(super) fn is_cached(
-    descriptor: BorrowedFd<'_>,
-    position: u64,
-    length: u64,
-) -> io::Result<bool> {
+pub(super) fn is_cached(descriptor: BorrowedFd<'_>, position: u64, length: u64) -> io::Result<bool> {
     if length == 0 {
         return Ok(true);
     }
@@ -38,13 +34,7 @@ pub(super) fn is_cached(
     let mut found = Cachestat::default();
     // SAFETY: both structures are laid out as the kernel defines them and outlive the call; flags have to be 0.
     let result = unsafe {
-        libc::syscall(
-            SYS_CACHESTAT,
-            descriptor.as_raw_fd(),
-            &raw const range,
-            &raw mut found,
-            0u32,
-        )
+        libc::syscall(SYS_CACHESTAT, descriptor.as_raw_fd(), &raw const range, &raw mut found, 0u32)
     };
     if result != 0 {
         return Err(io::Error::last_os_error());

@@ -1,8 +1,5 @@
 //! What this machine allows, found out by trying it before anything is started.
-#![expect(
-    unsafe_code,
-    reason = "system calls that the standard library does not wrap"
-)]
+#![expect(unsafe_code, reason = "system calls that the standard library does not wrap")]
 
 use std::{
     ffi::CString,
@@ -22,8 +19,7 @@ use io_uring::{IoUring, Probe, opcode};
 
 use super::{
     super::{
-        Alignment, BUFFER_BYTES_MIN, BufferPool, BufferPoolOptions, DiskError, DiskErrorKind,
-        Operation,
+        Alignment, BUFFER_BYTES_MIN, BufferPool, BufferPoolOptions, DiskError, DiskErrorKind, Operation,
     },
     file::errno_of,
     ring::RingError,
@@ -79,9 +75,7 @@ impl fmt::Display for FileSystem {
 pub fn probe_ring() -> Result<(), RingError> {
     let ring = IoUring::new(8).map_err(RingError::from_setup)?;
     let mut probe = Probe::new();
-    ring.submitter()
-        .register_probe(&mut probe)
-        .map_err(RingError::from_setup)?;
+    ring.submitter().register_probe(&mut probe).map_err(RingError::from_setup)?;
     let needed = [
         (opcode::Read::CODE, "read"),
         (opcode::ReadFixed::CODE, "read into registered buffers"),
@@ -92,10 +86,7 @@ pub fn probe_ring() -> Result<(), RingError> {
         (opcode::PollAdd::CODE, "poll"),
         (opcode::PollRemove::CODE, "end of a poll"),
     ];
-    match needed
-        .into_iter()
-        .find(|(code, _operation)| !probe.is_supported(*code))
-    {
+    match needed.into_iter().find(|(code, _operation)| !probe.is_supported(*code)) {
         None => Ok(()),
         Some((_code, operation)) => Err(RingError::TooOld { operation }),
     }
@@ -106,11 +97,7 @@ pub fn probe_disk(root: &Path) -> Result<DiskFacts, DiskError> {
     let name = format!("probe.{}.tmp", process::id());
     let path = root.join(&name);
     let fail = |error: io::Error| {
-        DiskError::new(
-            DiskErrorKind::from_errno(errno_of(&error)),
-            Operation::Start,
-            &name,
-        )
+        DiskError::new(DiskErrorKind::from_errno(errno_of(&error)), Operation::Start, &name)
     };
     let result = probe_with(root, &path).map_err(fail);
     match fs::remove_file(&path) {
@@ -121,38 +108,24 @@ pub fn probe_disk(root: &Path) -> Result<DiskFacts, DiskError> {
 
 fn probe_with(root: &Path, path: &Path) -> io::Result<DiskFacts> {
     let file_system = file_system(root)?;
-    let options = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .to_owned();
+    let options =
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).to_owned();
     // Something to ask about has to be in the file: an empty one has no block.
-    options
-        .open(path)?
-        .write_all_at(&[1; BUFFER_BYTES_MIN], 0)?;
+    options.open(path)?.write_all_at(&[1; BUFFER_BYTES_MIN], 0)?;
     let (direct_io, alignment) = match direct_alignment(path)? {
-        Some(alignment) => match OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_DIRECT)
-            .open(path)
-        {
-            Ok(file) => {
-                try_direct(&file, alignment)?;
-                (true, alignment)
+        Some(alignment) => {
+            match OpenOptions::new().read(true).write(true).custom_flags(libc::O_DIRECT).open(path) {
+                Ok(file) => {
+                    try_direct(&file, alignment)?;
+                    (true, alignment)
+                }
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => (false, alignment),
+                Err(error) => return Err(error),
             }
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => (false, alignment),
-            Err(error) => return Err(error),
-        },
+        }
         None => (false, raised(0, 0)),
     };
-    Ok(DiskFacts {
-        file_system,
-        alignment,
-        direct_io,
-    })
+    Ok(DiskFacts { file_system, alignment, direct_io })
 }
 
 /// Writes, flushes and reads back one unit.
@@ -179,15 +152,8 @@ fn direct_alignment(path: &Path) -> io::Result<Option<Alignment>> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut found = MaybeUninit::<libc::statx>::zeroed();
     // SAFETY: the path ends with a zero, the memory is as large as the call expects; both outlive it.
-    let result = unsafe {
-        libc::statx(
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            0,
-            libc::STATX_DIOALIGN,
-            found.as_mut_ptr(),
-        )
-    };
+    let result =
+        unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), 0, libc::STATX_DIOALIGN, found.as_mut_ptr()) };
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -199,10 +165,7 @@ fn direct_alignment(path: &Path) -> io::Result<Option<Alignment>> {
     if found.stx_dio_offset_align == 0 {
         return Ok(None);
     }
-    Ok(Some(raised(
-        found.stx_dio_mem_align,
-        found.stx_dio_offset_align,
-    )))
+    Ok(Some(raised(found.stx_dio_mem_align, found.stx_dio_offset_align)))
 }
 
 fn raised(memory: u32, position: u32) -> Alignment {
@@ -239,22 +202,16 @@ mod tests {
     fn memory_is_never_trusted_and_disks_are_recognised() {
         let facts = probe_disk(Path::new("/dev/shm"));
         if let Ok(facts) = facts {
-            assert_eq!(
-                (facts.file_system, facts.one_flush_covers_all()),
-                (FileSystem::Tmpfs, false)
-            );
+            assert_eq!((facts.file_system, facts.one_flush_covers_all()), (FileSystem::Tmpfs, false));
         }
-        let facts = probe_disk(Path::new(env!("CARGO_MANIFEST_DIR")))
-            .expect("the source folder can be written");
+        let facts =
+            probe_disk(Path::new(env!("CARGO_MANIFEST_DIR"))).expect("the source folder can be written");
         assert!(facts.alignment.position_bytes >= POSITION_ALIGNMENT_MIN);
     }
 
     #[test]
     fn a_missing_folder_is_an_error_that_says_so() {
         let error = probe_disk(Path::new("/no/such/folder")).expect_err("it does not exist");
-        assert_eq!(
-            (error.kind, error.operation),
-            (DiskErrorKind::NotFound, Operation::Start)
-        );
+        assert_eq!((error.kind, error.operation), (DiskErrorKind::NotFound, Operation::Start));
     }
 }

@@ -34,9 +34,8 @@ pub(super) struct RegisteredBuffers {
 impl RegisteredBuffers {
     pub(super) fn new(ring: Ring) -> RegisteredBuffers {
         let number = NEXT_RING.fetch_add(1, Ordering::Relaxed);
-        let table = ring.with_submitter(|submitter| {
-            submitter.register_buffers_sparse(u32::from(REGISTERED_COUNT_MAX))
-        });
+        let table = ring
+            .with_submitter(|submitter| submitter.register_buffers_sparse(u32::from(REGISTERED_COUNT_MAX)));
         let free_slots = match table {
             Ok(()) => (0..REGISTERED_COUNT_MAX).rev().collect(),
             Err(_not_offered) => {
@@ -44,12 +43,7 @@ impl RegisteredBuffers {
                 Vec::new()
             }
         };
-        RegisteredBuffers {
-            ring,
-            number,
-            free_slots: RefCell::new(free_slots),
-            refused: Cell::new(false),
-        }
+        RegisteredBuffers { ring, number, free_slots: RefCell::new(free_slots), refused: Cell::new(false) }
     }
 
     /// The slot of a registration that was made here.
@@ -61,10 +55,7 @@ impl RegisteredBuffers {
     }
 
     fn update(&self, slot: u16, start: *mut u8, length: usize) -> bool {
-        let memory = [libc::iovec {
-            iov_base: start.cast(),
-            iov_len: length,
-        }];
+        let memory = [libc::iovec { iov_base: start.cast(), iov_len: length }];
         self.ring
             // SAFETY: the memory stays mapped until `unregister`, which its pool calls before it frees the block; a pool
             // that is gone leaves the pages pinned by the kernel, and the slot is never used again.

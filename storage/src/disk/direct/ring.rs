@@ -20,6 +20,7 @@ mod admission;
 mod error;
 mod operations;
 mod poll;
+mod setup;
 mod submissions;
 
 use std::{
@@ -42,28 +43,10 @@ use self::{
     operations::{OperationKey, Operations},
     submissions::{Submission, Submissions},
 };
-pub use self::{error::RingError, poll::PollFuture};
+pub use self::{error::RingError, poll::PollFuture, setup::RingOptions};
 
 /// How long to wait when the kernel has no memory for a submission.
 const SUBMIT_RETRY_PAUSE: Duration = Duration::from_millis(1);
-
-/// How a ring is set up.
-#[derive(Clone, Copy, Debug)]
-pub struct RingOptions {
-    /// Entries of the submission queue; a power of two. Costs 64 bytes each.
-    pub entries: u32,
-    /// Disk operations under way at once. More do not make a device faster, they only make each one slower.
-    pub operations_max: usize,
-}
-
-impl Default for RingOptions {
-    fn default() -> RingOptions {
-        RingOptions {
-            entries: 256,
-            operations_max: 128,
-        }
-    }
-}
 
 /// What a ring has done since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,13 +93,11 @@ struct Shared {
 impl Ring {
     /// Sets up a ring and its two tasks. Call it inside a glommio executor.
     pub fn start(options: RingOptions) -> Result<Ring, RingError> {
-        let ring = build(options.entries)?;
-        let signal = blocking_eventfd().map_err(RingError::from_setup)?;
+        let ring = setup::build(options.entries)?;
+        let signal = setup::blocking_eventfd().map_err(RingError::from_setup)?;
         {
             use std::os::fd::AsRawFd;
-            ring.submitter()
-                .register_eventfd(signal.as_raw_fd())
-                .map_err(RingError::from_setup)?;
+            ring.submitter().register_eventfd(signal.as_raw_fd()).map_err(RingError::from_setup)?;
         }
         let ring = Ring(Rc::new(Shared {
             ring: RefCell::new(ring),
@@ -210,17 +191,9 @@ impl Ring {
         held: Held,
         admitted: bool,
     ) -> OperationFuture {
-        let key = self
-            .0
-            .operations
-            .borrow_mut()
-            .insert(if second.is_some() { 2 } else { 1 }, held);
+        let key = self.0.operations.borrow_mut().insert(if second.is_some() { 2 } else { 1 }, held);
         self.push(Submission::watched(key, first, second));
-        OperationFuture {
-            ring: self.clone(),
-            key: Some(key),
-            admitted,
-        }
+        OperationFuture { ring: self.clone(), key: Some(key), admitted }
     }
 
     /// Submits something whose result nobody waits for and that refers to no memory.
@@ -309,9 +282,7 @@ impl Ring {
         while !self.0.stopping.get() {
             // The eventfd is a counter of eight bytes; reading takes it back to zero.
             if let Err(error) = signal.read_at(0, 8).await {
-                panic!(
-                    "the eventfd of the ring cannot be read, no completion would ever be seen: {error}"
-                );
+                panic!("the eventfd of the ring cannot be read, no completion would ever be seen: {error}");
             }
             self.count(|counters| counters.wakes += 1);
             self.reap();
@@ -323,25 +294,39 @@ impl Ring {
     /// Takes all completions there are and wakes who waits for them.
     fn reap(&self) {
         let mut wake = self.0.woken.take();
-        {
+        loop {
+            self.reap_into(&mut wake);
+            // More completions than the queue holds (many sockets at once) wait in the kernel until they are asked for.
             let mut ring = self.0.ring.borrow_mut();
-            let mut operations = self.0.operations.borrow_mut();
-            for completion in ring.completion() {
-                let Some((key, part)) = Submission::parse(completion.user_data()) else {
-                    continue;
-                };
-                let Some(ended) = operations.complete(key, part, completion.result()) else {
-                    continue;
-                };
-                wake.extend(ended.waker);
-                if ended.abandoned && ended.admitted {
-                    self.0.admission.leave();
-                }
+            if !ring.submission().cq_overflow() {
+                break;
+            }
+            if let Err(error) = ring.submit()
+                && !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::EINTR))
+            {
+                panic!("io_uring does not give its completions: {error}");
             }
         }
         wake.drain(..).for_each(Waker::wake);
         self.0.woken.set(wake);
         self.wake_stopper();
+    }
+
+    fn reap_into(&self, wake: &mut Vec<Waker>) {
+        let mut ring = self.0.ring.borrow_mut();
+        let mut operations = self.0.operations.borrow_mut();
+        for completion in ring.completion() {
+            let Some((key, part)) = Submission::parse(completion.user_data()) else {
+                continue;
+            };
+            let Some(ended) = operations.complete(key, part, completion.result()) else {
+                continue;
+            };
+            wake.extend(ended.waker);
+            if ended.abandoned && ended.admitted {
+                self.0.admission.leave();
+            }
+        }
     }
 
     fn wake_stopper(&self) {
@@ -365,13 +350,7 @@ impl Future for OperationFuture {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let key = self.key.expect("a future is not polled after its end");
-        let Some(ended) = self
-            .ring
-            .0
-            .operations
-            .borrow_mut()
-            .take_ended(key, context.waker())
-        else {
+        let Some(ended) = self.ring.0.operations.borrow_mut().take_ended(key, context.waker()) else {
             return Poll::Pending;
         };
         self.key = None;
@@ -386,40 +365,10 @@ impl Future for OperationFuture {
 impl Drop for OperationFuture {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
-        let ended = self
-            .ring
-            .0
-            .operations
-            .borrow_mut()
-            .abandon(key, self.admitted);
+        let ended = self.ring.0.operations.borrow_mut().abandon(key, self.admitted);
         if ended && self.admitted {
             self.ring.0.admission.leave();
         }
         self.ring.wake_stopper();
     }
-}
-
-fn build(entries: u32) -> Result<IoUring, RingError> {
-    let quiet = IoUring::builder()
-        .setup_coop_taskrun()
-        .setup_single_issuer()
-        .setup_submit_all()
-        .build(entries);
-    match quiet {
-        // A kernel before 6.0 knows none or not all of the three; they only save interrupts.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => IoUring::new(entries),
-        other => other,
-    }
-    .map_err(RingError::from_setup)
-}
-
-/// Blocking on purpose: reading a non-blocking one through io_uring ends with EAGAIN instead of waiting.
-fn blocking_eventfd() -> io::Result<OwnedFd> {
-    // SAFETY: no memory is involved.
-    let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: just opened, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

@@ -70,8 +70,7 @@ impl Executor {
         let output = Rc::new(Cell::new(None));
         let main = start(self.spawned.clone());
         let result = output.clone();
-        self.spawned
-            .spawn(async move { result.set(Some(main.await)) });
+        self.spawned.spawn(async move { result.set(Some(main.await)) });
         loop {
             if let Some(output) = output.take() {
                 return output;
@@ -83,13 +82,7 @@ impl Executor {
 
     fn adopt_spawned(&mut self) {
         for future in self.spawned.0.take() {
-            self.tasks.insert(
-                self.next_task,
-                Task {
-                    future,
-                    ready: Arc::new(Ready(AtomicBool::new(true))),
-                },
-            );
+            self.tasks.insert(self.next_task, Task { future, ready: Arc::new(Ready(AtomicBool::new(true))) });
             self.next_task += 1;
         }
     }
@@ -101,22 +94,14 @@ impl Executor {
             .filter(|(_id, task)| task.ready.0.load(Ordering::Acquire))
             .map(|(id, _task)| *id)
             .collect();
-        assert!(
-            !ready.is_empty(),
-            "every task waits and nothing can wake one: a deadlock"
-        );
+        assert!(!ready.is_empty(), "every task waits and nothing can wake one: a deadlock");
         let id = ready[self.random.below(ready.len() as u64) as usize];
         let Some(task) = self.tasks.get_mut(&id) else {
             return;
         };
         task.ready.0.store(false, Ordering::Release);
         let waker = Waker::from(task.ready.clone());
-        if task
-            .future
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_ready()
-        {
+        if task.future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
             self.tasks.remove(&id);
         }
     }

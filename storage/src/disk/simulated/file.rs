@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{
     super::{
-        AlignedBuffer, BUFFER_BYTES_MAX, BufferSlice, DiskError, DiskErrorKind, DiskFile,
-        FileRange, Operation,
+        AlignedBuffer, BUFFER_BYTES_MAX, BufferSlice, DiskError, DiskErrorKind, DiskFile, FileRange,
+        Operation,
     },
     SimulatedDisk,
     inode::InodeId,
@@ -54,19 +54,9 @@ impl Drop for WriteGuard<'_> {
 }
 
 impl SimulatedFile {
-    pub(super) fn new(
-        disk: SimulatedDisk,
-        path: &str,
-        inode: InodeId,
-        writable: bool,
-    ) -> SimulatedFile {
+    pub(super) fn new(disk: SimulatedDisk, path: &str, inode: InodeId, writable: bool) -> SimulatedFile {
         disk.machine.borrow_mut().opened(inode);
-        SimulatedFile(Rc::new(OpenFile {
-            disk,
-            path: path.to_string(),
-            inode,
-            writable,
-        }))
+        SimulatedFile(Rc::new(OpenFile { disk, path: path.to_string(), inode, writable }))
     }
 
     fn error(&self, kind: DiskErrorKind, operation: Operation) -> DiskError {
@@ -81,12 +71,7 @@ impl SimulatedFile {
         self.0.disk.latency(operation, &self.0.path).await
     }
 
-    fn check_aligned(
-        &self,
-        operation: Operation,
-        position: u64,
-        length: usize,
-    ) -> Result<(), DiskError> {
+    fn check_aligned(&self, operation: Operation, position: u64, length: usize) -> Result<(), DiskError> {
         let alignment = self.0.disk.options.alignment.position_bytes;
         if position.is_multiple_of(alignment) && (length as u64).is_multiple_of(alignment) {
             return Ok(());
@@ -95,38 +80,19 @@ impl SimulatedFile {
     }
 
     /// A write of any length, as the replacement of a small file needs it.
-    pub(super) async fn write_unaligned(
-        &self,
-        position: u64,
-        bytes: &[u8],
-    ) -> Result<(), DiskError> {
+    pub(super) async fn write_unaligned(&self, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
         self.check_power(Operation::Write)?;
         let fail = |kind| self.error(kind, Operation::Write).at(position);
         if !self.0.writable {
             return Err(fail(DiskErrorKind::Io { errno: 9 }));
         }
-        let begun = self
-            .0
-            .disk
-            .machine
-            .borrow_mut()
-            .begin_write(self.0.inode, position, bytes);
-        let guard = WriteGuard {
-            file: self,
-            id: Some(begun.map_err(fail)?),
-        };
-        self.latency(Operation::Write)
-            .await
-            .map_err(|error| error.at(position))?;
+        let begun = self.0.disk.machine.borrow_mut().begin_write(self.0.inode, position, bytes);
+        let guard = WriteGuard { file: self, id: Some(begun.map_err(fail)?) };
+        self.latency(Operation::Write).await.map_err(|error| error.at(position))?;
         guard.end().map_err(fail)
     }
 
-    fn take_bytes(
-        &self,
-        position: u64,
-        length: usize,
-        into: impl FnOnce(&[u8]),
-    ) -> Result<(), DiskError> {
+    fn take_bytes(&self, position: u64, length: usize, into: impl FnOnce(&[u8])) -> Result<(), DiskError> {
         let mut machine = self.0.disk.machine.borrow_mut();
         if machine.faults().next_read_fails() {
             return Err(self.error(EIO, Operation::Read).at(position));
@@ -140,9 +106,7 @@ impl DiskFile for SimulatedFile {
     async fn write_at(&self, position: u64, buffer: BufferSlice) -> Result<(), DiskError> {
         self.check_aligned(Operation::Write, position, buffer.len())?;
         if !(buffer.as_ptr() as usize).is_multiple_of(self.0.disk.options.alignment.memory_bytes) {
-            return Err(self
-                .error(DiskErrorKind::Unaligned, Operation::Write)
-                .at(position));
+            return Err(self.error(DiskErrorKind::Unaligned, Operation::Write).at(position));
         }
         if buffer.is_empty() {
             return self.check_power(Operation::Write);
@@ -150,11 +114,7 @@ impl DiskFile for SimulatedFile {
         self.write_unaligned(position, &buffer).await
     }
 
-    async fn write_at_and_flush(
-        &self,
-        position: u64,
-        buffer: BufferSlice,
-    ) -> Result<(), DiskError> {
+    async fn write_at_and_flush(&self, position: u64, buffer: BufferSlice) -> Result<(), DiskError> {
         self.write_at(position, buffer).await?;
         self.flush().await
     }
@@ -164,12 +124,7 @@ impl DiskFile for SimulatedFile {
         let begun = self.0.disk.machine.borrow_mut().begin_flush();
         let covered = begun.map_err(|kind| self.error(kind, Operation::Flush))?;
         self.latency(Operation::Flush).await?;
-        let ended = self
-            .0
-            .disk
-            .machine
-            .borrow_mut()
-            .end_flush(self.0.inode, covered);
+        let ended = self.0.disk.machine.borrow_mut().end_flush(self.0.inode, covered);
         ended.map_err(|kind| self.error(kind, Operation::Flush))
     }
 
@@ -188,49 +143,27 @@ impl DiskFile for SimulatedFile {
     async fn read_cached(&self, position: u64, length: usize) -> Result<Bytes, DiskError> {
         self.latency(Operation::Read).await?;
         let mut read = Bytes::new();
-        self.take_bytes(position, length, |bytes| {
-            read = Bytes::copy_from_slice(bytes)
-        })?;
+        self.take_bytes(position, length, |bytes| read = Bytes::copy_from_slice(bytes))?;
         let range = position..position + read.len() as u64;
-        self.0
-            .disk
-            .machine
-            .borrow_mut()
-            .inode(self.0.inode)
-            .note_cached(range);
+        self.0.disk.machine.borrow_mut().inode(self.0.inode).note_cached(range);
         Ok(read)
     }
 
     fn is_cached(&self, position: u64, length: u64) -> bool {
         let mut machine = self.0.disk.machine.borrow_mut();
-        !machine.is_off()
-            && machine
-                .inode(self.0.inode)
-                .is_cached(position..position + length)
+        !machine.is_off() && machine.inode(self.0.inode).is_cached(position..position + length)
     }
 
     async fn set_length(&self, length: u64) -> Result<(), DiskError> {
         self.check_power(Operation::Length)?;
-        let set = self
-            .0
-            .disk
-            .machine
-            .borrow_mut()
-            .set_length(self.0.inode, length);
+        let set = self.0.disk.machine.borrow_mut().set_length(self.0.inode, length);
         set.map_err(|kind| self.error(kind, Operation::Length))?;
         self.latency(Operation::Length).await
     }
 
     async fn length(&self) -> Result<u64, DiskError> {
         self.check_power(Operation::Length)?;
-        Ok(self
-            .0
-            .disk
-            .machine
-            .borrow_mut()
-            .inode(self.0.inode)
-            .visible()
-            .len() as u64)
+        Ok(self.0.disk.machine.borrow_mut().inode(self.0.inode).visible().len() as u64)
     }
 
     fn range(&self, position: u64, length: u64) -> Result<FileRange, DiskError> {

@@ -80,11 +80,7 @@ impl Survival {
 impl Inode {
     /// A file that is durable as it is.
     pub(super) fn durable(contents: &[u8]) -> Inode {
-        let mut inode = Inode {
-            visible: contents.to_vec(),
-            durable: contents.to_vec(),
-            ..Inode::default()
-        };
+        let mut inode = Inode { visible: contents.to_vec(), durable: contents.to_vec(), ..Inode::default() };
         inode.written.insert(0..contents.len() as u64);
         inode.settled.insert(0..contents.len() as u64);
         inode
@@ -102,11 +98,7 @@ impl Inode {
     /// Bytes of the disk that a write needs in addition.
     pub(super) fn needed_for(&self, range: Range<u64>) -> u64 {
         let parts = self.written.split(range);
-        parts
-            .into_iter()
-            .filter(|(_part, inside)| !inside)
-            .map(|(part, _)| part.end - part.start)
-            .sum()
+        parts.into_iter().filter(|(_part, inside)| !inside).map(|(part, _)| part.end - part.start).sum()
     }
 
     /// A write that has completed. `sequence` is the machine's.
@@ -129,10 +121,7 @@ impl Inode {
     }
 
     pub(super) fn set_length(&mut self, length: u64, sequence: u64) {
-        self.changes.push(Change {
-            sequence,
-            kind: ChangeKind::Length(length),
-        });
+        self.changes.push(Change { sequence, kind: ChangeKind::Length(length) });
         self.visible.resize(index(length), 0);
         for set in [&mut self.written, &mut self.settled, &mut self.cached] {
             set.remove(length..u64::MAX);
@@ -142,20 +131,14 @@ impl Inode {
     /// Its own flush, of what had completed before `sequence`.
     pub(super) fn flush(&mut self, sequence: u64) {
         let changes = mem::take(&mut self.changes);
-        let (covered, later): (Vec<_>, Vec<_>) = changes
-            .into_iter()
-            .partition(|change| change.sequence < sequence);
+        let (covered, later): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.sequence < sequence);
         self.changes = later;
         // A length that is still to become durable may take back the blocks of what becomes durable now.
-        let cut_later = self
-            .changes
-            .iter()
-            .any(|change| matches!(change.kind, ChangeKind::Length(_)));
+        let cut_later = self.changes.iter().any(|change| matches!(change.kind, ChangeKind::Length(_)));
         for change in covered {
             match change.kind {
-                ChangeKind::Overwrite { position, bytes } => {
-                    put(&mut self.durable, position, &bytes)
-                }
+                ChangeKind::Overwrite { position, bytes } => put(&mut self.durable, position, &bytes),
                 ChangeKind::Growth { position, bytes } => {
                     put(&mut self.durable, position, &bytes);
                     let range = position..position + bytes.len() as u64;
@@ -213,33 +196,19 @@ impl Inode {
                 }
                 ChangeKind::Overwrite { position, bytes } => {
                     // The range may have been cut off by a length that did come back.
-                    let kept = self
-                        .durable
-                        .len()
-                        .saturating_sub(index(position))
-                        .min(bytes.len());
+                    let kept = self.durable.len().saturating_sub(index(position)).min(bytes.len());
                     self.put_surviving(position, &bytes[..kept], survival, random);
                 }
                 ChangeKind::Length(_) | ChangeKind::Growth { .. } => {}
             }
         }
-        let mut after = Inode {
-            visible: self.durable.clone(),
-            durable: self.durable,
-            ..Inode::default()
-        };
+        let mut after = Inode { visible: self.durable.clone(), durable: self.durable, ..Inode::default() };
         after.written = self.settled.clone();
         after.settled = self.settled;
         after
     }
 
-    fn put_surviving(
-        &mut self,
-        position: u64,
-        bytes: &[u8],
-        survival: Survival,
-        random: &mut Random,
-    ) {
+    fn put_surviving(&mut self, position: u64, bytes: &[u8], survival: Survival, random: &mut Random) {
         let write_kept = random.chance(2);
         for (number, sector) in (0..).zip(bytes.chunks(SECTOR_BYTES)) {
             let kept = match survival {
@@ -258,26 +227,15 @@ impl Inode {
 
     pub(super) fn flip_bit(&mut self, position: u64, bit: u8) {
         let mask = 1 << bit;
-        *self
-            .visible
-            .get_mut(index(position))
-            .expect("a byte to damage") ^= mask;
+        *self.visible.get_mut(index(position)).expect("a byte to damage") ^= mask;
         if let Some(byte) = self.durable.get_mut(index(position)) {
             *byte ^= mask;
         }
         // What is still on its way to the disk is damaged too.
         for change in &mut self.changes {
-            if let ChangeKind::Overwrite {
-                position: start,
-                bytes,
-            }
-            | ChangeKind::Growth {
-                position: start,
-                bytes,
-            } = &mut change.kind
-                && let Some(byte) = position
-                    .checked_sub(*start)
-                    .and_then(|at| bytes.get_mut(index(at)))
+            if let ChangeKind::Overwrite { position: start, bytes }
+            | ChangeKind::Growth { position: start, bytes } = &mut change.kind
+                && let Some(byte) = position.checked_sub(*start).and_then(|at| bytes.get_mut(index(at)))
             {
                 *byte ^= mask;
             }
@@ -306,36 +264,23 @@ impl Inode {
     /// Somebody will read this range as long as the result lives.
     pub(super) fn lend(&mut self, range: Range<u64>) -> Arc<()> {
         let token = Arc::new(());
-        self.outstanding
-            .retain(|(token, _range)| token.strong_count() > 0);
+        self.outstanding.retain(|(token, _range)| token.strong_count() > 0);
         self.outstanding.push((Arc::downgrade(&token), range));
         token
     }
 
     pub(super) fn has_outstanding(&self) -> bool {
-        self.outstanding
-            .iter()
-            .any(|(token, _range)| token.strong_count() > 0)
+        self.outstanding.iter().any(|(token, _range)| token.strong_count() > 0)
     }
 
     fn check_outstanding(&self, position: u64, bytes: &[u8]) {
-        for (_token, range) in self
-            .outstanding
-            .iter()
-            .filter(|(token, _range)| token.strong_count() > 0)
-        {
+        for (_token, range) in self.outstanding.iter().filter(|(token, _range)| token.strong_count() > 0) {
             let start = range.start.max(position);
-            let end = range
-                .end
-                .min(position + bytes.len() as u64)
-                .min(self.visible.len() as u64);
+            let end = range.end.min(position + bytes.len() as u64).min(self.visible.len() as u64);
             if start < end {
                 let new = &bytes[index(start - position)..index(end - position)];
                 let old = &self.visible[index(start)..index(end)];
-                assert!(
-                    new == old,
-                    "a write changes bytes in {start}..{end} that a reader still sends"
-                );
+                assert!(new == old, "a write changes bytes in {start}..{end} that a reader still sends");
             }
         }
     }

@@ -56,13 +56,7 @@ impl Intervals {
         while at < range.end {
             let (end, inside) = match self.0.range(..=at).next_back() {
                 Some((_start, end)) if *end > at => (*end, true),
-                _ => (
-                    self.0
-                        .range(at..)
-                        .next()
-                        .map_or(range.end, |(start, _end)| *start),
-                    false,
-                ),
+                _ => (self.0.range(at..).next().map_or(range.end, |(start, _end)| *start), false),
             };
             let end = end.min(range.end);
             parts.push((at..end, inside));
@@ -104,16 +98,9 @@ mod tests {
                 intervals.remove(start..end)
             }
             plain[start as usize..end as usize].fill(add);
-            assert_eq!(
-                intervals.total(),
-                plain.iter().filter(|is_in| **is_in).count() as u64
-            );
+            assert_eq!(intervals.total(), plain.iter().filter(|is_in| **is_in).count() as u64);
             for (part, inside) in intervals.split(0..64) {
-                assert!(
-                    plain[part.start as usize..part.end as usize]
-                        .iter()
-                        .all(|is_in| *is_in == inside)
-                );
+                assert!(plain[part.start as usize..part.end as usize].iter().all(|is_in| *is_in == inside));
             }
         }
     }

@@ -130,9 +130,7 @@ impl Machine {
     }
 
     pub(super) fn inode(&mut self, inode: InodeId) -> &mut Inode {
-        self.inodes
-            .get_mut(&inode)
-            .expect("a file that is named or open has its content")
+        self.inodes.get_mut(&inode).expect("a file that is named or open has its content")
     }
 
     pub(super) fn file_at(&mut self, path: &str) -> Option<&mut Inode> {
@@ -174,8 +172,7 @@ impl Machine {
         self.off = true;
         for write in core::mem::take(&mut self.writes) {
             let sequence = self.next_sequence();
-            self.inode(write.inode)
-                .write(write.position, &write.bytes, sequence);
+            self.inode(write.inode).write(write.position, &write.bytes, sequence);
         }
         let survival = Survival::pick(&mut self.random);
         let random = &mut self.random;
@@ -235,12 +232,7 @@ impl Machine {
         );
         let id = WriteId(self.next_write);
         self.next_write += 1;
-        self.writes.push(WriteUnderWay {
-            id,
-            inode,
-            position,
-            bytes: bytes.to_vec(),
-        });
+        self.writes.push(WriteUnderWay { id, inode, position, bytes: bytes.to_vec() });
         if cut {
             self.cut_power();
             return Err(DiskErrorKind::PowerCut);
@@ -254,16 +246,9 @@ impl Machine {
             return Ok(());
         }
         let names = &self.names;
-        let present = self
-            .inodes
-            .iter()
-            .filter(|(id, inode)| inode.open_count > 0 || names.is_visible(**id));
+        let present = self.inodes.iter().filter(|(id, inode)| inode.open_count > 0 || names.is_visible(**id));
         let used: u64 = present.map(|(_id, inode)| inode.occupied()).sum();
-        if used.saturating_add(needed) > self.capacity_bytes {
-            Err(DiskErrorKind::Full)
-        } else {
-            Ok(())
-        }
+        if used.saturating_add(needed) > self.capacity_bytes { Err(DiskErrorKind::Full) } else { Ok(()) }
     }
 
     /// A write completes: its bytes are seen, and durable when they are flushed. After a power cut there is nothing to end.
@@ -277,17 +262,13 @@ impl Machine {
             self.mix_with_old(&mut write);
         }
         let sequence = self.next_sequence();
-        self.inode(write.inode)
-            .write(write.position, &write.bytes, sequence);
+        self.inode(write.inode).write(write.position, &write.bytes, sequence);
         if fails { Err(EIO) } else { Ok(()) }
     }
 
     /// A failed write: each sector is the old one or the new one. What would grow the file is cut off.
     fn mix_with_old(&mut self, write: &mut WriteUnderWay) {
-        let old = self
-            .inode(write.inode)
-            .read(write.position, write.bytes.len())
-            .to_vec();
+        let old = self.inode(write.inode).read(write.position, write.bytes.len()).to_vec();
         write.bytes.truncate(old.len());
         for (new, old) in write.bytes.chunks_mut(512).zip(old.chunks(512)) {
             if self.random.chance(2) {
@@ -349,8 +330,7 @@ impl Machine {
     pub(super) fn end_names_flush(&mut self, directory: &str, mark: u64) {
         self.names.flush(directory, mark);
         let names = &self.names;
-        self.inodes
-            .retain(|inode, content| content.open_count > 0 || names.refer_to(*inode));
+        self.inodes.retain(|inode, content| content.open_count > 0 || names.refer_to(*inode));
     }
 
     fn power_goes(&mut self, cut: bool) -> Result<(), DiskErrorKind> {

@@ -55,12 +55,9 @@ impl NameChange {
 
     /// Whether one of them only makes sense after, or before, the other.
     fn is_related_to(&self, other: &NameChange) -> bool {
-        self.paths().iter().any(|one| {
-            other
-                .paths()
-                .iter()
-                .any(|two| is_within(one, two) || is_within(two, one))
-        })
+        self.paths()
+            .iter()
+            .any(|one| other.paths().iter().any(|two| is_within(one, two) || is_within(two, one)))
     }
 
     fn touches(&self, directory: &str) -> bool {
@@ -88,10 +85,7 @@ impl Names {
         if !self.is_directory(directory) {
             return None;
         }
-        let entries = self
-            .visible
-            .iter()
-            .filter(|(path, _node)| parent_of(path) == directory);
+        let entries = self.visible.iter().filter(|(path, _node)| parent_of(path) == directory);
         let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_string();
         Some(entries.map(|(path, node)| (name(path), *node)).collect())
     }
@@ -116,20 +110,14 @@ impl Names {
             },
             NameChange::Rename { from, to } => match (self.get(from), self.get(to)) {
                 (None, _) => Err(DiskErrorKind::NotFound),
-                (Some(_), None) | (Some(Node::File(_)), Some(Node::File(_))) => {
-                    self.check_place(to)
-                }
+                (Some(_), None) | (Some(Node::File(_)), Some(Node::File(_))) => self.check_place(to),
                 (Some(_), Some(_)) => Err(DiskErrorKind::Exists),
             },
         }
     }
 
     fn check_place(&self, path: &str) -> Result<(), DiskErrorKind> {
-        if self.is_directory(parent_of(path)) {
-            Ok(())
-        } else {
-            Err(DiskErrorKind::NotFound)
-        }
+        if self.is_directory(parent_of(path)) { Ok(()) } else { Err(DiskErrorKind::NotFound) }
     }
 
     /// Makes a change that [`Names::check`] found possible.
@@ -177,12 +165,7 @@ impl Names {
                 lost.push(change);
             }
         }
-        Names {
-            visible: self.durable.clone(),
-            durable: self.durable,
-            pending: Vec::new(),
-            next_number: 0,
-        }
+        Names { visible: self.durable.clone(), durable: self.durable, pending: Vec::new(), next_number: 0 }
     }
 
     /// Puts a file and its folders there, durably.
@@ -200,8 +183,7 @@ impl Names {
     /// Whether any name, present or possible after a power cut, stands for this file.
     pub(super) fn refer_to(&self, inode: InodeId) -> bool {
         let file = Node::File(inode);
-        let added =
-            |change: &NameChange| matches!(change, NameChange::Add { node, .. } if *node == file);
+        let added = |change: &NameChange| matches!(change, NameChange::Add { node, .. } if *node == file);
         self.is_visible(inode)
             || self.durable.values().any(|node| *node == file)
             || self.pending.iter().any(|(_number, change)| added(change))
@@ -221,11 +203,7 @@ fn apply(names: &mut BTreeMap<String, Node>, change: &NameChange) {
             names.remove(path);
         }
         NameChange::Rename { from, to } => {
-            let moved: Vec<String> = names
-                .keys()
-                .filter(|path| is_within(path, from))
-                .cloned()
-                .collect();
+            let moved: Vec<String> = names.keys().filter(|path| is_within(path, from)).cloned().collect();
             for path in moved {
                 if let Some(node) = names.remove(&path) {
                     names.insert([to, &path[from.len()..]].concat(), node);
@@ -237,6 +215,5 @@ fn apply(names: &mut BTreeMap<String, Node>, change: &NameChange) {
 
 /// Whether `path` is `folder` or lies in it.
 fn is_within(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -10,17 +10,11 @@ const BLOCK: usize = 4096;
 const SEEDS: u64 = 200;
 
 fn disk(seed: u64) -> SimulatedDisk {
-    SimulatedDisk::new(SimulatedDiskOptions {
-        seed,
-        ..SimulatedDiskOptions::default()
-    })
+    SimulatedDisk::new(SimulatedDiskOptions { seed, ..SimulatedDiskOptions::default() })
 }
 
 fn block(disk: &SimulatedDisk, fill: u8) -> BufferSlice {
-    let mut buffer = disk
-        .buffers()
-        .try_take(BLOCK)
-        .expect("tests use little memory");
+    let mut buffer = disk.buffers().try_take(BLOCK).expect("tests use little memory");
     buffer.append(&[fill; BLOCK]);
     buffer.freeze(0..BLOCK)
 }
@@ -47,14 +41,9 @@ fn what_its_own_flush_covered_survives_and_what_none_covered_may_not() {
     let survives = |seed, flush| {
         let disk = disk(seed);
         block_on(async {
-            let file = disk
-                .open("a", OpenMode::CreateNew)
-                .await
-                .expect("a new name");
+            let file = disk.open("a", OpenMode::CreateNew).await.expect("a new name");
             disk.flush_directory("").await.expect("the power is on");
-            file.write_at(0, block(&disk, 1))
-                .await
-                .expect("the power is on");
+            file.write_at(0, block(&disk, 1)).await.expect("the power is on");
             if flush {
                 file.flush().await.expect("the power is on");
             }
@@ -69,30 +58,16 @@ fn what_its_own_flush_covered_survives_and_what_none_covered_may_not() {
 #[test]
 fn another_files_flush_covers_overwrites_but_not_growth() {
     let survives = |seed, position: u64, one_flush_covers_all| {
-        let disk = two_files(SimulatedDiskOptions {
-            seed,
-            one_flush_covers_all,
-            ..SimulatedDiskOptions::default()
-        });
+        let disk =
+            two_files(SimulatedDiskOptions { seed, one_flush_covers_all, ..SimulatedDiskOptions::default() });
         block_on(async {
-            let written = disk
-                .open("a", OpenMode::ReadWrite)
-                .await
-                .expect("it exists");
-            let flushed = disk
-                .open("b", OpenMode::ReadWrite)
-                .await
-                .expect("it exists");
-            written
-                .write_at(position, block(&disk, 2))
-                .await
-                .expect("the power is on");
+            let written = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
+            let flushed = disk.open("b", OpenMode::ReadWrite).await.expect("it exists");
+            written.write_at(position, block(&disk, 2)).await.expect("the power is on");
             flushed.flush().await.expect("the power is on");
         });
         let contents = disk.restart().contents("a").expect("it was durable");
-        contents
-            .get(position as usize..)
-            .is_some_and(|written| written == [2; BLOCK])
+        contents.get(position as usize..).is_some_and(|written| written == [2; BLOCK])
     };
     assert_eq!(seeds_with(|seed| survives(seed, 0, true)), SEEDS);
     assert!(seeds_with(|seed| survives(seed, BLOCK as u64, true)) < SEEDS);
@@ -102,27 +77,12 @@ fn another_files_flush_covers_overwrites_but_not_growth() {
 #[test]
 fn an_overwrite_of_growth_that_was_not_flushed_is_growth_too() {
     let survives = |seed| {
-        let disk = two_files(SimulatedDiskOptions {
-            seed,
-            ..SimulatedDiskOptions::default()
-        });
+        let disk = two_files(SimulatedDiskOptions { seed, ..SimulatedDiskOptions::default() });
         block_on(async {
-            let grown = disk
-                .open("a", OpenMode::ReadWrite)
-                .await
-                .expect("it exists");
-            grown
-                .write_at(BLOCK as u64, block(&disk, 0))
-                .await
-                .expect("the power is on");
-            grown
-                .write_at(BLOCK as u64, block(&disk, 2))
-                .await
-                .expect("the power is on");
-            let other = disk
-                .open("b", OpenMode::ReadWrite)
-                .await
-                .expect("it exists");
+            let grown = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
+            grown.write_at(BLOCK as u64, block(&disk, 0)).await.expect("the power is on");
+            grown.write_at(BLOCK as u64, block(&disk, 2)).await.expect("the power is on");
+            let other = disk.open("b", OpenMode::ReadWrite).await.expect("it exists");
             other.flush().await.expect("the power is on");
         });
         disk.restart().contents("a").expect("it was durable").len() == 2 * BLOCK
@@ -133,26 +93,15 @@ fn an_overwrite_of_growth_that_was_not_flushed_is_growth_too() {
 #[test]
 fn a_torn_overwrite_leaves_sectors_of_both_kinds() {
     let torn = |seed| {
-        let disk = two_files(SimulatedDiskOptions {
-            seed,
-            ..SimulatedDiskOptions::default()
-        });
+        let disk = two_files(SimulatedDiskOptions { seed, ..SimulatedDiskOptions::default() });
         block_on(async {
-            let file = disk
-                .open("a", OpenMode::ReadWrite)
-                .await
-                .expect("it exists");
-            file.write_at(0, block(&disk, 2))
-                .await
-                .expect("the power is on");
+            let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
+            file.write_at(0, block(&disk, 2)).await.expect("the power is on");
         });
         let contents = disk.restart().contents("a").expect("it was durable");
         assert_eq!(contents.len(), BLOCK);
         for sector in contents.chunks(512) {
-            assert!(
-                sector == [1; 512] || sector == [2; 512],
-                "a sector is old or new"
-            );
+            assert!(sector == [1; 512] || sector == [2; 512], "a sector is old or new");
         }
         contents.contains(&1) && contents.contains(&2)
     };
@@ -162,18 +111,11 @@ fn a_torn_overwrite_leaves_sectors_of_both_kinds() {
 #[test]
 fn a_flush_does_not_cover_what_completes_while_it_runs() {
     let survives = |seed| {
-        let options = SimulatedDiskOptions {
-            seed,
-            polls_max: 8,
-            ..SimulatedDiskOptions::default()
-        };
+        let options = SimulatedDiskOptions { seed, polls_max: 8, ..SimulatedDiskOptions::default() };
         let disk = two_files(options);
         let seen = disk.clone();
         let completed_in_time = Executor::new(seed).run(|spawner| async move {
-            let file = disk
-                .open("a", OpenMode::ReadWrite)
-                .await
-                .expect("it exists");
+            let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
             let completed = Rc::new(Cell::new(false));
             let (writer, note, slice) = (file.clone(), completed.clone(), block(&disk, 2));
             spawner.spawn(async move {
@@ -192,24 +134,13 @@ fn a_flush_does_not_cover_what_completes_while_it_runs() {
 #[test]
 fn a_failed_flush_loses_data_though_the_next_one_succeeds() {
     let lost = |seed| {
-        let disk = two_files(SimulatedDiskOptions {
-            seed,
-            ..SimulatedDiskOptions::default()
-        });
+        let disk = two_files(SimulatedDiskOptions { seed, ..SimulatedDiskOptions::default() });
         disk.fail_flush(1);
         block_on(async {
-            let file = disk
-                .open("a", OpenMode::ReadWrite)
-                .await
-                .expect("it exists");
-            file.write_at(0, block(&disk, 2))
-                .await
-                .expect("only the flush fails");
+            let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
+            file.write_at(0, block(&disk, 2)).await.expect("only the flush fails");
             let error = file.flush().await.expect_err("it was asked to fail");
-            assert_eq!(
-                (error.kind, error.operation),
-                (machine::EIO, Operation::Flush)
-            );
+            assert_eq!((error.kind, error.operation), (machine::EIO, Operation::Flush));
             file.flush().await.expect("only the first one fails");
         });
         assert!(all_are(disk.contents("a"), 2), "reads see it all the same");
@@ -225,44 +156,23 @@ fn a_full_disk_takes_overwrites_and_grows_again_when_space_is_freed() {
         ..SimulatedDiskOptions::default()
     });
     block_on(async {
-        let file = disk
-            .open("a", OpenMode::ReadWrite)
-            .await
-            .expect("it exists");
-        file.write_at(0, block(&disk, 2))
-            .await
-            .expect("it needs no space");
-        let error = file
-            .write_at(BLOCK as u64, block(&disk, 2))
-            .await
-            .expect_err("there is no space");
+        let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
+        file.write_at(0, block(&disk, 2)).await.expect("it needs no space");
+        let error = file.write_at(BLOCK as u64, block(&disk, 2)).await.expect_err("there is no space");
         assert_eq!(error.kind, DiskErrorKind::Full);
         disk.remove("b").await.expect("it exists");
-        file.write_at(BLOCK as u64, block(&disk, 2))
-            .await
-            .expect("there is space again");
+        file.write_at(BLOCK as u64, block(&disk, 2)).await.expect("there is space again");
     });
 }
 
 #[test]
 fn a_failed_write_leaves_old_and_new_sectors() {
-    let disk = two_files(SimulatedDiskOptions {
-        seed: 3,
-        ..SimulatedDiskOptions::default()
-    });
+    let disk = two_files(SimulatedDiskOptions { seed: 3, ..SimulatedDiskOptions::default() });
     disk.fail_write(2);
     block_on(async {
-        let file = disk
-            .open("a", OpenMode::ReadWrite)
-            .await
-            .expect("it exists");
-        file.write_at(0, block(&disk, 2))
-            .await
-            .expect("the second one fails");
-        let error = file
-            .write_at(0, block(&disk, 3))
-            .await
-            .expect_err("the second one fails");
+        let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
+        file.write_at(0, block(&disk, 2)).await.expect("the second one fails");
+        let error = file.write_at(0, block(&disk, 3)).await.expect_err("the second one fails");
         assert_eq!((error.kind, error.position), (machine::EIO, Some(0)));
     });
     let contents = disk.contents("a").expect("it exists");
@@ -274,9 +184,7 @@ fn names_come_back_or_not_until_their_folder_is_flushed() {
     let created = |seed, flush| {
         let disk = disk(seed);
         block_on(async {
-            disk.open("a", OpenMode::CreateNew)
-                .await
-                .expect("a new name");
+            disk.open("a", OpenMode::CreateNew).await.expect("a new name");
             if flush {
                 disk.flush_directory("").await.expect("the power is on");
             }
@@ -322,9 +230,7 @@ fn a_durable_replacement_is_old_or_new_at_every_power_cut() {
                 }
                 Err(error) => assert_eq!(error.kind, DiskErrorKind::PowerCut),
             }
-            assert!(
-                contents.as_deref() == Some(b"old") || contents.as_deref() == Some(b"the new one")
-            );
+            assert!(contents.as_deref() == Some(b"old") || contents.as_deref() == Some(b"the new one"));
             cuts = nth;
         }
         assert_eq!(cuts, 5, "create, write, flush, rename, flush the folder");
@@ -337,16 +243,9 @@ fn the_same_seed_ends_the_same_way() {
         let disk = disk(seed);
         block_on(async {
             for name in ["a", "b", "c"] {
-                let file = disk
-                    .open(name, OpenMode::CreateNew)
-                    .await
-                    .expect("a new name");
-                file.write_at(0, block(&disk, 1))
-                    .await
-                    .expect("the power is on");
-                file.write_at(BLOCK as u64, block(&disk, 2))
-                    .await
-                    .expect("the power is on");
+                let file = disk.open(name, OpenMode::CreateNew).await.expect("a new name");
+                file.write_at(0, block(&disk, 1)).await.expect("the power is on");
+                file.write_at(BLOCK as u64, block(&disk, 2)).await.expect("the power is on");
             }
         });
         let after = disk.restart();
@@ -360,42 +259,24 @@ fn the_same_seed_ends_the_same_way() {
 fn after_the_cut_everything_fails_and_a_restart_starts_anew() {
     let disk = two_files(SimulatedDiskOptions::default());
     block_on(async {
-        let file = disk
-            .open("a", OpenMode::ReadWrite)
-            .await
-            .expect("it exists");
+        let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
         disk.cut_power_at(1);
-        let error = file
-            .write_at(0, block(&disk, 2))
-            .await
-            .expect_err("the power goes");
+        let error = file.write_at(0, block(&disk, 2)).await.expect_err("the power goes");
         assert_eq!(error.kind, DiskErrorKind::PowerCut);
-        assert_eq!(
-            file.read_at(0, BLOCK).await.expect_err("it is off").kind,
-            DiskErrorKind::PowerCut
-        );
+        assert_eq!(file.read_at(0, BLOCK).await.expect_err("it is off").kind, DiskErrorKind::PowerCut);
         assert!(disk.list("").await.is_err());
         let after = disk.restart();
         assert!(file.flush().await.is_err(), "an old handle stays dead");
-        after
-            .open("a", OpenMode::Read)
-            .await
-            .expect("it was durable");
+        after.open("a", OpenMode::Read).await.expect("it was durable");
     });
 }
 
 #[test]
 #[should_panic(expected = "overlap")]
 fn overlapping_writes_under_way_are_a_defect() {
-    let disk = two_files(SimulatedDiskOptions {
-        polls_max: 50,
-        ..SimulatedDiskOptions::default()
-    });
+    let disk = two_files(SimulatedDiskOptions { polls_max: 50, ..SimulatedDiskOptions::default() });
     Executor::new(0).run(|spawner| async move {
-        let file = disk
-            .open("a", OpenMode::ReadWrite)
-            .await
-            .expect("it exists");
+        let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
         for fill in 2..20 {
             let (file, slice) = (file.clone(), block(&disk, fill));
             spawner.spawn(async move { file.write_at(0, slice).await.expect("the power is on") });
@@ -411,10 +292,7 @@ fn overlapping_writes_under_way_are_a_defect() {
 fn overwriting_what_a_reader_sends_is_a_defect() {
     let disk = two_files(SimulatedDiskOptions::default());
     block_on(async {
-        let file = disk
-            .open("a", OpenMode::ReadWrite)
-            .await
-            .expect("it exists");
+        let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
         let _range = file.range(100, 10).expect("the power is on");
         let _result = file.write_at(0, block(&disk, 2)).await;
     });

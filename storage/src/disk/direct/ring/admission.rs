@@ -18,12 +18,7 @@ pub(super) struct Admission {
 impl Admission {
     pub(super) fn new(places: usize) -> Admission {
         assert!(places > 0, "without a place nothing would ever begin");
-        Admission {
-            places,
-            taken: Cell::new(0),
-            next_ticket: Cell::new(0),
-            waiting: RefCell::default(),
-        }
+        Admission { places, taken: Cell::new(0), next_ticket: Cell::new(0), waiting: RefCell::default() }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -38,15 +33,10 @@ impl Admission {
         }
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket + 1);
-        let place_in_line = PlaceInLine {
-            admission: self,
-            ticket,
-        };
+        let place_in_line = PlaceInLine { admission: self, ticket };
         poll_fn(|context| {
             if self.is_full() {
-                self.waiting
-                    .borrow_mut()
-                    .insert(ticket, context.waker().clone());
+                self.waiting.borrow_mut().insert(ticket, context.waker().clone());
                 return Poll::Pending;
             }
             self.taken.set(self.taken.get() + 1);
@@ -101,10 +91,7 @@ mod tests {
         assert!(third.as_mut().poll(&mut context).is_pending());
         admission.leave();
         drop(second);
-        assert!(
-            admission.waiting.borrow().is_empty(),
-            "the third one was woken"
-        );
+        assert!(admission.waiting.borrow().is_empty(), "the third one was woken");
         assert!(third.poll(&mut context).is_ready());
         assert!(admission.is_full());
     }

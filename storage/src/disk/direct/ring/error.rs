@@ -32,9 +32,7 @@ impl RingError {
             Some(libc::ENOSYS) => RingError::Missing,
             Some(libc::ENOMEM) => RingError::LockedMemory,
             Some(libc::EMFILE | libc::ENFILE) => RingError::TooManyOpenFiles,
-            errno => RingError::Io {
-                errno: errno.unwrap_or(libc::EIO),
-            },
+            errno => RingError::Io { errno: errno.unwrap_or(libc::EIO) },
         }
     }
 }

@@ -31,11 +31,7 @@ pub(in super::super) enum HeldMemory {
 }
 
 impl Held {
-    pub(super) const NOTHING: Held = Held {
-        descriptor: None,
-        cached: None,
-        memory: HeldMemory::Nothing,
-    };
+    pub(super) const NOTHING: Held = Held { descriptor: None, cached: None, memory: HeldMemory::Nothing };
 }
 
 /// Which operation; valid until its end was taken.
@@ -84,12 +80,7 @@ impl Operations {
 
     /// A new operation that ends with its `completions`-th completion.
     pub(super) fn insert(&mut self, completions: u8, held: Held) -> OperationKey {
-        let slot = Slot::UnderWay {
-            outstanding: completions,
-            results: [0; 2],
-            waker: None,
-            held,
-        };
+        let slot = Slot::UnderWay { outstanding: completions, results: [0; 2], waker: None, held };
         self.used += 1;
         match self.free.pop() {
             Some(index) => {
@@ -98,77 +89,44 @@ impl Operations {
             }
             None => {
                 self.slots.push(slot);
-                OperationKey(
-                    u32::try_from(self.slots.len() - 1).expect("fewer operations than descriptors"),
-                )
+                OperationKey(u32::try_from(self.slots.len() - 1).expect("fewer operations than descriptors"))
             }
         }
     }
 
     /// Notes one completion; returns something when it was the last one.
-    pub(super) fn complete(
-        &mut self,
-        key: OperationKey,
-        part: usize,
-        result: i32,
-    ) -> Option<Ended> {
+    pub(super) fn complete(&mut self, key: OperationKey, part: usize, result: i32) -> Option<Ended> {
         let slot = &mut self.slots[key.0 as usize];
         match slot {
-            Slot::UnderWay {
-                outstanding,
-                results,
-                ..
-            } => {
+            Slot::UnderWay { outstanding, results, .. } => {
                 results[part] = result;
                 *outstanding -= 1;
                 if *outstanding > 0 {
                     return None;
                 }
             }
-            Slot::Abandoned {
-                outstanding,
-                admitted,
-                ..
-            } => {
+            Slot::Abandoned { outstanding, admitted, .. } => {
                 *outstanding -= 1;
                 if *outstanding > 0 {
                     return None;
                 }
                 let admitted = *admitted;
                 self.vacate(key);
-                return Some(Ended {
-                    waker: None,
-                    abandoned: true,
-                    admitted,
-                });
+                return Some(Ended { waker: None, abandoned: true, admitted });
             }
             Slot::Free | Slot::Ended { .. } => {
                 panic!("a completion of an operation that has ended")
             }
         }
-        let Slot::UnderWay {
-            results,
-            waker,
-            held,
-            ..
-        } = mem::replace(slot, Slot::Free)
-        else {
+        let Slot::UnderWay { results, waker, held, .. } = mem::replace(slot, Slot::Free) else {
             unreachable!("matched just above")
         };
         *slot = Slot::Ended { results, held };
-        Some(Ended {
-            waker,
-            abandoned: false,
-            admitted: false,
-        })
+        Some(Ended { waker, abandoned: false, admitted: false })
     }
 
     /// The results, if it has ended; otherwise remembers whom to wake.
-    pub(super) fn take_ended(
-        &mut self,
-        key: OperationKey,
-        waker: &Waker,
-    ) -> Option<([i32; 2], Held)> {
+    pub(super) fn take_ended(&mut self, key: OperationKey, waker: &Waker) -> Option<([i32; 2], Held)> {
         match &mut self.slots[key.0 as usize] {
             Slot::UnderWay { waker: known, .. } => {
                 match known {
@@ -187,23 +145,14 @@ impl Operations {
 
     /// Whether completions are still to come.
     pub(super) fn is_under_way(&self, key: OperationKey) -> bool {
-        matches!(
-            self.slots[key.0 as usize],
-            Slot::UnderWay { .. } | Slot::Abandoned { .. }
-        )
+        matches!(self.slots[key.0 as usize], Slot::UnderWay { .. } | Slot::Abandoned { .. })
     }
 
     /// Nobody waits any more. Whether it had ended already.
     pub(super) fn abandon(&mut self, key: OperationKey, admitted: bool) -> bool {
         match mem::replace(&mut self.slots[key.0 as usize], Slot::Free) {
-            Slot::UnderWay {
-                outstanding, held, ..
-            } => {
-                self.slots[key.0 as usize] = Slot::Abandoned {
-                    outstanding,
-                    admitted,
-                    _held: held,
-                };
+            Slot::UnderWay { outstanding, held, .. } => {
+                self.slots[key.0 as usize] = Slot::Abandoned { outstanding, admitted, _held: held };
                 false
             }
             ended @ Slot::Ended { .. } => {
@@ -243,14 +192,8 @@ mod tests {
         let key = operations.insert(2, Held::NOTHING);
         assert!(operations.complete(key, 1, -125).is_none());
         assert!(operations.take_ended(key, Waker::noop()).is_none());
-        assert!(
-            operations
-                .complete(key, 0, 512)
-                .is_some_and(|ended| ended.waker.is_some())
-        );
-        let (results, _held) = operations
-            .take_ended(key, Waker::noop())
-            .expect("it has ended");
+        assert!(operations.complete(key, 0, 512).is_some_and(|ended| ended.waker.is_some()));
+        let (results, _held) = operations.take_ended(key, Waker::noop()).expect("it has ended");
         assert_eq!((results, operations.len()), ([512, -125], 0));
     }
 
@@ -262,20 +205,10 @@ mod tests {
         buffer.advance(4096);
         let memory = HeldMemory::Slice(buffer.freeze(0..4096));
         drop(buffer);
-        let key = operations.insert(
-            1,
-            Held {
-                memory,
-                ..Held::NOTHING
-            },
-        );
+        let key = operations.insert(1, Held { memory, ..Held::NOTHING });
         assert!(!operations.abandon(key, true));
         assert_eq!(pool.stats().free_bytes, 0, "the kernel may still read it");
-        assert!(
-            operations
-                .complete(key, 0, 4096)
-                .is_some_and(|ended| ended.abandoned)
-        );
+        assert!(operations.complete(key, 0, 4096).is_some_and(|ended| ended.abandoned));
         assert_eq!((pool.stats().free_bytes, operations.len()), (4096, 0));
     }
 

@@ -34,10 +34,7 @@ impl Ring {
         let entry = opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), events).build();
         // SAFETY: a poll refers to no memory, and the descriptor is borrowed for the life of the future.
         let operation = unsafe { self.begin(entry, None, Held::NOTHING, false) };
-        PollFuture {
-            operation,
-            _borrowed: PhantomData,
-        }
+        PollFuture { operation, _borrowed: PhantomData }
     }
 }
 
@@ -51,12 +48,10 @@ impl Future for PollFuture<'_> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.operation)
-            .poll(context)
-            .map(|(results, _held)| match results[0] {
-                ready if ready >= 0 => Ok(()),
-                errno => Err(io::Error::from_raw_os_error(-errno)),
-            })
+        Pin::new(&mut self.operation).poll(context).map(|(results, _held)| match results[0] {
+            ready if ready >= 0 => Ok(()),
+            errno => Err(io::Error::from_raw_os_error(-errno)),
+        })
     }
 }
 

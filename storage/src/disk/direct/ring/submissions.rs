@@ -25,10 +25,7 @@ impl Submission {
     ) -> Submission {
         let first = first.user_data(user_data(key, 0));
         match second {
-            None => Submission {
-                first,
-                second: None,
-            },
+            None => Submission { first, second: None },
             Some(second) => Submission {
                 first: first.flags(squeue::Flags::IO_LINK),
                 second: Some(second.user_data(user_data(key, 1))),
@@ -37,10 +34,7 @@ impl Submission {
     }
 
     pub(super) fn unwatched(entry: squeue::Entry) -> Submission {
-        Submission {
-            first: entry.user_data(UNWATCHED),
-            second: None,
-        }
+        Submission { first: entry.user_data(UNWATCHED), second: None }
     }
 
     /// Which operation a completion belongs to, and whether to its first or second part.
@@ -90,9 +84,7 @@ impl Submissions {
             // SAFETY: `Ring::begin` has put what the entries refer to where it stays until their completion; entries that
             // are not watched refer to no memory.
             unsafe {
-                queue
-                    .push(&submission.first)
-                    .expect("there is room, looked at above");
+                queue.push(&submission.first).expect("there is room, looked at above");
                 if let Some(second) = &submission.second {
                     queue.push(second).expect("there is room, looked at above");
                 }

@@ -22,6 +22,10 @@ mod produce;
 mod table;
 
 #[cfg(test)]
+mod generate;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;
 
 pub use any::*;

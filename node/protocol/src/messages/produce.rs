@@ -72,8 +72,8 @@ message! {
 message! {
     /// A record that made the broker refuse its batch.
     struct RecordError<'a> {
-        batch_index:   i32              [8..];
-        error_message: Option<Text<'a>> [8..];
+        batch_index:               i32              [8..];
+        batch_index_error_message: Option<Text<'a>> [8..];
     }
 }
 

@@ -92,7 +92,23 @@ macro_rules! message {
         }
 
         message!(@role [$($role $api)?] $name [$($($lifetime,)? $($payload,)?)?]);
+
+        #[cfg(test)]
+        impl<$($($lifetime,)?)?> $crate::messages::generate::Generate
+            for $name<$($($lifetime,)? $(message!(@bytes $payload),)?)?>
+        {
+            fn generate(
+                source: &mut $crate::messages::generate::Source<'_>,
+                version: $crate::codec::Version,
+            ) -> Self {
+                let mut message = Self::default();
+                $(row!(@generate [$($versions)+] [$($option $(($($value)*))?)*]
+                    message.$field, source, version);)*
+                message
+            }
+        }
     };
+    (@bytes $payload:ident) => { &'static [u8] };
     (@role [] $name:ident [$($generic:tt)*]) => {};
     (@role [request $api:ident] $name:ident [$($generic:tt)*]) => {
         impl<$($generic)*> $crate::messages::Request for $name<$($generic)*> {
@@ -135,6 +151,23 @@ macro_rules! row {
         $place:expr, $reader:ident, $version:ident) => {
         if $version.is_in($($versions)+) {
             $place = $crate::codec::Decode::decode($reader, $version)?;
+        }
+    };
+
+    // Makes a value up, for tests.
+    (@generate [$($versions:tt)+] [nullable($($nullable:tt)+) $($options:tt)*]
+        $place:expr, $source:ident, $version:ident) => {
+        if $version.is_in($($versions)+) {
+            $place = $crate::messages::generate::Generate::generate($source, $version);
+            if !$version.is_in($($nullable)+) {
+                $place = Some($place.unwrap_or_default());
+            }
+        }
+    };
+    (@generate [$($versions:tt)+] [$($options:tt)*]
+        $place:expr, $source:ident, $version:ident) => {
+        if $version.is_in($($versions)+) {
+            $place = $crate::messages::generate::Generate::generate($source, $version);
         }
     };
 

@@ -69,6 +69,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         load: ProduceArgs,
     },
+    /// Keep free memory of a virtual machine from going back to its host, until killed.
+    ///
+    /// Run it beside comparisons with brokers that write through the page cache, which otherwise pay
+    /// for the host's page faults.
+    SteadyMemory {
+        /// Memory to prepare; that much must be free for a moment, a 64th of it stays in use.
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+        gibibytes: u16,
+    },
     /// Serve as the broker that stores nothing, until killed.
     NullBroker {
         /// Address to listen on; port 0 takes a free one.

@@ -22,7 +22,7 @@ pub(crate) const CLIENT_ID: &str = "ringmain-bench";
 const METADATA_VERSION: i16 = 4;
 const CREATE_TOPICS_VERSION: i16 = 4;
 const DELETE_TOPICS_VERSION: i16 = 3;
-const LIST_OFFSETS_VERSION: i16 = 2;
+const LIST_OFFSETS_VERSION: i16 = 1;
 
 /// Longest response that is accepted; a Metadata response about a thousand partitions has 30 KiB.
 const RESPONSE_SIZE_MAX: usize = 64 << 20;

@@ -17,6 +17,7 @@ mod produce;
 mod produce_frame;
 mod report;
 mod spawned_broker;
+mod steady_memory;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,13 @@ fn run(command: Command) -> io::Result<ExitCode> {
             io::stdout().flush()?;
             null_broker::serve(&listener)?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::SteadyMemory { gibibytes } => {
+            let _held = steady_memory::SteadyMemory::scatter(usize::from(gibibytes) << 30)?;
+            println!("holding; end this process to let go");
+            loop {
+                std::thread::park();
+            }
         }
     }
 }

@@ -104,3 +104,63 @@ pub(crate) fn evict_from_page_cache(file: &File) -> io::Result<()> {
     let error = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }
+
+/// Private memory straight from the kernel, in small pages.
+#[derive(Debug)]
+pub(crate) struct AnonymousMemory {
+    start: *mut u8,
+    bytes: usize,
+    page_bytes: usize,
+}
+
+impl AnonymousMemory {
+    /// Maps it; nothing is present before it is touched.
+    pub(crate) fn map(bytes: usize) -> io::Result<Self> {
+        // SAFETY: takes and returns numbers.
+        let page_bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let page_bytes = usize::try_from(page_bytes).map_err(|_| io::Error::last_os_error())?;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: asks for a new mapping wherever there is room; no existing memory is affected.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let memory = Self { start: start.cast(), bytes, page_bytes };
+        memory.advise(0, bytes, libc::MADV_NOHUGEPAGE)?;
+        Ok(memory)
+    }
+
+    /// Whole pages in it.
+    pub(crate) fn page_count(&self) -> usize {
+        self.bytes / self.page_bytes
+    }
+
+    /// Writes to each page, so that it is present.
+    pub(crate) fn touch(&mut self) {
+        for page in 0..self.page_count() {
+            // SAFETY: the page lies in the mapping, which is writable and ours alone.
+            unsafe { self.start.add(page * self.page_bytes).write_volatile(1) };
+        }
+    }
+
+    /// Gives pages back to the kernel.
+    pub(crate) fn give_back(&mut self, pages: std::ops::Range<usize>) -> io::Result<()> {
+        assert!(pages.end <= self.page_count(), "the pages are this memory's");
+        self.advise(pages.start * self.page_bytes, pages.len() * self.page_bytes, libc::MADV_DONTNEED)
+    }
+
+    fn advise(&self, position: usize, bytes: usize, advice: libc::c_int) -> io::Result<()> {
+        // SAFETY: the range lies in the mapping, to which nobody holds references.
+        let result = unsafe { libc::madvise(self.start.add(position).cast(), bytes, advice) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+impl Drop for AnonymousMemory {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is whole and nobody holds references into it. Unmapping what was
+        // mapped cannot fail.
+        unsafe { libc::munmap(self.start.cast(), self.bytes) };
+    }
+}

@@ -42,6 +42,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         load: ConsumeArgs,
     },
+    /// Produce on a schedule and consume at once: the time from one to the other.
+    EndToEnd {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        broker: BrokerArgs,
+        #[command(flatten)]
+        load: ProduceArgs,
+    },
     /// Produce to several brokers in turn, and report the ratios of each to the first.
     Compare {
         /// NAME=HOST:PORT[,pid=PID][,TOPIC-CONFIG=VALUE]..., two or more; the first is the baseline.

@@ -5,34 +5,19 @@
 //! the records only the batches' headers are looked at (and their checksums, if asked for).
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use ringmain_protocol::ApiKey;
-use ringmain_protocol::codec::Reader;
-use ringmain_protocol::frame::{FRAME_LENGTH_BYTES, parse_frame_length, request_frame};
-use ringmain_protocol::header::RequestHeader;
-use ringmain_protocol::messages::{
-    EARLIEST_TIMESTAMP, FetchPartition, FetchRequest, FetchResponse, FetchTopic, LATEST_TIMESTAMP,
-    decode_response,
-};
+use ringmain_protocol::messages::{EARLIEST_TIMESTAMP, FetchPartition, LATEST_TIMESTAMP};
 use ringmain_protocol::records;
 use serde::Serialize;
 
-use crate::client::{CLIENT_ID, Client, SILENCE_MAX, check, other, read_header};
-use crate::measure::{Figures, Latency, Sample, Work, latency_histogram};
+use crate::client::{Client, SILENCE_MAX, other};
+use crate::fetcher::{FETCH_WAIT_MAX, Fetcher};
+use crate::measure::{Figures, Latency, Sample, Work, latency_histogram, nanoseconds};
 use crate::system::{self, Interest};
-
-/// The last version before topic ids that consumers of all ages speak.
-const FETCH_VERSION: i16 = 11;
-/// How long the broker may wait for records; there always are some, so it never should.
-const MAX_WAIT_MS: i32 = 500;
-/// A response with one batch may exceed what was asked for, by at most the largest batch.
-const RESPONSE_SIZE_MAX: usize = 1 << 30;
 
 /// What to read, and how.
 #[derive(Debug, Clone, Serialize)]
@@ -77,7 +62,7 @@ pub(crate) fn run(
     let mut tally = Tally { work: Work::default(), latencies: latency_histogram() };
     let mut consumers = share(ranges, settings.connections)
         .into_iter()
-        .map(|ranges| Consumer::connect(address, topic, settings, ranges))
+        .map(|ranges| Ok(Consumer { topic, settings, fetcher: Fetcher::connect(address)?, ranges }))
         .collect::<io::Result<Vec<_>>>()?;
     let begin = Sample::take(broker_pid)?;
     for _ in 0..settings.passes {
@@ -137,17 +122,17 @@ fn read_to_ends(consumers: &mut [Consumer<'_>], tally: &mut Tally) -> io::Result
     }
     loop {
         let mut busy: Vec<&mut Consumer<'_>> =
-            consumers.iter_mut().filter(|consumer| consumer.is_waiting()).collect();
+            consumers.iter_mut().filter(|consumer| consumer.fetcher.is_waiting()).collect();
         if busy.is_empty() {
             return Ok(());
         }
         let mut interests: Vec<Interest> =
-            busy.iter().map(|consumer| Interest::new(consumer.stream.as_raw_fd(), false)).collect();
+            busy.iter().map(|consumer| Interest::new(consumer.fetcher.fd(), false)).collect();
         if system::poll(&mut interests, SILENCE_MAX)? == 0 {
             return Err(other(format!("the broker has said nothing for {} s", SILENCE_MAX.as_secs())));
         }
         for (consumer, interest) in busy.iter_mut().zip(&interests) {
-            if interest.is_readable() && consumer.receive()? {
+            if interest.is_readable() && consumer.fetcher.receive()? {
                 consumer.accept(tally)?;
                 consumer.request()?;
             }
@@ -160,41 +145,11 @@ fn read_to_ends(consumers: &mut [Consumer<'_>], tally: &mut Tally) -> io::Result
 struct Consumer<'a> {
     topic: &'a str,
     settings: &'a ConsumeSettings,
-    stream: TcpStream,
+    fetcher: Fetcher,
     ranges: Vec<Range>,
-    correlation_id: i32,
-    /// When the request in flight was sent.
-    requested: Option<Instant>,
-    /// The response, of which `filled` bytes have come.
-    response: Vec<u8>,
-    filled: usize,
 }
 
-impl<'a> Consumer<'a> {
-    fn connect(
-        address: SocketAddr,
-        topic: &'a str,
-        settings: &'a ConsumeSettings,
-        ranges: Vec<Range>,
-    ) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self {
-            topic,
-            settings,
-            stream,
-            ranges,
-            correlation_id: 0,
-            requested: None,
-            response: Vec::new(),
-            filled: 0,
-        })
-    }
-
-    fn is_waiting(&self) -> bool {
-        self.requested.is_some()
-    }
-
+impl Consumer<'_> {
     fn rewind(&mut self) {
         for range in &mut self.ranges {
             range.next = range.start;
@@ -215,73 +170,25 @@ impl<'a> Consumer<'a> {
         if partitions.is_empty() {
             return Ok(());
         }
-        self.correlation_id += 1;
-        let header = RequestHeader {
-            api_key: ApiKey::Fetch,
-            api_version: FETCH_VERSION,
-            correlation_id: self.correlation_id,
-            client_id: Some(CLIENT_ID),
-        };
-        let request = FetchRequest {
-            max_wait_ms: MAX_WAIT_MS,
-            min_bytes: 1,
-            max_bytes: self.settings.max_bytes,
-            topics: vec![FetchTopic { topic: self.topic, partitions }],
-            ..Default::default()
-        };
-        let frame = request_frame(&header, &request).map_err(io::Error::other)?;
-        self.requested = Some(Instant::now());
-        self.filled = 0;
-        self.response.resize(FRAME_LENGTH_BYTES, 0);
-        self.stream.set_nonblocking(false)?;
-        self.stream.write_all(&frame)?;
-        self.stream.set_nonblocking(true)
-    }
-
-    /// Reads what has come; says whether the response is whole.
-    fn receive(&mut self) -> io::Result<bool> {
-        loop {
-            match self.stream.read(&mut self.response[self.filled..]) {
-                Ok(0) => return Err(other("the broker closed the connection".into())),
-                Ok(count) => self.filled += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            }
-            if self.filled == FRAME_LENGTH_BYTES {
-                let prefix = self.response.first_chunk().expect("that many bytes have come");
-                let size = parse_frame_length(*prefix, RESPONSE_SIZE_MAX).map_err(io::Error::other)?;
-                self.response.resize(FRAME_LENGTH_BYTES + size, 0);
-            }
-            if self.filled == self.response.len() {
-                return Ok(true);
-            }
-        }
+        self.fetcher.request(self.topic, partitions, self.settings.max_bytes)
     }
 
     /// Looks at a whole response and moves on behind it.
     fn accept(&mut self, tally: &mut Tally) -> io::Result<()> {
-        let requested = self.requested.take().expect("a response follows a request");
-        let waited = requested.elapsed();
-        let mut reader = Reader::new(&self.response[FRAME_LENGTH_BYTES..]);
-        read_header(&mut reader, ApiKey::Fetch, FETCH_VERSION, self.correlation_id)?;
-        let response: FetchResponse<'_, &[u8]> =
-            decode_response(&mut reader, FETCH_VERSION).map_err(io::Error::other)?;
-        check(response.error_code, || format!("cannot fetch from {}", self.topic))?;
+        let (response, waited) = self.fetcher.take_response(self.topic)?;
         let before = tally.work;
         for partition in response.responses.iter().flat_map(|topic| &topic.partitions) {
             let index = partition.partition_index;
-            check(partition.error_code, || format!("cannot fetch from {}-{index}", self.topic))?;
             let range = self.ranges.iter_mut().find(|range| range.partition == index);
             let range = range.ok_or_else(|| other(format!("partition {index} was not asked for")))?;
             let bytes = partition.records.unwrap_or_default();
             advance(range, bytes, self.settings.verify_checksums, &mut tally.work)?;
         }
-        if tally.work.bytes == before.bytes && waited >= Duration::from_millis(MAX_WAIT_MS as u64) {
+        if tally.work.bytes == before.bytes && waited >= FETCH_WAIT_MAX {
             return Err(other(format!("{} has records that the broker does not return", self.topic)));
         }
         tally.work.requests += 1;
-        tally.latencies.saturating_record(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+        tally.latencies.saturating_record(nanoseconds(waited));
         Ok(())
     }
 }

@@ -9,6 +9,8 @@ mod cli;
 mod client;
 mod compare;
 mod consume;
+mod end_to_end;
+mod fetcher;
 mod machine;
 mod measure;
 mod null_broker;
@@ -16,6 +18,7 @@ mod pipeline;
 mod produce;
 mod produce_frame;
 mod report;
+mod schedule;
 mod spawned_broker;
 mod steady_memory;
 mod system;
@@ -47,6 +50,7 @@ fn run(command: Command) -> io::Result<ExitCode> {
     match command {
         Command::Produce { run, broker, load } => produce(&run, &broker, &load),
         Command::Consume { run, broker, load } => consume(&run, &broker, &load),
+        Command::EndToEnd { run, broker, load } => end_to_end(&run, &broker, &load),
         Command::Compare { targets, rounds, others_max, run, load } => {
             compare(&targets, rounds, others_max, &run, &load)
         }
@@ -94,6 +98,16 @@ fn consume(run: &RunArgs, broker: &BrokerArgs, load: &ConsumeArgs) -> io::Result
     let result = consume::run(broker.broker, broker.broker_pid, topic, &settings, count)?;
     let heading = Heading::new("consume", run.note.clone(), broker.broker_pid)?;
     print(run, &Report::Consume { heading, settings: &settings, result: &result })
+}
+
+fn end_to_end(run: &RunArgs, broker: &BrokerArgs, load: &ProduceArgs) -> io::Result<ExitCode> {
+    prepare_thread(run)?;
+    let settings = load.settings();
+    let topic = broker.topic.clone().unwrap_or_else(own_topic);
+    let count = machine::machine()?.processor_count;
+    let result = end_to_end::run(broker.broker, broker.broker_pid, &topic, &settings, count)?;
+    let heading = Heading::new("end-to-end", run.note.clone(), broker.broker_pid)?;
+    print(run, &Report::EndToEnd { heading, settings: &settings, result: &result })
 }
 
 /// Exits with an error if the comparison has no result.

@@ -24,6 +24,11 @@ pub(crate) fn latency_histogram() -> Histogram<u64> {
         .expect("the bounds are in order and the digits are few")
 }
 
+/// A duration as histograms count it.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The clocks at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {

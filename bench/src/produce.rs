@@ -19,9 +19,10 @@ use serde::Serialize;
 
 use crate::batch::Batch;
 use crate::client::{Client, SILENCE_MAX, other};
-use crate::measure::{Figures, Latency, Sample, Work, latency_histogram};
+use crate::measure::{Figures, Latency, Sample, Work, latency_histogram, nanoseconds};
 use crate::pipeline::Pipeline;
 use crate::produce_frame::{ProduceAnswer, ProduceFrame};
+use crate::schedule::Schedule;
 use crate::system::{self, Interest};
 
 /// What to send, and how.
@@ -177,7 +178,7 @@ impl<'a> Load<'a> {
             answer: ProduceAnswer::new(topic)?,
             pipelines,
             interests,
-            schedule: settings.rate.map(|rate| Schedule { start: now, rate }),
+            schedule: settings.rate.map(|rate| Schedule::new(now, rate)),
             request: Work {
                 requests: 1,
                 records: batch.record_count.into(),
@@ -314,22 +315,4 @@ impl<'a> Load<'a> {
             self.pipelines[index].retire_written(|| *done += 1);
         }
     }
-}
-
-/// When requests begin, whatever the broker does: so a stall is seen by every request it delays.
-#[derive(Debug, Clone, Copy)]
-struct Schedule {
-    start: Instant,
-    /// Requests a second.
-    rate: f64,
-}
-
-impl Schedule {
-    fn due(&self, request: u64) -> Instant {
-        self.start + Duration::from_secs_f64(request as f64 / self.rate)
-    }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::compare::{Comparison, Ratios, Spread, Target};
 use crate::consume::{ConsumeResult, ConsumeSettings};
+use crate::end_to_end::EndToEndResult;
 use crate::machine::{self, Machine};
 use crate::measure::{Figures, Latency};
 use crate::produce::{ProduceResult, ProduceSettings};
@@ -62,6 +63,13 @@ pub(crate) enum Report<'a> {
         settings: &'a ConsumeSettings,
         result: &'a ConsumeResult,
     },
+    /// Of `end-to-end`.
+    EndToEnd {
+        #[serde(flatten)]
+        heading: Heading,
+        settings: &'a ProduceSettings,
+        result: &'a EndToEndResult,
+    },
     /// Of `compare`.
     Compare {
         #[serde(flatten)]
@@ -107,6 +115,13 @@ impl Report<'_> {
                 )?;
                 write_figures(text, &result.figures)?;
                 write_latency(text, "response", result.response_us)
+            }
+            Self::EndToEnd { heading, settings, result } => {
+                write_heading(text, heading)?;
+                write_load(text, settings)?;
+                write_figures(text, &result.figures)?;
+                write_latency(text, "ack latency", result.acknowledgement_us)?;
+                write_latency(text, "end to end", result.end_to_end_us)
             }
             Self::Compare { heading, settings, targets, result } => {
                 write_heading(text, heading)?;

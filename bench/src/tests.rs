@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::client::Client;
 use crate::compare::{self, Target};
 use crate::consume::{self, ConsumeSettings};
+use crate::end_to_end;
 use crate::null_broker;
 use crate::produce::{self, ProduceSettings};
 use crate::report::{Heading, Report};
@@ -117,6 +118,24 @@ fn consume_reads_every_record_once_a_pass() {
         let result = consume::run(address, None, "full", &settings, 2).expect("the run has a result");
         assert_eq!(i64::try_from(result.figures.records), Ok(2 * held));
     }
+}
+
+#[test]
+fn end_to_end_consumes_what_is_produced() {
+    let settings = ProduceSettings {
+        rate: Some(500.0),
+        records_per_request: Some(1),
+        connections: 1,
+        partitions: 1,
+        in_flight: 1000,
+        ..settings()
+    };
+    let address = start_broker();
+    let result = end_to_end::run(address, None, "topic", &settings, 2).expect("the run has a result");
+    let samples = result.end_to_end_us.expect("something was consumed").samples;
+    assert_eq!(result.figures.requests, samples);
+    let error = end_to_end::run(address, None, "topic", &ProduceSettings { rate: None, ..settings }, 2);
+    assert!(error.expect_err("a rate is needed").to_string().contains("--rate"));
 }
 
 #[test]

@@ -11,8 +11,9 @@ use ringmain_protocol::frame::{FRAME_LENGTH_BYTES, parse_frame_length, request_f
 use ringmain_protocol::header::{RequestHeader, ResponseHeader};
 use ringmain_protocol::messages::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, Request, Response, decode_response,
+    DeleteTopicsResponse, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopic, MetadataRequest, MetadataRequestTopic, MetadataResponse, Request, Response,
+    decode_response,
 };
 use ringmain_protocol::{ApiKey, ErrorCode};
 
@@ -74,7 +75,9 @@ impl Client {
         for topic in &response.topics {
             check(topic.error_code, || format!("cannot create topic {name} ({:?})", topic.error_message))?;
         }
-        self.await_leaders(name, partition_count)
+        self.await_leaders(name, partition_count)?;
+        // Metadata may tell of a leader before the leader itself knows; it answers once it does.
+        self.offsets(name, partition_count, LATEST_TIMESTAMP).map(drop)
     }
 
     /// Deletes a topic.
@@ -95,31 +98,58 @@ impl Client {
     }
 
     /// The offsets at `timestamp` of partitions `0..partition_count`; see the constants of ListOffsets.
+    /// Waits where a leader is not ready yet.
     pub(crate) fn offsets(
         &mut self,
         topic: &str,
         partition_count: u32,
         timestamp: i64,
     ) -> io::Result<Vec<i64>> {
-        let count = i32::try_from(partition_count).map_err(io::Error::other)?;
-        let partitions = (0..count)
-            .map(|partition_index| ListOffsetsPartition { partition_index, timestamp, ..Default::default() })
+        let deadline = Instant::now() + LEADERS_WAIT_MAX;
+        loop {
+            let mut offsets = vec![None; partition_count as usize];
+            let refused = self.list_offsets(topic, timestamp, &mut offsets)?;
+            let Some((index, code)) = refused else {
+                let complete: Option<Vec<i64>> = offsets.into_iter().collect();
+                return complete.ok_or_else(|| other(format!("offsets of {topic} are missing")));
+            };
+            if !code.is_retriable() || Instant::now() > deadline {
+                return Err(other(format!("cannot list the offset of {topic}-{index}: {code}")));
+            }
+            std::thread::sleep(LEADERS_POLL_INTERVAL);
+        }
+    }
+
+    /// Fills in one offset for each partition, and returns the first refusal if there is one.
+    fn list_offsets(
+        &mut self,
+        topic: &str,
+        timestamp: i64,
+        offsets: &mut [Option<i64>],
+    ) -> io::Result<Option<(i32, ErrorCode)>> {
+        let partitions = (0_i32..).zip(&*offsets);
+        let partitions = partitions
+            .map(|(partition_index, _)| ListOffsetsPartition {
+                partition_index,
+                timestamp,
+                ..Default::default()
+            })
             .collect();
         let request = ListOffsetsRequest {
             topics: vec![ListOffsetsTopic { name: topic, partitions }],
             ..Default::default()
         };
         let response: ListOffsetsResponse<'_> = self.call(LIST_OFFSETS_VERSION, &request)?;
-        let mut offsets = vec![None; partition_count as usize];
         for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
             let index = partition.partition_index;
-            check(partition.error_code, || format!("cannot list the offset of {topic}-{index}"))?;
+            if partition.error_code != ErrorCode::NONE {
+                return Ok(Some((index, partition.error_code)));
+            }
             let place = usize::try_from(index).ok().and_then(|index| offsets.get_mut(index));
             *place.ok_or_else(|| other(format!("an offset of {topic}-{index} was not asked for")))? =
                 Some(partition.offset);
         }
-        let complete: Option<Vec<i64>> = offsets.into_iter().collect();
-        complete.ok_or_else(|| other(format!("offsets of {topic} are missing")))
+        Ok(None)
     }
 
     fn await_leaders(&mut self, topic: &str, partition_count: u32) -> io::Result<()> {

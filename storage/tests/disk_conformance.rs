@@ -100,7 +100,11 @@ async fn what_was_written_is_read(disk: impl Disk) {
     assert_eq!(read.as_slice(), [[1; BLOCK], [4; BLOCK], [3; BLOCK]].concat());
     let again = disk.open("file", OpenMode::Read).await.unwrap();
     assert_eq!(again.read_at(2 * BLOCK as u64, BLOCK).await.unwrap().as_slice(), [3; BLOCK]);
-    assert!(again.write_at(0, filled(&disk, 1, BLOCK)).await.is_err(), "it was opened to read");
+    for _ in 0..3 {
+        assert!(again.write_at(0, filled(&disk, 1, BLOCK)).await.is_err(), "it was opened to read");
+        assert!(again.write_at_and_flush(0, filled(&disk, 1, BLOCK)).await.is_err(), "it was opened to read");
+    }
+    file.write_at_and_flush(0, filled(&disk, 5, BLOCK)).await.unwrap();
 }
 
 async fn a_read_ends_where_the_file_ends(disk: impl Disk) {

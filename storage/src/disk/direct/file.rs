@@ -302,18 +302,19 @@ impl DiskFile for DirectFile {
         // SAFETY: `held` owns the memory and the descriptor of both entries; neither moves with it.
         let linked =
             unsafe { self.ring().run_linked(self.write_entry(position, &buffer), self.flush_entry(), held) };
-        let ([write, flush], _held) = linked.await;
-        let written = self
-            .after_write(&buffer, write)
-            .map_err(|errno| self.failure(Operation::Write, errno).at(position))?;
-        if written < buffer.len() {
+        let (outcome, _held) = linked.await;
+        if outcome.part == 0 {
+            let written = self
+                .after_write(&buffer, outcome.result)
+                .map_err(|errno| self.failure(Operation::Write, errno).at(position))?;
             self.write_rest(position + written as u64, buffer.slice(written..buffer.len())).await?;
             return self.flush_now().await;
         }
-        match flush {
+        self.ring().count(|counters| counters.bytes_written += buffer.len() as u64);
+        match outcome.result {
             0.. => Ok(()),
-            _ if is_passing(flush) || flush == -libc::ECANCELED => self.flush_now().await,
-            _ => Err(self.failure(Operation::Flush, -flush)),
+            passing if is_passing(passing) => self.flush_now().await,
+            errno => Err(self.failure(Operation::Flush, -errno)),
         }
     }
 

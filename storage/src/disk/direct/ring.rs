@@ -37,7 +37,7 @@ use std::{
 use glommio::io::BufferedFile;
 use io_uring::{IoUring, squeue};
 
-pub(super) use self::operations::{Held, HeldMemory};
+pub(super) use self::operations::{Held, HeldMemory, Outcome};
 use self::{
     admission::Admission,
     operations::{OperationKey, Operations},
@@ -153,12 +153,11 @@ impl Ring {
     pub(super) async unsafe fn run(&self, entry: squeue::Entry, held: Held) -> (i32, Held) {
         self.admit().await;
         // SAFETY: promised by the caller.
-        let (results, held) = unsafe { self.begin(entry, None, held, true) }.await;
-        (results[0], held)
+        let (outcome, held) = unsafe { self.begin(entry, None, held, true) }.await;
+        (outcome.result, held)
     }
 
-    /// Runs two disk operations as one submission, the second only after the first succeeded in full; otherwise the second
-    /// ends with `-ECANCELED`.
+    /// Runs two disk operations as one submission, the second only after the first succeeded in full.
     ///
     /// # Safety
     /// As [`Ring::run`], for both.
@@ -167,7 +166,7 @@ impl Ring {
         first: squeue::Entry,
         second: squeue::Entry,
         held: Held,
-    ) -> ([i32; 2], Held) {
+    ) -> (Outcome, Held) {
         self.admit().await;
         // SAFETY: promised by the caller.
         unsafe { self.begin(first, Some(second), held, true) }.await
@@ -191,7 +190,7 @@ impl Ring {
         held: Held,
         admitted: bool,
     ) -> OperationFuture {
-        let key = self.0.operations.borrow_mut().insert(if second.is_some() { 2 } else { 1 }, held);
+        let key = self.0.operations.borrow_mut().insert(held);
         self.push(Submission::watched(key, first, second));
         OperationFuture { ring: self.clone(), key: Some(key), admitted }
     }
@@ -316,12 +315,8 @@ impl Ring {
         let mut ring = self.0.ring.borrow_mut();
         let mut operations = self.0.operations.borrow_mut();
         for completion in ring.completion() {
-            let Some((key, part)) = Submission::parse(completion.user_data()) else {
-                continue;
-            };
-            let Some(ended) = operations.complete(key, part, completion.result()) else {
-                continue;
-            };
+            let Some((key, part)) = Submission::parse(completion.user_data()) else { continue };
+            let ended = operations.complete(key, Outcome { part, result: completion.result() });
             wake.extend(ended.waker);
             if ended.abandoned && ended.admitted {
                 self.0.admission.leave();
@@ -346,7 +341,7 @@ struct OperationFuture {
 }
 
 impl Future for OperationFuture {
-    type Output = ([i32; 2], Held);
+    type Output = (Outcome, Held);
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let key = self.key.expect("a future is not polled after its end");

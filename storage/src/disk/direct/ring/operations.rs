@@ -38,7 +38,17 @@ impl Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OperationKey(pub(super) u32);
 
-/// An operation whose last completion has arrived.
+/// How an operation has ended. The kernel reports each one once: of a linked pair the first part only when it failed or
+/// fell short (then the second never ran), otherwise the second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Outcome {
+    /// 0, or 1 for the second one of a linked pair.
+    pub(in super::super) part: u8,
+    /// What the system call would have returned; an error number is negative.
+    pub(in super::super) result: i32,
+}
+
+/// An operation whose completion has arrived.
 pub(super) struct Ended {
     pub(super) waker: Option<Waker>,
     pub(super) abandoned: bool,
@@ -56,19 +66,16 @@ pub(super) struct Operations {
 enum Slot {
     Free,
     UnderWay {
-        outstanding: u8,
-        results: [i32; 2],
         waker: Option<Waker>,
         held: Held,
     },
     /// Nobody waits any more; what it holds must still live.
     Abandoned {
-        outstanding: u8,
         admitted: bool,
         _held: Held,
     },
     Ended {
-        results: [i32; 2],
+        outcome: Outcome,
         held: Held,
     },
 }
@@ -78,9 +85,9 @@ impl Operations {
         self.used
     }
 
-    /// A new operation that ends with its `completions`-th completion.
-    pub(super) fn insert(&mut self, completions: u8, held: Held) -> OperationKey {
-        let slot = Slot::UnderWay { outstanding: completions, results: [0; 2], waker: None, held };
+    /// A new operation.
+    pub(super) fn insert(&mut self, held: Held) -> OperationKey {
+        let slot = Slot::UnderWay { waker: None, held };
         self.used += 1;
         match self.free.pop() {
             Some(index) => {
@@ -94,39 +101,23 @@ impl Operations {
         }
     }
 
-    /// Notes one completion; returns something when it was the last one.
-    pub(super) fn complete(&mut self, key: OperationKey, part: usize, result: i32) -> Option<Ended> {
-        let slot = &mut self.slots[key.0 as usize];
-        match slot {
-            Slot::UnderWay { outstanding, results, .. } => {
-                results[part] = result;
-                *outstanding -= 1;
-                if *outstanding > 0 {
-                    return None;
-                }
+    /// Notes the completion of an operation.
+    pub(super) fn complete(&mut self, key: OperationKey, outcome: Outcome) -> Ended {
+        match mem::replace(&mut self.slots[key.0 as usize], Slot::Free) {
+            Slot::UnderWay { waker, held } => {
+                self.slots[key.0 as usize] = Slot::Ended { outcome, held };
+                Ended { waker, abandoned: false, admitted: false }
             }
-            Slot::Abandoned { outstanding, admitted, .. } => {
-                *outstanding -= 1;
-                if *outstanding > 0 {
-                    return None;
-                }
-                let admitted = *admitted;
+            Slot::Abandoned { admitted, _held } => {
                 self.vacate(key);
-                return Some(Ended { waker: None, abandoned: true, admitted });
+                Ended { waker: None, abandoned: true, admitted }
             }
-            Slot::Free | Slot::Ended { .. } => {
-                panic!("a completion of an operation that has ended")
-            }
+            Slot::Free | Slot::Ended { .. } => panic!("a completion of an operation that has ended"),
         }
-        let Slot::UnderWay { results, waker, held, .. } = mem::replace(slot, Slot::Free) else {
-            unreachable!("matched just above")
-        };
-        *slot = Slot::Ended { results, held };
-        Some(Ended { waker, abandoned: false, admitted: false })
     }
 
-    /// The results, if it has ended; otherwise remembers whom to wake.
-    pub(super) fn take_ended(&mut self, key: OperationKey, waker: &Waker) -> Option<([i32; 2], Held)> {
+    /// The outcome, if it has ended; otherwise remembers whom to wake.
+    pub(super) fn take_ended(&mut self, key: OperationKey, waker: &Waker) -> Option<(Outcome, Held)> {
         match &mut self.slots[key.0 as usize] {
             Slot::UnderWay { waker: known, .. } => {
                 match known {
@@ -136,7 +127,7 @@ impl Operations {
                 None
             }
             Slot::Ended { .. } => match self.vacate(key) {
-                Slot::Ended { results, held } => Some((results, held)),
+                Slot::Ended { outcome, held } => Some((outcome, held)),
                 _ => unreachable!("matched just above"),
             },
             Slot::Free | Slot::Abandoned { .. } => panic!("nobody waits for this operation"),
@@ -151,8 +142,8 @@ impl Operations {
     /// Nobody waits any more. Whether it had ended already.
     pub(super) fn abandon(&mut self, key: OperationKey, admitted: bool) -> bool {
         match mem::replace(&mut self.slots[key.0 as usize], Slot::Free) {
-            Slot::UnderWay { outstanding, held, .. } => {
-                self.slots[key.0 as usize] = Slot::Abandoned { outstanding, admitted, _held: held };
+            Slot::UnderWay { held, .. } => {
+                self.slots[key.0 as usize] = Slot::Abandoned { admitted, _held: held };
                 false
             }
             ended @ Slot::Ended { .. } => {
@@ -186,15 +177,17 @@ impl Drop for Operations {
 mod tests {
     use super::*;
 
+    const DONE: Outcome = Outcome { part: 0, result: 0 };
+
     #[test]
-    fn a_linked_pair_ends_with_its_second_completion() {
+    fn an_outcome_waits_until_it_is_taken() {
         let mut operations = Operations::default();
-        let key = operations.insert(2, Held::NOTHING);
-        assert!(operations.complete(key, 1, -125).is_none());
+        let key = operations.insert(Held::NOTHING);
         assert!(operations.take_ended(key, Waker::noop()).is_none());
-        assert!(operations.complete(key, 0, 512).is_some_and(|ended| ended.waker.is_some()));
-        let (results, _held) = operations.take_ended(key, Waker::noop()).expect("it has ended");
-        assert_eq!((results, operations.len()), ([512, -125], 0));
+        let outcome = Outcome { part: 1, result: -5 };
+        assert!(operations.complete(key, outcome).waker.is_some());
+        let (taken, _held) = operations.take_ended(key, Waker::noop()).expect("it has ended");
+        assert_eq!((taken, operations.len()), (outcome, 0));
     }
 
     #[test]
@@ -205,10 +198,10 @@ mod tests {
         buffer.advance(4096);
         let memory = HeldMemory::Slice(buffer.freeze(0..4096));
         drop(buffer);
-        let key = operations.insert(1, Held { memory, ..Held::NOTHING });
+        let key = operations.insert(Held { memory, ..Held::NOTHING });
         assert!(!operations.abandon(key, true));
         assert_eq!(pool.stats().free_bytes, 0, "the kernel may still read it");
-        assert!(operations.complete(key, 0, 4096).is_some_and(|ended| ended.abandoned));
+        assert!(operations.complete(key, DONE).abandoned);
         assert_eq!((pool.stats().free_bytes, operations.len()), (4096, 0));
     }
 
@@ -216,9 +209,9 @@ mod tests {
     fn slots_are_used_again() {
         let mut operations = Operations::default();
         for _ in 0..3 {
-            let key = operations.insert(1, Held::NOTHING);
+            let key = operations.insert(Held::NOTHING);
             assert_eq!(key, OperationKey(0));
-            operations.complete(key, 0, 0);
+            operations.complete(key, DONE);
             assert!(operations.abandon(key, false));
         }
     }

@@ -48,7 +48,7 @@ impl Future for PollFuture<'_> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.operation).poll(context).map(|(results, _held)| match results[0] {
+        Pin::new(&mut self.operation).poll(context).map(|(outcome, _held)| match outcome.result {
             ready if ready >= 0 => Ok(()),
             errno => Err(io::Error::from_raw_os_error(-errno)),
         })

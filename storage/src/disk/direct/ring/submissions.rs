@@ -27,7 +27,8 @@ impl Submission {
         match second {
             None => Submission { first, second: None },
             Some(second) => Submission {
-                first: first.flags(squeue::Flags::IO_LINK),
+                // Its success goes without saying: a second completion would wake us twice.
+                first: first.flags(squeue::Flags::IO_LINK | squeue::Flags::SKIP_SUCCESS),
                 second: Some(second.user_data(user_data(key, 1))),
             },
         }
@@ -38,12 +39,12 @@ impl Submission {
     }
 
     /// Which operation a completion belongs to, and whether to its first or second part.
-    pub(super) fn parse(user_data: u64) -> Option<(OperationKey, usize)> {
+    pub(super) fn parse(user_data: u64) -> Option<(OperationKey, u8)> {
         if user_data == UNWATCHED {
             return None;
         }
         let key = u32::try_from(user_data >> 1).expect("only we make these numbers");
-        Some((OperationKey(key), (user_data & 1) as usize))
+        Some((OperationKey(key), (user_data & 1) as u8))
     }
 }
 

@@ -7,7 +7,7 @@
 //! - [`messages`]: each API, declared once for all its versions.
 //! - [`records`]: record batches, the unit of append, checksum and replication.
 //! - [`codec`]: the primitives below them.
-#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 extern crate alloc;
 

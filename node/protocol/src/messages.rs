@@ -24,6 +24,8 @@ mod table;
 #[cfg(test)]
 mod generate;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,8 @@ mod checksum;
 mod compression;
 mod error;
 mod header;
+#[cfg(test)]
+mod oracle;
 mod record;
 mod rewrite;
 #[cfg(feature = "std")]

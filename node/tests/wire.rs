@@ -8,7 +8,7 @@
 mod support;
 
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::sync::Mutex;
@@ -228,12 +228,19 @@ fn a_changed_answer_is_noticed() {
 fn record() {
     let class_path = tools::java_program("wire", PLAYER).expect("Java and Maven are needed to record");
     let brokers = VERSIONS.map(Reference::start);
+    let mut requests = BTreeMap::new();
     for scenario in SCENARIOS {
         let answers = [&brokers[0], &brokers[1]].map(|broker| {
             transcript::play(&class_path, broker.address(), scenario).expect("Kafka answers the scenario")
         });
         let text = transcript::write_recorded(VERSIONS, [&answers[0], &answers[1]]);
+        for answer in answers[1].iter().filter(|answer| !answer.request.is_empty()) {
+            requests.entry((answer.key, answer.version)).or_insert_with(|| answer.request.clone());
+        }
         fs::write(tools::sources().join(format!("recorded/{scenario}.txt")), text)
             .expect("the answers can be kept");
     }
+    // One valid request of each API and version: what the hostile frames are made from.
+    let lines: String = requests.values().map(|request| format!("{request}\n")).collect();
+    fs::write(tools::sources().join("recorded/requests.hex"), lines).expect("the requests can be kept");
 }

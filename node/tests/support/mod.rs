@@ -9,12 +9,14 @@
     reason = "each test file is a program of its own and uses its own part of this module"
 )]
 
+pub(crate) mod frames;
 pub(crate) mod lines;
 pub(crate) mod process;
 pub(crate) mod reference;
 pub(crate) mod server;
 pub(crate) mod tools;
 pub(crate) mod transcript;
+pub(crate) mod witness;
 
 use std::io::Write;
 

@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     /// Key of the API; absent from what was recorded.
     pub(crate) key: Option<i64>,
     pub(crate) answer: Value,
+    /// The request without its size, in hexadecimal digits; absent from what was recorded.
+    pub(crate) request: String,
 }
 
 /// Plays a scenario against a broker.
@@ -37,8 +39,9 @@ fn parse_played(line: &str) -> Answer {
     let mut value: Value = serde_json::from_str(line).expect("the player prints JSON");
     let text = |name: &str| value[name].as_str().expect("a text").to_owned();
     let number = |name: &str| value[name].as_i64().expect("a number");
-    let (step, api, version, key) = (text("step"), text("api"), number("version"), number("key"));
-    Answer { step, api, version, key: Some(key), answer: value["answer"].take() }
+    let (step, api, request) = (text("step"), text("api"), text("request"));
+    let (version, key) = (number("version"), Some(number("key")));
+    Answer { step, api, version, key, answer: value["answer"].take(), request }
 }
 
 /// Writes what two brokers answered to the same scenario; equal answers of successive versions share a line.
@@ -105,7 +108,14 @@ pub(crate) fn read_recorded(text: &str, brokers: [&str; 2]) -> [Vec<Answer>; 2] 
             }
             for version in from..=to {
                 let (step, api, answer) = (step.clone(), api.to_owned(), answer.clone());
-                recorded[index].push(Answer { step, api, version, key: None, answer });
+                recorded[index].push(Answer {
+                    step,
+                    api,
+                    version,
+                    key: None,
+                    answer,
+                    request: String::new(),
+                });
             }
         }
     }

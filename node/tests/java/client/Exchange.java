@@ -111,6 +111,7 @@ public final class Exchange {
         properties.put("bootstrap.servers", broker);
         properties.put("enable.auto.commit", "false");
         properties.put("auto.offset.reset", "none");
+        properties.put("fetch.max.wait.ms", "50");
         return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 

@@ -32,6 +32,7 @@ public final class Transcript {
     private final Map<String, String> kept = new HashMap<>();
     private String connectionName = "main";
     private String heading = "";
+    private byte[] lastRequest = {};
     private JsonNode lastAnswer = JsonNodeFactory.instance.objectNode();
 
     private Transcript(String host, int port) {
@@ -135,7 +136,7 @@ public final class Transcript {
         if (reply.outcome() != Connection.Outcome.FRAME) {
             disconnect();
         }
-        print("raw", -1, -1, JsonNodeFactory.instance.textNode(answer));
+        print("raw", -1, -1, JsonNodeFactory.instance.textNode(answer), "");
     }
 
     /** {@code send API FROM-TO {fields}}: the same request in each version. */
@@ -150,7 +151,7 @@ public final class Transcript {
             JsonNode fields = MAPPER.readTree(substitute(template, version));
             JsonNode answer = exchange(api, (short) version, fields);
             if (printed) {
-                print(api.name, api.id, version, names.normalize(answer, version));
+                print(api.name, api.id, version, names.normalize(answer, version), Connection.hex(lastRequest));
             }
         }
     }
@@ -163,6 +164,7 @@ public final class Transcript {
         } catch (UnsupportedVersionException unable) {
             throw new IllegalArgumentException("the fields do not fit version " + version, unable);
         }
+        lastRequest = request;
         Connection connection = connection();
         connection.sendFrame(request);
         Connection.Reply reply = connection.receive();
@@ -203,13 +205,14 @@ public final class Transcript {
         return result;
     }
 
-    private void print(String api, int key, int version, JsonNode answer) throws Exception {
+    private void print(String api, int key, int version, JsonNode answer, String request) throws Exception {
         ObjectNode line = JsonNodeFactory.instance.objectNode();
         line.put("step", heading);
         line.put("api", api);
         line.put("key", key);
         line.put("version", version);
         line.set("answer", answer);
+        line.put("request", request);
         System.out.println(MAPPER.writeValueAsString(line));
     }
 

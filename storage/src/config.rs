@@ -37,10 +37,10 @@ impl Default for LogConfig {
 }
 
 /// Smallest `segment.bytes` that a log obeys; a smaller one would make a file for each few batches.
-pub const SEGMENT_BYTES_MIN: u64 = 64 << 10;
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 64 << 10;
 
 /// Largest position in a segment: indexes hold positions in 32 bits.
-pub const SEGMENT_BYTES_MAX: u64 = i32::MAX as u64;
+pub(crate) const SEGMENT_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// Settings of a shard's store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,4 +83,4 @@ impl Default for StoreOptions {
 
 /// Bytes of one partition that one round writes, and so the most that a power cut can tear.
 /// Recovery relies on it to tell a torn end from a damaged middle.
-pub const ROUND_BYTES_MAX: usize = 8 << 20;
+pub(crate) const ROUND_BYTES_MAX: usize = 8 << 20;

@@ -33,6 +33,9 @@ pub enum StoreError {
     /// A file that belongs to the whole shard is damaged.
     #[error(transparent)]
     Corrupt(Box<Corruption>),
+    /// What a journal holds could not be appended to its log.
+    #[error("a journal cannot be applied: {0}")]
+    Replay(AppendError),
     /// The data directory was written by a later version.
     #[error("{file} has format version {found}, this version reads up to {supported}")]
     UnknownVersion {

@@ -6,7 +6,7 @@ use alloc::string::String;
 use core::fmt;
 
 /// Longest topic name, as in Kafka; keeps every path below the limit of the file system.
-pub const TOPIC_NAME_LENGTH_MAX: usize = 249;
+pub(crate) const TOPIC_NAME_LENGTH_MAX: usize = 249;
 
 /// Identity of a topic; a topic that is deleted and created again has another one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,13 +5,25 @@
 #![cfg_attr(not(feature = "direct"), no_std)]
 extern crate alloc;
 
+mod batch;
+mod checkpoint;
+mod codec;
 mod config;
 pub mod disk;
 mod error;
+mod group_commit;
 mod identity;
+mod journal;
 mod log;
 mod offset;
+mod partition_id;
+mod planted;
+mod segment;
+mod signal;
+mod small_file;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     config::{LogConfig, StoreOptions},

@@ -1,17 +1,123 @@
-//! One partition's log.
+//! The log of one partition: an ordered run of record batches, from its start offset to its end offset.
+//!
+//! [`Log`] is a handle; its clones share the log. It belongs to one shard. Appends go to the tail in memory and are written
+//! by the rounds of [`crate::Store`]; reads come from the tail or from the segments' files.
+//!
+//! What must hold, asserted where it changes:
+//! - `log_start_offset <= log_end_offset` and `flushed_offset <= written_offset <= log_end_offset`.
+//! - Segments follow each other without a gap; only the last one is open.
+//! - What is below `flushed_offset` is durable, in the segments or in the journal.
+//!
+//! It knows nothing of replicas: whether a reader may see an offset is the node's decision.
+mod append;
+pub(crate) mod change;
+mod checkpointing;
+pub(crate) mod leader_epochs;
+pub(crate) mod producers;
+mod read;
+pub(crate) mod recover;
+mod retention;
+mod round;
+mod seal;
+mod tail;
+mod time;
+
+use alloc::collections::VecDeque;
+use alloc::rc::{Rc, Weak};
+use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::marker::PhantomData;
+use core::cell::{Cell, RefCell};
 
+use self::leader_epochs::LeaderEpochs;
+use self::producers::Producers;
+use self::tail::{End, Tail};
+use crate::batch::{BatchHeader, RecordBatchHeader};
 use crate::config::LogConfig;
-use crate::disk::{Disk, FileRange};
-use crate::error::{AppendError, ChangeError, ProducerError, ReadError};
+use crate::disk::{Disk, DiskError, FileRange};
+use crate::error::ProducerError;
 use crate::identity::{LogIdentity, LogKey};
 use crate::offset::{LeaderEpoch, Offset};
+use crate::segment::{NO_TIMESTAMP, Segment};
+use crate::signal::Lock;
+use crate::store::shared::Shared;
 
-/// SKELETON
-#[derive(Clone)]
-pub struct Log<D: Disk>(PhantomData<D>);
+pub(crate) use self::round::{JournalPart, RoundPart, Way};
+
+/// One partition's log.
+pub struct Log<D: Disk>(Rc<LogCell<D>>);
+
+impl<D: Disk> Clone for Log<D> {
+    fn clone(&self) -> Self {
+        Log(self.0.clone())
+    }
+}
+
+/// What the handles of a log share.
+pub(crate) struct LogCell<D: Disk> {
+    pub(crate) shared: Rc<Shared<D>>,
+    identity: LogIdentity,
+    folder: String,
+    state: RefCell<LogState>,
+    /// Held by whatever changes files of the log other than by a round: sealing, truncation, checkpoints, retention.
+    changes: Lock,
+    /// Whether the log waits in the queue of the next round.
+    is_queued: Cell<bool>,
+}
+
+/// What changes.
+pub(crate) struct LogState {
+    config: LogConfig,
+    /// The error that stopped it, if any.
+    stopped: Option<DiskError>,
+    /// It is being cut or deleted: no appends.
+    is_busy: bool,
+    /// The last write found the disk full.
+    is_full: bool,
+    log_start_offset: Offset,
+    log_end_offset: Offset,
+    written_offset: Offset,
+    flushed_offset: Offset,
+    /// Below it everything is durable in the segments themselves: nothing there depends on the journal.
+    settled_offset: Offset,
+    /// In order; the last one is open.
+    segments: VecDeque<Segment>,
+    tail: Tail,
+    /// Count of tail bytes that were written, to the journal or to segments; always between two batches.
+    written_count: u64,
+    /// Sequence of the first journal frame that holds bytes which are not durable in the segments.
+    journal_since: Option<u64>,
+    /// Count of tail bytes up to which the journal has, or once had, them.
+    journalled_count: u64,
+    /// Bytes that were written and not flushed.
+    unflushed_bytes: u64,
+    /// See [`crate::partition_id`].
+    incarnation: u64,
+    producers: Producers,
+    leader_epochs: LeaderEpochs,
+    /// The next round shall bring everything to the segments.
+    settle_requested: bool,
+    last_append_ms: i64,
+    /// Recovery point of the checkpoint on disk.
+    checkpointed_offset: Offset,
+    /// Bytes appended since the last checkpoint was drawn up.
+    bytes_since_checkpoint: u64,
+    /// A checkpoint whose recovery point is durable, waiting to be written.
+    draft: Option<Draft>,
+    /// Producers as they were when a segment began, waiting to be written: base offset and file.
+    producer_files: Vec<(Offset, Vec<u8>)>,
+    /// Where reads ended: the next read of the same reader begins there.
+    read_ends: read::ReadEnds,
+}
+
+/// A checkpoint as bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) recovery_point: Offset,
+    /// The log's start when it was drawn up.
+    pub(crate) log_start_offset: Offset,
+    pub(crate) file: Vec<u8>,
+}
 
 /// What an append assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +138,14 @@ pub enum Piece {
 }
 
 /// Whole batches, from the one that holds the offset asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Fetched {
     /// The parts, in order.
     pub pieces: Vec<Piece>,
     /// Bytes of all parts.
     pub length: usize,
     /// Offset behind the last record of the parts; the offset asked for when there are none.
-    pub next_offset: Option<Offset>,
+    pub next_offset: Offset,
 }
 
 /// What the log knows of the producer of a batch.
@@ -74,114 +180,224 @@ pub struct ProducerSnapshot {
     pub producer_id: i64,
     /// Its newest epoch.
     pub producer_epoch: i16,
-    /// Last sequence number.
+    /// Last sequence number, -1 when no batch is remembered.
     pub last_sequence: i32,
     /// When it appended last, by this node's clock.
     pub last_append_ms: i64,
 }
 
 impl<D: Disk> Log<D> {
+    pub(crate) fn new(shared: Rc<Shared<D>>, identity: LogIdentity, state: LogState) -> Log<D> {
+        state.check();
+        let folder = identity.folder();
+        Log(Rc::new(LogCell {
+            shared,
+            identity,
+            folder,
+            state: RefCell::new(state),
+            changes: Lock::default(),
+            is_queued: Cell::new(false),
+        }))
+    }
+
+    pub(crate) fn from_cell(cell: Rc<LogCell<D>>) -> Log<D> {
+        Log(cell)
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<LogCell<D>> {
+        Rc::downgrade(&self.0)
+    }
+
     /// Who it is.
+    #[must_use]
     pub fn identity(&self) -> &LogIdentity {
-        unreachable!()
+        &self.0.identity
     }
+
     /// Who it is, short.
+    #[must_use]
     pub fn key(&self) -> LogKey {
-        unreachable!()
+        self.0.identity.key()
     }
+
     /// First offset that can be read.
+    #[must_use]
     pub fn log_start_offset(&self) -> Offset {
-        unreachable!()
+        self.0.state.borrow().log_start_offset
     }
+
     /// Offset of the next record to come.
+    #[must_use]
     pub fn log_end_offset(&self) -> Offset {
-        unreachable!()
+        self.0.state.borrow().log_end_offset
     }
+
     /// Below it everything was written by direct I/O: it survives the end of the process.
+    #[must_use]
     pub fn written_offset(&self) -> Offset {
-        unreachable!()
+        self.0.state.borrow().written_offset
     }
+
     /// Below it everything is durable.
+    #[must_use]
     pub fn flushed_offset(&self) -> Offset {
-        unreachable!()
+        self.0.state.borrow().flushed_offset
     }
+
     /// Bytes of all batches.
+    #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        unreachable!()
+        self.0.state.borrow().size_bytes()
     }
-    /// Whether an append needs no read before it.
-    pub fn is_active(&self) -> bool {
-        unreachable!()
+
+    /// How many segments it has, the open one included.
+    #[must_use]
+    pub fn segment_count(&self) -> usize {
+        self.0.state.borrow().segments.len()
     }
-    /// Reads the partly filled last block back, so that the log can be appended to.
-    pub async fn activate(&self) -> Result<(), AppendError> {
-        unreachable!()
+
+    /// The error that stopped it, if any.
+    #[must_use]
+    pub fn stopped(&self) -> Option<DiskError> {
+        self.0.state.borrow().stopped.clone()
     }
-    /// Whether a validated batch follows what its producer wrote. `batch` begins with its header.
-    pub fn check_producer(&self, _batch: &[u8], _now_ms: i64) -> Result<ProducerCheck, ProducerError> {
-        unreachable!()
-    }
-    /// Appends one validated batch.
-    pub fn append(
-        &self,
-        _batch: &[u8],
-        _leader_epoch: LeaderEpoch,
-        _now_ms: i64,
-    ) -> Result<Appended, AppendError> {
-        unreachable!()
-    }
-    /// Whole batches from `from` on, below `up_to`.
-    pub async fn read(
-        &self,
-        _from: Offset,
-        _up_to: Offset,
-        _max_bytes: usize,
-        _at_least_one: bool,
-    ) -> Result<Fetched, ReadError> {
-        unreachable!()
-    }
-    /// The first batch whose largest timestamp is at least `timestamp_ms`, as bytes.
-    pub async fn batch_for_time(
-        &self,
-        _timestamp_ms: i64,
-        _up_to: Offset,
-    ) -> Result<Option<Bytes>, ReadError> {
-        unreachable!()
-    }
-    /// The largest timestamp, and the last offset of the first batch that has it.
-    pub fn max_timestamp(&self) -> Option<(i64, Offset)> {
-        unreachable!()
-    }
-    /// The largest epoch not above the one asked for, and where it ends.
-    pub fn end_offset_for_epoch(&self, _epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        unreachable!()
-    }
-    /// The newest epoch in the log.
-    pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
-        unreachable!()
-    }
-    /// Drops everything from `offset` on. Durable when it returns.
-    pub async fn truncate(&self, _offset: Offset) -> Result<(), ChangeError> {
-        unreachable!()
-    }
-    /// Drops everything below `offset`. Durable when it returns.
-    pub async fn advance_log_start(&self, _offset: Offset) -> Result<(), ChangeError> {
-        unreachable!()
-    }
-    /// Deletes sealed segments that time or size lets go, none that reaches the high watermark.
-    pub async fn apply_retention(
-        &self,
-        _now_ms: i64,
-        _high_watermark: Offset,
-    ) -> Result<RetentionReport, ChangeError> {
-        unreachable!()
-    }
+
     /// Takes other settings from now on.
-    pub fn set_config(&self, _config: LogConfig) {
-        unreachable!()
+    pub fn set_config(&self, config: LogConfig) {
+        self.0.state.borrow_mut().config = config;
     }
+
+    /// Whether a validated batch follows what its producer wrote.
+    pub fn check_producer(
+        &self,
+        batch: &RecordBatchHeader,
+        now_ms: i64,
+    ) -> Result<ProducerCheck, ProducerError> {
+        let state = self.0.state.borrow();
+        match BatchHeader::check(batch) {
+            Ok(header) => state.producers.check(&header, now_ms, state.config.producer_id_expiration_ms),
+            Err(_) => Ok(ProducerCheck::New), // `append` refuses it with the reason.
+        }
+    }
+
     /// What is known of the producers.
+    #[must_use]
     pub fn producers(&self) -> Vec<ProducerSnapshot> {
-        unreachable!()
+        self.0.state.borrow().producers.snapshots()
+    }
+
+    /// The largest timestamp, and the base offset of the first batch that has it: the record is in that batch.
+    #[must_use]
+    pub fn max_timestamp(&self) -> Option<(i64, Offset)> {
+        let state = self.0.state.borrow();
+        let with_time = state.segments.iter().filter(|segment| segment.summary.max_timestamp != NO_TIMESTAMP);
+        // The first of equals: `max_by_key` would take the last.
+        let largest = with_time.reduce(|best, next| {
+            if next.summary.max_timestamp > best.summary.max_timestamp { next } else { best }
+        })?;
+        Some((largest.summary.max_timestamp, largest.summary.max_timestamp_offset))
+    }
+
+    /// The largest leader epoch that is at most `epoch`, and the offset behind its last record.
+    #[must_use]
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let state = self.0.state.borrow();
+        state.leader_epochs.end_offset(epoch, state.log_end_offset)
+    }
+
+    /// The newest leader epoch in the log.
+    #[must_use]
+    pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
+        self.0.state.borrow().leader_epochs.latest()
+    }
+
+    /// Asks for a place in the next round.
+    pub(crate) fn request_round(&self) {
+        if !self.0.is_queued.replace(true) {
+            self.0.shared.enqueue(self.clone());
+        }
+    }
+
+    /// Whether it has a place in the queue.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.0.is_queued.get()
+    }
+
+    /// It has a place in the queue.
+    pub(crate) fn mark_queued(&self) {
+        self.0.is_queued.set(true);
+    }
+
+    /// Asks the next round to bring everything to the segments.
+    pub(crate) fn request_settle(&self) {
+        self.0.state.borrow_mut().settle_requested = true;
+        self.request_round();
+    }
+
+    /// Gives back the oldest memory of the tail; when it is not settled, asks for that and says `false`.
+    pub(crate) fn give_back_oldest_memory(&self) -> bool {
+        let Ok(mut state) = self.0.state.try_borrow_mut() else { return false };
+        let freed = state.tail.drop_oldest();
+        let is_unsettled = state.tail.unsettled_bytes() > 0;
+        drop(state);
+        match freed {
+            Some(bytes) => self.0.shared.gave_memory(bytes),
+            None if is_unsettled => self.request_settle(),
+            None => return false,
+        }
+        freed.is_some()
+    }
+
+    /// Stops the log for good: what is on disk is not known any more.
+    pub(crate) fn stop(&self, error: &DiskError) {
+        let mut state = self.0.state.borrow_mut();
+        if state.stopped.is_none() {
+            state.stopped = Some(error.clone());
+        }
+    }
+}
+
+impl LogState {
+    fn check(&self) {
+        assert!(self.log_start_offset <= self.log_end_offset, "a log does not start behind its end");
+        assert!(
+            self.flushed_offset <= self.written_offset && self.written_offset <= self.log_end_offset,
+            "flushed {} <= written {} <= end {}",
+            self.flushed_offset,
+            self.written_offset,
+            self.log_end_offset
+        );
+        assert!(self.settled_offset <= self.flushed_offset, "what is settled is durable");
+        let open = &self.open_segment().summary;
+        assert_eq!(open.next_offset, self.log_end_offset, "the open segment ends where the log does");
+    }
+
+    fn open_segment(&self) -> &Segment {
+        self.segments.back().expect("a log has an open segment")
+    }
+
+    fn open_segment_mut(&mut self) -> &mut Segment {
+        self.segments.back_mut().expect("a log has an open segment")
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.summary.size_bytes).sum()
+    }
+
+    /// Where the next byte goes.
+    fn end(&self) -> End {
+        let open = &self.open_segment().summary;
+        End { segment: open.base_offset, position: open.size_bytes }
+    }
+
+    /// Index of the segment with this base offset.
+    fn segment_index(&self, base_offset: Offset) -> Option<usize> {
+        self.segments.binary_search_by_key(&base_offset, |segment| segment.summary.base_offset).ok()
+    }
+
+    /// Index of the segment that holds an offset of the log.
+    fn segment_holding(&self, offset: Offset) -> usize {
+        let after = self.segments.partition_point(|segment| segment.summary.base_offset <= offset);
+        after.saturating_sub(1)
     }
 }

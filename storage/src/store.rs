@@ -1,107 +1,166 @@
 //! All logs of one shard on one disk, and the journal they share.
-use alloc::vec::Vec;
-use core::marker::PhantomData;
+//!
+//! The store spawns nothing and keeps no timer. The node drives it: one task of the shard loops over
+//! [`Store::pending`], [`Store::begin_round`], [`Round::write`], [`Round::flush`]; another calls [`Store::maintain`] about
+//! once a second. Clones share the store.
+mod maintain;
+pub(crate) mod shared;
 
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use self::shared::Shared;
 use crate::config::{LogConfig, StoreOptions};
 use crate::disk::{Disk, DiskError};
 use crate::error::{ChangeError, OpenError, StoreError};
 use crate::identity::{LogIdentity, LogKey, ShardId};
+use crate::journal::Journal;
 use crate::log::Log;
+use crate::log::recover;
 use crate::offset::Offset;
 
-/// SKELETON
-#[derive(Clone)]
-pub struct Store<D: Disk>(PhantomData<D>);
+pub use crate::group_commit::Round;
+pub use crate::journal::replay::{ReplayReport, replay_journals};
+
+/// All logs of one shard on one disk.
+pub struct Store<D: Disk> {
+    shared: Rc<Shared<D>>,
+    logs: Rc<RefCell<Logs<D>>>,
+}
+
+struct Logs<D: Disk> {
+    open: BTreeMap<LogKey, Log<D>>,
+    /// Logs that are being opened.
+    opening: BTreeSet<LogKey>,
+    /// Where the upkeep goes on: it takes a part of the logs at a time.
+    upkeep_next: Option<LogKey>,
+}
 
 /// How far one log got, or what stopped it.
 #[derive(Clone, Debug)]
 pub struct Progress {
     /// The log.
     pub log: LogKey,
-    /// The new written or flushed offset. A recoverable error (full disk): the bytes stay pending and are tried again.
-    /// Any other error: the log is offline from now on.
+    /// The new written or flushed offset. After a recoverable error (full disk) the bytes stay pending and are tried again;
+    /// after any other the log is offline.
     pub result: Result<Offset, DiskError>,
 }
 
-/// What a start found in the journals.
-#[derive(Clone, Debug, Default)]
-pub struct ReplayReport {
-    /// Frames read.
-    pub frames: u64,
-    /// Bytes that were brought to their segments.
-    pub bytes_applied: u64,
-    /// Logs that miss bytes which were durable; they refuse to open.
-    pub damaged: Vec<LogKey>,
-}
-
-/// Once per start, before any store opens.
-pub async fn replay_journals<D: Disk>(
-    _disk: &D,
-    _options: StoreOptions,
-    _shards: u16,
-    _now_ms: i64,
-) -> Result<ReplayReport, StoreError> {
-    unreachable!()
+impl<D: Disk> Clone for Store<D> {
+    fn clone(&self) -> Self {
+        Store { shared: self.shared.clone(), logs: self.logs.clone() }
+    }
 }
 
 impl<D: Disk> Store<D> {
-    /// Opens the store of one shard.
-    pub async fn open(_disk: D, _shard: ShardId, _options: StoreOptions) -> Result<Store<D>, StoreError> {
-        unreachable!()
+    /// Opens the store of one shard. The journals were replayed before: see [`replay_journals`].
+    pub async fn open(disk: D, shard: ShardId, options: StoreOptions) -> Result<Store<D>, StoreError> {
+        let shared = Rc::new(Shared::new(disk, options));
+        let journal = Journal::open(shared.disk.clone(), shard, &options, shared.block_bytes).await?;
+        shared.set_journal(journal);
+        Ok(Store::new(shared))
     }
-    /// Opens a log: creates or recovers it.
+
+    /// A store that writes no journal.
+    pub(crate) fn without_journal(disk: D, options: StoreOptions) -> Store<D> {
+        Store::new(Rc::new(Shared::new(disk, options)))
+    }
+
+    fn new(shared: Rc<Shared<D>>) -> Store<D> {
+        let logs = Logs { open: BTreeMap::new(), opening: BTreeSet::new(), upkeep_next: None };
+        Store { shared, logs: Rc::new(RefCell::new(logs)) }
+    }
+
+    /// Opens a log: creates it, or recovers it.
     pub async fn open_log(
         &self,
-        _identity: LogIdentity,
-        _config: LogConfig,
-        _now_ms: i64,
+        identity: LogIdentity,
+        config: LogConfig,
+        now_ms: i64,
     ) -> Result<Log<D>, OpenError> {
-        unreachable!()
+        if !identity.is_safe() {
+            return Err(OpenError::UnsafeName(identity.topic));
+        }
+        let key = identity.key();
+        {
+            let mut logs = self.logs.borrow_mut();
+            if logs.open.contains_key(&key) || !logs.opening.insert(key) {
+                return Err(OpenError::AlreadyOpen(identity.folder()));
+            }
+        }
+        let opened = recover::open_log(self.shared.clone(), identity, config, now_ms).await;
+        let mut logs = self.logs.borrow_mut();
+        logs.opening.remove(&key);
+        let log = opened?;
+        logs.open.insert(key, log.clone());
+        Ok(log)
     }
-    /// Deletes a log. What readers hold stays readable.
-    pub async fn delete_log(&self, _log: &Log<D>) -> Result<(), ChangeError> {
-        unreachable!()
+
+    /// Deletes a log. What readers hold stays readable; everything else about it fails from now on.
+    pub async fn delete_log(&self, log: &Log<D>) -> Result<(), ChangeError> {
+        let deleted = log.delete_files().await;
+        self.logs.borrow_mut().open.remove(&log.key());
+        if let Some(journal) = self.shared.journal() {
+            journal.forget(log.key());
+        }
+        deleted
     }
-    /// Resolves when something waits to be written and no round is under way.
+
+    /// Whether something waits to be written or settled.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.shared.queue.borrow().is_empty()
+    }
+
+    /// Resolves when something waits to be written or settled and no round is under way; [`Store::begin_round`] may be
+    /// called at once then.
     pub async fn pending(&self) {
-        unreachable!()
+        let shared = &self.shared;
+        shared.work.until(|| !shared.queue.borrow().is_empty() && !shared.round.is_held()).await;
     }
+
     /// Takes what is there now.
+    ///
+    /// # Panics
+    /// When another round is under way: call it right after [`Store::pending`].
+    #[must_use]
     pub fn begin_round(&self) -> Round<D> {
-        unreachable!()
+        let guard = self.shared.round.try_acquire().expect("one round at a time");
+        Round::begin(self.shared.clone(), guard)
     }
+
     /// Whether so many bytes may be appended now.
-    pub fn has_room(&self, _bytes: usize) -> bool {
-        unreachable!()
+    #[must_use]
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.shared.has_room(bytes)
     }
+
     /// Resolves when so many bytes may be appended.
-    pub async fn room(&self, _bytes: usize) {
-        unreachable!()
+    pub async fn room(&self, bytes: usize) {
+        self.shared.room.until(|| self.shared.has_room(bytes)).await;
     }
-    /// A bounded amount of upkeep; call it every second. Returns what could not be kept up, for the operator's log.
-    pub async fn maintain(&self, _now_ms: i64) -> Result<(), StoreError> {
-        unreachable!()
-    }
-    /// Flushes what `write.caching` left.
-    pub async fn flush_cached(&self) -> Result<Vec<Progress>, StoreError> {
-        unreachable!()
-    }
-    /// Settles and checkpoints everything.
-    pub async fn close(self, _now_ms: i64) -> Result<(), StoreError> {
-        unreachable!()
-    }
-}
 
-/// One round of group commit.
-pub struct Round<D: Disk>(PhantomData<D>);
-
-impl<D: Disk> Round<D> {
-    /// Writes what the round took.
-    pub async fn write(&mut self) -> Vec<Progress> {
-        unreachable!()
+    /// Bytes that were appended and are not written yet.
+    #[must_use]
+    pub fn unwritten_bytes(&self) -> usize {
+        self.shared.unwritten_bytes.get()
     }
-    /// Makes it durable. Empty when only logs with `write.caching` took part.
-    pub async fn flush(&mut self) -> Vec<Progress> {
-        unreachable!()
+
+    /// Memory that the tails hold.
+    #[must_use]
+    pub fn tail_bytes(&self) -> usize {
+        self.shared.tail_bytes.get()
+    }
+
+    /// Segment files that are open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        self.shared.open_files()
+    }
+
+    fn all_logs(&self) -> Vec<Log<D>> {
+        self.logs.borrow().open.values().cloned().collect()
     }
 }

@@ -1,0 +1,332 @@
+//! Replay: bring to the segments what only the journals hold. Once per start, before any store opens.
+//!
+//! Every journal that is found is replayed, whatever the number of shards is now. Per journal:
+//! 1. Find all frames. The newest statement of what is needed ([`Frame::live_from`]) says where to begin.
+//! 2. From there apply the frames as long as each is the next one. An entry is applied if its log exists, has the same
+//!    incarnation, and ends where the entry begins; what the log has already is skipped.
+//! 3. Frames behind the first missing one are not applied, but believed as witnesses: where one says that its log was
+//!    durable further than the log now reaches, the log misses durable bytes and is marked so; it refuses to open.
+//!
+//! Replay may be interrupted and done again: applying an entry twice changes nothing. Nothing in the journals is changed, so
+//! that they can be replayed until the stores have begun their own generation.
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::batch::BatchHeader;
+use crate::config::{LogConfig, StoreOptions};
+use crate::disk::{Disk, DiskErrorKind, DiskFile, EntryKind, OpenMode};
+use crate::error::{AppendError, Corruption, OpenError, StoreError};
+use crate::identity::{LogIdentity, LogKey, parse_folder};
+use crate::journal::frame::{Entry, FileHeader, Frame, may_be_frame};
+use crate::journal::{JOURNAL_FOLDER, file_path, parse_name};
+use crate::log::Log;
+use crate::log::{change, recover};
+use crate::offset::Offset;
+use crate::partition_id::{self, FolderState, PartitionId};
+use crate::store::Store;
+use crate::store::shared::Shared;
+
+/// What a start found in the journals.
+#[derive(Clone, Debug, Default)]
+pub struct ReplayReport {
+    /// Frames that were needed.
+    pub frames: u64,
+    /// Bytes that were brought to their segments.
+    pub bytes_applied: u64,
+    /// Logs that miss bytes which were durable; they refuse to open.
+    pub damaged: Vec<LogKey>,
+    /// Places in journals that cannot be read although they were durable.
+    pub damaged_frames: Vec<Corruption>,
+}
+
+/// A frame, and where it stands.
+struct Found {
+    frame: Frame,
+    path: String,
+    position: u64,
+}
+
+/// What replay knows of one log.
+struct Target<D: Disk> {
+    log: Log<D>,
+    identity: LogIdentity,
+    incarnation: u64,
+    /// Below it the log was durable, as far as the frames know.
+    durable_to: Offset,
+}
+
+/// Applies the journals of every shard that ever wrote on this disk, and finishes deletions that were interrupted.
+pub async fn replay_journals<D: Disk>(
+    disk: &D,
+    options: StoreOptions,
+    now_ms: i64,
+) -> Result<ReplayReport, StoreError> {
+    let mut report = ReplayReport::default();
+    for folder in change::deleted_folders(disk.list("").await?) {
+        change::remove_folder(disk, &folder).await?;
+    }
+    let mut folders: Option<BTreeMap<LogKey, (LogIdentity, PartitionId)>> = None;
+    for journal in journal_folders(disk).await? {
+        let mut frames = find_frames(disk, &journal, options).await?;
+        let live_from = frames.iter().map(|found| found.frame.live_from).max().unwrap_or(0);
+        frames.retain(|found| found.frame.sequence >= live_from);
+        if frames.iter().all(|found| found.frame.entries.is_empty()) {
+            continue;
+        }
+        if folders.is_none() {
+            folders = Some(find_folders(disk, options).await?);
+        }
+        let store = Store::without_journal(disk.clone(), options);
+        let known = folders.as_ref().expect("they were just found");
+        let mut replay =
+            Replay { disk, store, folders: known, targets: BTreeMap::new(), now_ms, report: &mut report };
+        replay.apply(&frames, live_from).await?;
+        replay.finish().await?;
+    }
+    Ok(report)
+}
+
+async fn journal_folders<D: Disk>(disk: &D) -> Result<Vec<String>, StoreError> {
+    let entries = match disk.list(JOURNAL_FOLDER).await {
+        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let folders = entries.into_iter().filter(|entry| entry.kind == EntryKind::Directory);
+    Ok(folders.map(|entry| format!("{JOURNAL_FOLDER}/{}", entry.name)).collect())
+}
+
+/// The partitions' folders, by what they say about themselves. A folder that cannot say it is left to `open_log`.
+async fn find_folders<D: Disk>(
+    disk: &D,
+    options: StoreOptions,
+) -> Result<BTreeMap<LogKey, (LogIdentity, PartitionId)>, StoreError> {
+    let shared = Shared::new(disk.clone(), options);
+    let mut folders = BTreeMap::new();
+    for entry in disk.list("").await? {
+        let Some((topic, partition)) = parse_folder(&entry.name) else { continue };
+        let Ok(Some(id)) = recover::read_id(&shared, &entry.name).await else { continue };
+        let identity = LogIdentity { topic_id: id.key.topic_id, topic: topic.into(), partition };
+        if identity.key() == id.key {
+            folders.insert(id.key, (identity, id));
+        }
+    }
+    Ok(folders)
+}
+
+/// All frames of one journal, by sequence.
+async fn find_frames<D: Disk>(
+    disk: &D,
+    folder: &str,
+    options: StoreOptions,
+) -> Result<Vec<Found>, StoreError> {
+    let shared = Shared::new(disk.clone(), options);
+    let block_bytes = shared.block_bytes;
+    let mut frames: Vec<Found> = Vec::new();
+    for entry in disk.list(folder).await? {
+        let Some(slot) = parse_name(&entry.name) else { continue };
+        let path = file_path(folder, slot);
+        let file = disk.open(&path, OpenMode::Read).await?;
+        let contents = read_whole(&file, entry.size_bytes, block_bytes).await?;
+        let Ok(header) = FileHeader::from_bytes(&path, &contents) else { continue };
+        let mut position = block_bytes;
+        while position < contents.len() {
+            let rest = &contents[position..];
+            let frame = may_be_frame(rest).then(|| Frame::decode(rest, block_bytes)).flatten();
+            let is_current =
+                |frame: &Frame| frame.generation == header.generation || crate::planted::is("any-generation");
+            match frame.filter(is_current) {
+                Some(frame) => {
+                    let length = frame.length;
+                    frames.push(Found { frame, path: path.clone(), position: position as u64 });
+                    position += length;
+                }
+                // Not a frame of this generation. A later one may witness what is missing here.
+                None => position += block_bytes,
+            }
+        }
+    }
+    frames.sort_by_key(|found| (found.frame.sequence, found.frame.generation));
+    Ok(frames)
+}
+
+/// Reads a journal file. It has a bounded size, and is not kept.
+async fn read_whole<F: DiskFile>(file: &F, length: u64, block_bytes: usize) -> Result<Vec<u8>, StoreError> {
+    let mut contents = Vec::new();
+    let whole_blocks = length - length % block_bytes as u64;
+    while (contents.len() as u64) < whole_blocks {
+        let piece = file.read_at(contents.len() as u64, PIECE_BYTES).await?;
+        if piece.is_empty() {
+            break;
+        }
+        contents.extend_from_slice(piece.as_slice());
+    }
+    Ok(contents)
+}
+
+/// Bytes of one read.
+const PIECE_BYTES: usize = 1 << 20;
+
+struct Replay<'a, D: Disk> {
+    disk: &'a D,
+    store: Store<D>,
+    folders: &'a BTreeMap<LogKey, (LogIdentity, PartitionId)>,
+    /// Logs that were opened; `None` for those that cannot be.
+    targets: BTreeMap<LogKey, Option<Target<D>>>,
+    now_ms: i64,
+    report: &'a mut ReplayReport,
+}
+
+impl<D: Disk> Replay<'_, D> {
+    async fn apply(&mut self, frames: &[Found], live_from: u64) -> Result<(), StoreError> {
+        let mut next = live_from;
+        for found in frames {
+            let is_next = found.frame.sequence == next || crate::planted::is("any-sequence");
+            let payloads = if is_next { self.read_payloads(found).await? } else { None };
+            let Some(contents) = payloads else {
+                self.note_missing_frame(found, frames, next);
+                found.frame.entries.iter().for_each(|entry| self.bear_witness(entry));
+                continue;
+            };
+            next = found.frame.sequence + 1;
+            self.report.frames += 1;
+            for (entry, payload, _) in found.frame.payloads(&contents) {
+                self.apply_entry(entry, payload).await?;
+            }
+        }
+        self.flush().await
+    }
+
+    /// The bytes of a frame if all its payloads are whole; a torn one is as good as missing.
+    async fn read_payloads(&self, found: &Found) -> Result<Option<Vec<u8>>, StoreError> {
+        let file = self.disk.open(&found.path, OpenMode::Read).await?;
+        let mut contents = Vec::with_capacity(found.frame.length);
+        while contents.len() < found.frame.length {
+            let position = found.position + contents.len() as u64;
+            let piece =
+                file.read_at(position, (found.frame.length - contents.len()).min(PIECE_BYTES)).await?;
+            if piece.is_empty() {
+                return Ok(None);
+            }
+            contents.extend_from_slice(piece.as_slice());
+        }
+        let all_whole = found.frame.payloads(&contents).all(|(_, _, is_whole)| is_whole);
+        Ok((all_whole || crate::planted::is("torn-frame-applied")).then_some(contents))
+    }
+
+    /// A frame is missing before this one. If a later one says that it was durable, the journal is damaged.
+    fn note_missing_frame(&mut self, found: &Found, frames: &[Found], missing: u64) {
+        let was_durable = frames.iter().any(|later| later.frame.flushed_sequence >= missing);
+        if was_durable && self.report.damaged_frames.is_empty() {
+            self.report.damaged_frames.push(Corruption {
+                file: found.path.clone(),
+                position: found.position,
+                expected: format!("frame {missing}, which was durable"),
+                got: format!("frame {}", found.frame.sequence),
+            });
+        }
+    }
+
+    /// Remembers how far an entry says that its log was durable.
+    fn bear_witness(&mut self, entry: &Entry) {
+        if let Some(Some(target)) = self.targets.get_mut(&entry.key)
+            && target.incarnation == entry.incarnation
+        {
+            target.durable_to = target.durable_to.max(entry.flushed_offset);
+        }
+    }
+
+    async fn apply_entry(&mut self, entry: &Entry, payload: &[u8]) -> Result<(), StoreError> {
+        if !self.open_target(entry.key).await? {
+            return Ok(());
+        }
+        let Some(Some(target)) = self.targets.get_mut(&entry.key) else { return Ok(()) };
+        if target.incarnation != entry.incarnation && !crate::planted::is("any-incarnation") {
+            return Ok(());
+        }
+        target.durable_to = target.durable_to.max(entry.flushed_offset);
+        let log = target.log.clone();
+        let mut rest = payload;
+        while let Ok(header) = BatchHeader::parse(rest) {
+            let Some((batch, behind)) = rest.split_at_checked(header.length) else { break };
+            rest = behind;
+            if header.base_offset == log.log_end_offset().value() {
+                self.append(&log, batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, log: &Log<D>, batch: &[u8]) -> Result<(), StoreError> {
+        loop {
+            match log.append_assigned(batch, self.now_ms) {
+                Ok(_) => break,
+                Err(AppendError::Inactive) => log.activate().await.map_err(append_failed)?,
+                Err(AppendError::NoRoom) => self.write_round().await?,
+                Err(error) => return Err(append_failed(error)),
+            }
+        }
+        self.report.bytes_applied += batch.len() as u64;
+        Ok(())
+    }
+
+    async fn write_round(&mut self) -> Result<(), StoreError> {
+        self.store.pending().await;
+        let mut round = self.store.begin_round();
+        for progress in round.write().await.into_iter().chain(round.flush().await) {
+            progress.result?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        while self.store.unwritten_bytes() > 0 {
+            self.write_round().await?;
+        }
+        self.store.flush_cached().await?;
+        Ok(())
+    }
+
+    /// Opens the log of an entry; `false` when it does not exist or cannot be opened, which `open_log` will say again.
+    async fn open_target(&mut self, key: LogKey) -> Result<bool, StoreError> {
+        if let Some(target) = self.targets.get(&key) {
+            return Ok(target.is_some());
+        }
+        let Some((identity, id)) = self.folders.get(&key) else { return Ok(false) };
+        let config = LogConfig::default();
+        let target = match self.store.open_log(identity.clone(), config, self.now_ms).await {
+            Ok(log) => {
+                let durable_to = log.flushed_offset().min(Offset::ZERO);
+                Some(Target { log, identity: identity.clone(), incarnation: id.incarnation, durable_to })
+            }
+            Err(OpenError::Disk(error)) => return Err(error.into()),
+            Err(_) => None,
+        };
+        let opened = target.is_some();
+        self.targets.insert(key, target);
+        Ok(opened)
+    }
+
+    /// Marks the logs that miss durable bytes, and closes the others with a checkpoint.
+    async fn finish(self) -> Result<(), StoreError> {
+        for target in self.targets.values().flatten() {
+            if target.log.log_end_offset() >= target.durable_to {
+                continue;
+            }
+            let state = FolderState::Missing(target.durable_to);
+            let id = PartitionId { key: target.log.key(), incarnation: target.incarnation, state };
+            let path = format!("{}/{}", target.identity.folder(), partition_id::FILE_NAME);
+            self.disk.replace(&path, &id.to_file(), true).await?;
+            self.report.damaged.push(target.log.key());
+        }
+        self.store.close().await
+    }
+}
+
+fn append_failed(error: AppendError) -> StoreError {
+    match error {
+        AppendError::Offline(error) => StoreError::Disk(error),
+        other => StoreError::Replay(other),
+    }
+}

@@ -1,0 +1,334 @@
+//! Cut a log at either end: truncate, advance the log start, delete. All of it is durable when it returns.
+//!
+//! Truncation, in steps that a crash may interrupt anywhere:
+//! 1. Everything of the log is settled, so that neither the journal nor the tail holds bytes of it that matter.
+//! 2. `partition.id` gets the next incarnation and the state "truncating": journal entries of the old one are void from
+//!    here on, and a start finishes what follows.
+//! 3. Later segments are removed, the one that holds the offset is cut and flushed.
+//! 4. The checkpoint is replaced, then `partition.id` says "settled".
+//!
+//! Advancing the start: the checkpoint says so first; then segments below it are removed, at the next start if need be.
+//!
+//! Deleting: the folder gets a name that no partition has, durably; what is in it goes then, or at the next start. Files
+//! that readers still send from stay alive until they are done.
+use alloc::format;
+use alloc::string::String;
+
+use crate::batch::BatchHeader;
+use crate::disk::{Disk, DiskError, DiskErrorKind, DiskFile};
+use crate::error::{ChangeError, Damage};
+use crate::group_commit::Round;
+use crate::log::read::Place;
+use crate::log::{Log, LogState};
+use crate::offset::Offset;
+use crate::partition_id::{self, FolderState, PartitionId};
+use crate::segment::scan::{Found, Scan};
+use crate::segment::{Segment, index_path, log_path, producers_path};
+use crate::signal::LockGuard;
+
+/// How the names of folders begin that are being deleted. They do not end as a partition's folder does.
+const DELETED_PREFIX: &str = "deleted.";
+
+impl<D: Disk> Log<D> {
+    /// Drops every batch from the one that holds `offset` on. Nothing happens when the log ends at or below it.
+    pub async fn truncate(&self, offset: Offset) -> Result<(), ChangeError> {
+        self.check_change(offset)?;
+        if offset >= self.log_end_offset() {
+            return Ok(());
+        }
+        self.0.state.borrow_mut().is_busy = true;
+        let result = self.truncate_exclusively(offset).await;
+        self.0.state.borrow_mut().is_busy = false;
+        result
+    }
+
+    async fn truncate_exclusively(&self, offset: Offset) -> Result<(), ChangeError> {
+        let _changes = self.0.changes.acquire().await;
+        let _round = self.settle_alone().await?;
+        let place = self.find_place(offset).await?;
+        let incarnation = self.0.state.borrow().incarnation + 1;
+        self.write_id(incarnation, FolderState::Truncating(place.offset)).await?;
+        self.0.state.borrow_mut().incarnation = incarnation;
+        self.cut_files(place).await?;
+        let checkpoint = {
+            let mut state = self.0.state.borrow_mut();
+            state.draft = None;
+            self.draw_up_checkpoint(&mut state)
+        };
+        self.write_checkpoint(checkpoint).await?;
+        self.write_id(incarnation, FolderState::Settled).await?;
+        Ok(())
+    }
+
+    /// Finishes a truncation that a crash interrupted.
+    pub(crate) async fn finish_truncation(&self, offset: Offset) -> Result<(), ChangeError> {
+        if offset < self.log_end_offset() {
+            let place = self.find_place(offset).await?;
+            self.cut_files(place).await?;
+        }
+        let checkpoint = self.draw_up_checkpoint(&mut self.0.state.borrow_mut());
+        self.write_checkpoint(checkpoint).await?;
+        let incarnation = self.0.state.borrow().incarnation;
+        self.write_id(incarnation, FolderState::Settled).await?;
+        Ok(())
+    }
+
+    /// Brings everything of this log to its segments, durably, and keeps rounds away until the guard is dropped.
+    async fn settle_alone(&self) -> Result<LockGuard, ChangeError> {
+        let shared = self.0.shared.clone();
+        let mut guard = shared.round.acquire().await;
+        loop {
+            if let Some(error) = self.stopped() {
+                return Err(ChangeError::Offline(error));
+            }
+            if self.is_settled() && self.0.state.borrow().tail.unsettled_bytes() == 0 {
+                return Ok(guard);
+            }
+            self.0.state.borrow_mut().settle_requested = true;
+            let (back, result) = Round::run_alone(shared.clone(), guard, self).await;
+            result?;
+            guard = back;
+        }
+    }
+
+    /// Where the batch that holds an offset begins.
+    async fn find_place(&self, offset: Offset) -> Result<Place, Damage> {
+        loop {
+            let place = self.0.state.borrow_mut().place_of(offset);
+            match place {
+                Ok(place) => return Ok(place),
+                Err(step) => self.make_progress(step, offset).await?,
+            }
+        }
+    }
+
+    /// Removes the segments behind a place, cuts the one that holds it, and makes its summary again.
+    async fn cut_files(&self, place: Place) -> Result<(), ChangeError> {
+        let later: alloc::vec::Vec<Offset> = {
+            let state = self.0.state.borrow();
+            let bases = state.segments.iter().map(|segment| segment.summary.base_offset);
+            bases.filter(|base| *base > place.segment).collect()
+        };
+        // The last one first: what is left after a crash in between still has no gap.
+        for base_offset in later.into_iter().rev() {
+            self.remove_segment_files(base_offset).await?;
+            self.0.state.borrow_mut().segments.pop_back();
+        }
+        let disk = &self.0.shared.disk;
+        disk.flush_directory(&self.0.folder).await?;
+        let has_file = self.0.state.borrow().open_segment().has_file;
+        if has_file {
+            let file = self.0.shared.file(&self.0.folder, self.key(), place.segment).await?;
+            file.set_length(place.position).await?;
+            file.flush().await?;
+        }
+        remove_if_there(disk, &index_path(&self.0.folder, place.segment)).await?;
+        self.forget_from(place).await?;
+        Ok(())
+    }
+
+    /// Takes back in memory what was cut from the files: walks the segment that is open again.
+    async fn forget_from(&self, place: Place) -> Result<(), ChangeError> {
+        let known = self.producers_at(place.segment).await;
+        let (created_ms, interval, has_file) = {
+            let state = self.0.state.borrow();
+            let open = state.open_segment();
+            (open.summary.created_ms, state.config.index_interval_bytes, open.has_file)
+        };
+        let mut segment =
+            Segment { has_file, name_is_durable: has_file, ..Segment::new(place.segment, created_ms) };
+        segment.durable_length = place.position;
+        let mut headers = alloc::vec::Vec::new();
+        if has_file {
+            let file = self.0.shared.file(&self.0.folder, self.key(), place.segment).await?;
+            let block_bytes = self.0.shared.block_bytes as u64;
+            let mut scan = Scan::new(&file, block_bytes, place.position, 0, place.segment.value(), -1);
+            while let Found::Batch(header) = scan.next().await? {
+                segment.note(&header, interval);
+                if header.has_producer() {
+                    headers.push(header);
+                }
+            }
+        }
+        if segment.summary.next_offset != place.offset {
+            let expected = format!("batches up to offset {}", place.offset);
+            let found = format!("{}", segment.summary.next_offset);
+            let file = log_path(&self.0.folder, place.segment);
+            let position = segment.summary.size_bytes;
+            return Err(
+                Damage::from(crate::error::Corruption { file, position, expected, got: found }).into()
+            );
+        }
+        let freed = self.0.state.borrow_mut().forget_from(place.offset, segment, known, &headers);
+        self.0.shared.gave_memory(freed);
+        Ok(())
+    }
+
+    /// Makes `offset` the first that can be read; records below it are gone. Nothing happens when they are already.
+    pub async fn advance_log_start(&self, offset: Offset) -> Result<(), ChangeError> {
+        if offset <= self.log_start_offset() {
+            return Ok(());
+        }
+        self.check_change(offset)?;
+        let _changes = self.0.changes.acquire().await;
+        if offset <= self.log_start_offset() {
+            return Ok(());
+        }
+        self.write_log_start(offset).await?;
+        {
+            let mut state = self.0.state.borrow_mut();
+            state.log_start_offset = offset;
+            state.leader_epochs.advance(offset);
+            state.read_ends.clear();
+            state.check();
+        }
+        self.remove_segments_below_start().await?;
+        Ok(())
+    }
+
+    /// Writes the checkpoint with another log start: the one on disk, or a new one where there is none yet.
+    async fn write_log_start(&self, offset: Offset) -> Result<(), ChangeError> {
+        let mut checkpoint = match self.read_checkpoint().await {
+            Ok(checkpoint) => checkpoint,
+            Err(_) => {
+                let _round = self.settle_alone().await?;
+                let state = self.0.state.borrow();
+                self.checkpoint(&state)
+            }
+        };
+        checkpoint.advance(offset);
+        self.0.shared.disk.replace(&self.checkpoint_path(), &checkpoint.to_file(), true).await?;
+        Ok(())
+    }
+
+    /// Removes sealed segments that lie wholly below the log's start. The caller holds the lock for changes.
+    async fn remove_segments_below_start(&self) -> Result<(), DiskError> {
+        loop {
+            let oldest = {
+                let state = self.0.state.borrow();
+                let first = state.segments.front().expect("a log has an open segment");
+                let goes = state.segments.len() > 1
+                    && first.is_sealed
+                    && first.summary.next_offset <= state.log_start_offset;
+                goes.then_some(first.summary.base_offset)
+            };
+            let Some(base_offset) = oldest else { return Ok(()) };
+            self.0.state.borrow_mut().segments.pop_front();
+            self.remove_segment_files(base_offset).await?;
+        }
+    }
+
+    /// Removes what an earlier advance could not: segments that were not sealed yet.
+    pub(crate) async fn remove_old_segments(&self) -> Result<(), DiskError> {
+        let Some(_changes) = self.0.changes.try_acquire() else { return Ok(()) };
+        self.remove_segments_below_start().await
+    }
+
+    async fn remove_segment_files(&self, base_offset: Offset) -> Result<(), DiskError> {
+        let disk = &self.0.shared.disk;
+        self.0.shared.close_file(self.key(), base_offset);
+        for path in [index_path, producers_path, log_path].map(|path| path(&self.0.folder, base_offset)) {
+            remove_if_there(disk, &path).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the log's folder away. The log is closed from here on, whatever happens.
+    pub(crate) async fn delete_files(&self) -> Result<(), ChangeError> {
+        self.0.state.borrow_mut().is_busy = true;
+        let _changes = self.0.changes.acquire().await;
+        let _round = self.0.shared.round.acquire().await;
+        let gone = DiskError::new(DiskErrorKind::NotFound, crate::disk::Operation::Write, &self.0.folder);
+        self.stop(&gone);
+        self.give_up_unwritten();
+        let freed = self.0.state.borrow_mut().tail.discard();
+        self.0.shared.gave_memory(freed);
+        self.0.shared.close_files(self.key());
+        let disk = &self.0.shared.disk;
+        let deleted = format!("{DELETED_PREFIX}{}.{}", self.0.folder, self.key().topic_id);
+        disk.rename(&self.0.folder, &deleted).await?;
+        disk.flush_directory("").await?;
+        remove_folder(disk, &deleted).await?;
+        Ok(())
+    }
+
+    async fn write_id(&self, incarnation: u64, state: FolderState) -> Result<(), DiskError> {
+        let id = PartitionId { key: self.key(), incarnation, state };
+        let path = format!("{}/{}", self.0.folder, partition_id::FILE_NAME);
+        self.0.shared.disk.replace(&path, &id.to_file(), true).await
+    }
+
+    fn check_change(&self, offset: Offset) -> Result<(), ChangeError> {
+        let state = self.0.state.borrow();
+        if let Some(error) = &state.stopped {
+            return Err(ChangeError::Offline(error.clone()));
+        }
+        let (start, end) = (state.log_start_offset, state.log_end_offset);
+        if offset < start || offset > end {
+            return Err(ChangeError::OutOfRange { asked: offset, start, end });
+        }
+        Ok(())
+    }
+}
+
+impl LogState {
+    /// The log ends at `end` now, in `open`. Returns the memory given back.
+    fn forget_from(
+        &mut self,
+        end: Offset,
+        open: Segment,
+        producers_at_base: Option<super::producers::Producers>,
+        headers: &[BatchHeader],
+    ) -> usize {
+        *self.open_segment_mut() = open;
+        self.leader_epochs.truncate(end);
+        self.producers.truncate(end);
+        if let Some(mut producers) = producers_at_base {
+            for header in headers {
+                producers.note(header, self.last_append_ms, usize::MAX);
+            }
+            self.producers = producers;
+        }
+        self.producer_files.retain(|(base, _)| *base <= end);
+        self.read_ends.clear();
+        self.journal_since = None;
+        self.log_end_offset = end;
+        self.written_offset = end;
+        self.flushed_offset = end;
+        self.settled_offset = end;
+        self.log_start_offset = self.log_start_offset.min(end);
+        self.check();
+        self.tail.clear()
+    }
+}
+
+/// Removes a file; it is no error when there is none.
+pub(crate) async fn remove_if_there<D: Disk>(disk: &D, path: &str) -> Result<(), DiskError> {
+    match disk.remove(path).await {
+        Err(error) if error.kind != DiskErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder with all its files.
+pub(crate) async fn remove_folder<D: Disk>(disk: &D, folder: &str) -> Result<(), DiskError> {
+    for entry in disk.list(folder).await? {
+        remove_if_there(disk, &format!("{folder}/{}", entry.name)).await?;
+    }
+    disk.remove_directory(folder).await
+}
+
+/// Whether a folder is one whose deletion was interrupted.
+pub(crate) fn is_deleted_folder(name: &str) -> bool {
+    name.starts_with(DELETED_PREFIX) && crate::identity::parse_folder(name).is_none()
+}
+
+/// The same, for names that are owned.
+pub(crate) fn deleted_folders(
+    entries: alloc::vec::Vec<crate::disk::DirectoryEntry>,
+) -> impl Iterator<Item = String> {
+    entries
+        .into_iter()
+        .filter(|entry| entry.kind == crate::disk::EntryKind::Directory && is_deleted_folder(&entry.name))
+        .map(|entry| entry.name)
+}

@@ -1,0 +1,162 @@
+//! Write the log's checkpoint, and let an idle log go: no memory, no descriptor.
+use alloc::vec::Vec;
+
+use crate::checkpoint::{self, Checkpoint, FILE_BYTES_MAX};
+use crate::disk::{Disk, DiskError, DiskFile};
+use crate::error::{Corruption, Damage};
+use crate::journal::Journal;
+use crate::log::{Draft, Log};
+use crate::offset::Offset;
+
+impl<D: Disk> Log<D> {
+    pub(super) fn checkpoint_path(&self) -> alloc::string::String {
+        alloc::format!("{}/{}", self.0.folder, checkpoint::FILE_NAME)
+    }
+
+    /// Writes the checkpoint that waits. Says whether there was one.
+    pub(crate) async fn write_draft(&self) -> Result<bool, Damage> {
+        let _changes = self.0.changes.acquire().await;
+        let Some(draft) = self.0.state.borrow_mut().draft.take() else { return Ok(false) };
+        self.write_checkpoint(draft).await?;
+        Ok(true)
+    }
+
+    /// Replaces the checkpoint. The caller holds the lock for changes.
+    pub(super) async fn write_checkpoint(&self, draft: Draft) -> Result<(), Damage> {
+        if draft.log_start_offset < self.log_start_offset() {
+            // The start moved after it was drawn up; it would bring deleted records back.
+            self.0.state.borrow_mut().bytes_since_checkpoint =
+                self.0.shared.options.checkpoint_interval_bytes;
+            return Ok(());
+        }
+        self.0.shared.disk.replace(&self.checkpoint_path(), &draft.file, true).await?;
+        self.0.state.borrow_mut().checkpointed_offset = draft.recovery_point;
+        Ok(())
+    }
+
+    /// The checkpoint as it is on disk.
+    pub(super) async fn read_checkpoint(&self) -> Result<Checkpoint, Damage> {
+        let path = self.checkpoint_path();
+        let file = self.0.shared.disk.read_small(&path, FILE_BYTES_MAX).await?;
+        let read: Result<Checkpoint, Corruption> = Checkpoint::from_file(&path, &file);
+        Ok(read?)
+    }
+
+    /// Whether nothing was appended since `before_ms`.
+    pub(crate) fn is_idle_since(&self, before_ms: i64) -> bool {
+        let state = self.0.state.borrow();
+        state.last_append_ms <= before_ms && state.stopped.is_none() && !state.is_busy
+    }
+
+    /// Whether all that was appended is durable in the segments.
+    pub(crate) fn is_settled(&self) -> bool {
+        let state = self.0.state.borrow();
+        state.settled_offset == state.log_end_offset
+    }
+
+    /// Whether everything below the end is in a checkpoint.
+    pub(crate) fn is_checkpointed(&self) -> bool {
+        let state = self.0.state.borrow();
+        state.checkpointed_offset == state.log_end_offset && state.draft.is_none()
+    }
+
+    /// Draws up the checkpoint of a settled log and writes it.
+    pub(crate) async fn checkpoint_now(&self) -> Result<(), Damage> {
+        let _changes = self.0.changes.acquire().await;
+        let draft = {
+            let mut state = self.0.state.borrow_mut();
+            if state.settled_offset != state.log_end_offset {
+                return Ok(());
+            }
+            state.draft = None;
+            self.draw_up_checkpoint(&mut state)
+        };
+        self.write_checkpoint(draft).await
+    }
+
+    /// Gives back the memory and the descriptors of a settled log.
+    pub(crate) fn let_go(&self) {
+        let freed = {
+            let mut state = self.0.state.borrow_mut();
+            if state.tail.unsettled_bytes() > 0 {
+                return;
+            }
+            state.tail.clear()
+        };
+        self.0.shared.gave_memory(freed);
+        self.0.shared.close_files(self.key());
+    }
+
+    /// Cuts the padding of the last write off, durably: the next start sees at once that nothing follows.
+    pub(crate) async fn cut_padding(&self) -> Result<(), Damage> {
+        let _changes = self.0.changes.acquire().await;
+        let (base_offset, size_bytes, has_file) = {
+            let state = self.0.state.borrow();
+            let open = state.open_segment();
+            (open.summary.base_offset, open.summary.size_bytes, open.has_file)
+        };
+        if !has_file || !self.is_settled() {
+            return Ok(());
+        }
+        let file = self.0.shared.file(&self.0.folder, self.key(), base_offset).await?;
+        if file.length().await? > size_bytes {
+            file.set_length(size_bytes).await?;
+            file.flush().await?;
+        }
+        self.0.state.borrow_mut().open_segment_mut().durable_length = size_bytes;
+        Ok(())
+    }
+
+    /// Whether something was written and not flushed.
+    pub(crate) fn has_unflushed(&self) -> bool {
+        let state = self.0.state.borrow();
+        state.flushed_offset < state.written_offset && state.stopped.is_none()
+    }
+
+    /// Makes durable what was written. The caller holds the round, and has flushed the journal.
+    pub(crate) async fn flush_written(&self, journal: Option<&Journal<D>>) -> Result<Offset, DiskError> {
+        let dirty: Vec<(Offset, bool)> = {
+            let state = self.0.state.borrow();
+            let dirty = state.segments.iter().filter(|segment| segment.is_dirty);
+            dirty.map(|segment| (segment.summary.base_offset, segment.name_is_durable)).collect()
+        };
+        for (base_offset, name_is_durable) in dirty {
+            let file = self.0.shared.file(&self.0.folder, self.key(), base_offset).await?;
+            file.flush().await?;
+            let length = file.length().await?;
+            if !name_is_durable {
+                self.0.shared.disk.flush_directory(&self.0.folder).await?;
+            }
+            let mut state = self.0.state.borrow_mut();
+            if let Some(index) = state.segment_index(base_offset) {
+                let segment = &mut state.segments[index];
+                segment.is_dirty = false;
+                segment.name_is_durable = true;
+                segment.durable_length = segment.durable_length.max(length);
+            }
+        }
+        let mut state = self.0.state.borrow_mut();
+        state.flushed_offset = state.written_offset;
+        state.unflushed_bytes = 0;
+        if state.tail.unsettled_bytes() == 0 {
+            state.settled_offset = state.log_end_offset;
+            if let (Some(since), Some(journal)) = (state.journal_since.take(), journal) {
+                journal.not_needed(since, self.key());
+            }
+        }
+        state.check();
+        Ok(state.flushed_offset)
+    }
+
+    /// Whether it holds memory of the tail.
+    pub(crate) fn holds_memory(&self) -> bool {
+        self.0.state.borrow().tail.memory_bytes() > 0
+    }
+
+    /// Forgets producers that were silent for too long.
+    pub(crate) fn expire_producers(&self, now_ms: i64) {
+        let mut state = self.0.state.borrow_mut();
+        let expiration_ms = state.config.producer_id_expiration_ms;
+        state.producers.expire(now_ms, expiration_ms);
+    }
+}

@@ -1,0 +1,321 @@
+//! A log's part of one round: what is taken, and what is true once it was written and once it was flushed.
+use crate::checkpoint::Checkpoint;
+use crate::config::{ROUND_BYTES_MAX, StoreOptions};
+use crate::disk::{Disk, DiskError, DiskFile};
+use crate::journal::Journal;
+use crate::log::tail::Taken;
+use crate::log::{Draft, Log, LogState};
+use crate::offset::{LeaderEpoch, Offset};
+use crate::segment::Segment;
+use crate::store::shared::Shared;
+
+/// A log whose unsettled bytes reach this is brought to its segments with one large write: fewer would cost many writes,
+/// more would hold memory and journal space for long.
+const UNSETTLED_BYTES_MAX: u64 = 1 << 20;
+
+/// Unflushed bytes at which a log with `write.caching` is flushed with the round, so that what a power cut can
+/// tear stays bounded.
+const UNFLUSHED_BYTES_MAX: u64 = ROUND_BYTES_MAX as u64;
+
+/// What a round does for one log.
+pub(crate) struct RoundPart<D: Disk> {
+    pub(crate) log: Log<D>,
+    pub(crate) way: Way,
+    /// Count of tail bytes that are written when the round's write is done.
+    up_to_count: u64,
+    /// Offset behind them.
+    pub(crate) up_to_offset: Offset,
+    /// Bytes that are written for the first time.
+    new_bytes: usize,
+    /// Whether somebody waits for the flush.
+    pub(crate) wants_flush: bool,
+    /// A checkpoint that is true once the round is flushed.
+    draft: Option<Draft>,
+}
+
+/// How a part is written.
+pub(crate) enum Way {
+    /// Into the segments, everything unsettled with it.
+    Segments(Taken),
+    /// Into the journal, with what else is small.
+    Journal(JournalPart),
+}
+
+/// The bytes of a log that go into the journal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JournalPart {
+    pub(crate) incarnation: u64,
+    pub(crate) base_offset: Offset,
+    pub(crate) flushed_offset: Offset,
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) length: usize,
+    from_count: u64,
+}
+
+impl<D: Disk> Log<D> {
+    /// Takes what waits to be written, or to be settled; `None` when that is nothing.
+    pub(crate) fn take_round_part(&self, options: &StoreOptions) -> Option<RoundPart<D>> {
+        self.0.is_queued.set(false);
+        let mut state = self.0.state.borrow_mut();
+        if state.stopped.is_some() {
+            drop(state);
+            self.give_up_unwritten();
+            return None;
+        }
+        let pending = state.tail.count() - state.written_count;
+        let unsettled = state.tail.unsettled_bytes();
+        if unsettled == 0 || (pending == 0 && !state.settle_requested) {
+            state.settle_requested &= unsettled > 0;
+            return None;
+        }
+        let spans_segments = state.tail.first_unsettled_segment() != Some(state.end().segment);
+        let goes_direct = state.settle_requested
+            || spans_segments
+            || pending >= options.direct_write_bytes_min as u64
+            || unsettled >= UNSETTLED_BYTES_MAX;
+        if goes_direct {
+            return Some(self.segments_part(&mut state, options));
+        }
+        let part = JournalPart {
+            incarnation: state.incarnation,
+            base_offset: state.written_offset,
+            flushed_offset: state.flushed_offset,
+            leader_epoch: state.leader_epochs.latest().unwrap_or(LeaderEpoch::new(-1)),
+            length: usize::try_from(pending).expect("bytes in memory"),
+            from_count: state.written_count,
+        };
+        Some(RoundPart {
+            log: self.clone(),
+            way: Way::Journal(part),
+            up_to_count: state.tail.count(),
+            up_to_offset: state.log_end_offset,
+            new_bytes: part.length,
+            wants_flush: state.wants_flush(pending),
+            draft: None,
+        })
+    }
+
+    fn segments_part(&self, state: &mut LogState, options: &StoreOptions) -> RoundPart<D> {
+        let taken = state.tail.take_unsettled(ROUND_BYTES_MAX).expect("something is unsettled");
+        let takes_all = taken.settles == state.tail.count();
+        let is_due = state.bytes_since_checkpoint >= options.checkpoint_interval_bytes;
+        let draft = (takes_all && is_due).then(|| self.draw_up_checkpoint(state));
+        state.settle_requested = !takes_all;
+        let up_to_count = taken.whole_batches.max(state.written_count);
+        let new_bytes = up_to_count - state.written_count;
+        RoundPart {
+            log: self.clone(),
+            up_to_count,
+            up_to_offset: taken.next_offset.max(state.written_offset),
+            way: Way::Segments(taken),
+            new_bytes: usize::try_from(new_bytes).expect("bytes in memory"),
+            wants_flush: state.wants_flush(new_bytes),
+            draft,
+        }
+    }
+
+    /// The checkpoint of the log as it is now; true once everything appended so far is durable in the segments.
+    pub(crate) fn draw_up_checkpoint(&self, state: &mut LogState) -> Draft {
+        state.bytes_since_checkpoint = 0;
+        Draft {
+            recovery_point: state.log_end_offset,
+            log_start_offset: state.log_start_offset,
+            file: self.checkpoint(state).to_file(),
+        }
+    }
+
+    pub(crate) fn checkpoint(&self, state: &LogState) -> Checkpoint {
+        Checkpoint {
+            key: self.key(),
+            log_start_offset: state.log_start_offset,
+            recovery_point: state.log_end_offset,
+            segments: state.segments.iter().map(|segment| segment.summary).collect(),
+            open_index: state.open_segment().index.clone().expect("the open segment's index is in memory"),
+            producers: state.producers.clone(),
+            leader_epochs: state.leader_epochs.clone(),
+        }
+    }
+
+    /// Forgets bytes that will never be written: the log was stopped.
+    pub(crate) fn give_up_unwritten(&self) {
+        let mut state = self.0.state.borrow_mut();
+        let unwritten = state.tail.count() - state.written_count;
+        state.written_count = state.tail.count();
+        drop(state);
+        self.0.shared.wrote(usize::try_from(unwritten).expect("bytes in memory"));
+    }
+}
+
+impl<D: Disk> RoundPart<D> {
+    /// Turns a part for the journal into one for the segments: the journal has no place for it.
+    pub(crate) fn turn_to_segments(&mut self, options: &StoreOptions) {
+        let mut state = self.log.0.state.borrow_mut();
+        let part = self.log.segments_part(&mut state, options);
+        drop(state);
+        *self = part;
+        self.ask_again_for_the_rest();
+    }
+
+    /// When the round could not take everything, the next one takes the rest.
+    pub(crate) fn ask_again_for_the_rest(&self) {
+        let has_rest = self.log.0.state.borrow().settle_requested;
+        if has_rest {
+            self.log.request_round();
+        }
+    }
+
+    /// The bytes that go into the journal.
+    pub(crate) fn with_journal_bytes(&self, part: &JournalPart, mut take: impl FnMut(&[u8])) {
+        let state = self.log.0.state.borrow();
+        let mut left = part.length;
+        for bytes in state.tail.bytes_from(part.from_count) {
+            let here = bytes.len().min(left);
+            take(&bytes[..here]);
+            left -= here;
+        }
+        assert_eq!(left, 0, "the tail holds what was not written");
+    }
+
+    /// Everything of this part was written.
+    pub(crate) fn wrote(&self) -> Offset {
+        let mut state = self.log.0.state.borrow_mut();
+        if let Way::Segments(taken) = &self.way {
+            state.tail.settle(taken.settles);
+        }
+        state.is_full = false;
+        state.written_count = self.up_to_count;
+        state.written_offset = self.up_to_offset;
+        state.unflushed_bytes += self.new_bytes as u64;
+        state.check();
+        drop(state);
+        self.log.0.shared.wrote(self.new_bytes);
+        self.up_to_offset
+    }
+
+    /// Writes a part's bytes into their segments, in order. Says whether a file was created whose name is not durable.
+    pub(crate) async fn write_segments(&self, shared: &Shared<D>, flush: bool) -> Result<bool, DiskError> {
+        let Way::Segments(taken) = &self.way else { return Ok(false) };
+        let cell = &self.log.0;
+        let mut made_file = false;
+        for write in &taken.writes {
+            let has_file = self.log.with_segment(write.segment, |segment| segment.has_file);
+            let file = if has_file {
+                shared.file(&cell.folder, self.log.key(), write.segment).await?
+            } else {
+                let file = shared.create_file(&cell.folder, self.log.key(), write.segment).await?;
+                self.log.with_segment(write.segment, |segment| segment.has_file = true);
+                file
+            };
+            made_file |= self.log.with_segment(write.segment, |segment| !segment.name_is_durable);
+            self.log.with_segment(write.segment, |segment| segment.is_dirty = true);
+            if flush {
+                file.write_at_and_flush(write.position, write.bytes.clone()).await?;
+            } else {
+                file.write_at(write.position, write.bytes.clone()).await?;
+            }
+        }
+        Ok(made_file)
+    }
+
+    /// Whether a file is longer than what of it is durable: only its own flush helps then.
+    pub(crate) fn has_grown(&self) -> bool {
+        let Way::Segments(taken) = &self.way else { return false };
+        taken.writes.iter().any(|write| {
+            let durable_length = self.log.with_segment(write.segment, |segment| segment.durable_length);
+            write.position + write.bytes.len() as u64 > durable_length
+        })
+    }
+
+    /// Flushes the segments that were written, and the folder if a file was created.
+    pub(crate) async fn flush_segments(
+        &self,
+        shared: &Shared<D>,
+        content_is_flushed: bool,
+        made_file: bool,
+    ) -> Result<(), DiskError> {
+        let Way::Segments(taken) = &self.way else { return Ok(()) };
+        for (index, write) in taken.writes.iter().enumerate() {
+            let is_last_of_file =
+                taken.writes.get(index + 1).is_none_or(|next| next.segment != write.segment);
+            if is_last_of_file && !content_is_flushed {
+                shared.file(&self.log.0.folder, self.log.key(), write.segment).await?.flush().await?;
+            }
+        }
+        if made_file {
+            shared.disk.flush_directory(&self.log.0.folder).await?;
+            for write in &taken.writes {
+                self.log.with_segment(write.segment, |segment| segment.name_is_durable = true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything of this part is durable. Tells the journal when the log does not need it any more.
+    pub(crate) fn flushed(&mut self, journal: Option<&Journal<D>>) -> Offset {
+        let mut no_longer_needed = None;
+        let mut state = self.log.0.state.borrow_mut();
+        state.flushed_offset = state.flushed_offset.max(self.up_to_offset);
+        state.unflushed_bytes = 0;
+        if let Way::Segments(taken) = &self.way {
+            state.settled_offset = state.settled_offset.max(taken.next_offset);
+            if taken.settles >= state.journalled_count {
+                no_longer_needed = state.journal_since.take();
+            }
+            for write in &taken.writes {
+                let length = write.position + write.bytes.len() as u64;
+                state.segment_written(write.segment, length);
+            }
+            if let Some(draft) = self.draft.take() {
+                state.draft = Some(draft);
+            }
+        }
+        state.check();
+        if let (Some(journal), Some(since)) = (journal, no_longer_needed) {
+            journal.not_needed(since, self.log.key());
+        }
+        state.flushed_offset
+    }
+
+    /// The part is in the journal, in the frame with this sequence number. Returns the first frame that the log needs.
+    pub(crate) fn journalled(&self, sequence: u64) -> u64 {
+        let mut state = self.log.0.state.borrow_mut();
+        state.journalled_count = self.up_to_count;
+        *state.journal_since.get_or_insert(sequence)
+    }
+
+    /// The disk was full: nothing of this part counts as written, and the log takes no more until it is.
+    pub(crate) fn found_disk_full(&self) {
+        self.log.0.state.borrow_mut().is_full = true;
+        self.log.0.state.borrow_mut().settle_requested = true;
+        self.log.0.shared.stalled.borrow_mut().push(self.log.clone());
+    }
+
+    /// A write or flush failed: the log is offline.
+    pub(crate) fn failed(&self, error: &DiskError) {
+        self.log.stop(error);
+        self.log.give_up_unwritten();
+    }
+}
+
+impl<D: Disk> Log<D> {
+    /// Looks at a segment that a round writes: it cannot go away, because cutting a log waits for the round.
+    fn with_segment<T>(&self, base_offset: Offset, look: impl FnOnce(&mut Segment) -> T) -> T {
+        let mut state = self.0.state.borrow_mut();
+        let index = state.segment_index(base_offset).expect("a segment under I/O stays");
+        look(&mut state.segments[index])
+    }
+}
+
+impl LogState {
+    /// The file of a segment is durable up to this length.
+    fn segment_written(&mut self, base_offset: Offset, length: u64) {
+        let index = self.segment_index(base_offset).expect("a segment under I/O stays");
+        let segment = &mut self.segments[index];
+        segment.durable_length = segment.durable_length.max(length);
+        segment.is_dirty = false;
+    }
+
+    fn wants_flush(&self, new_bytes: u64) -> bool {
+        !self.config.write_caching || self.unflushed_bytes + new_bytes > UNFLUSHED_BYTES_MAX
+    }
+}

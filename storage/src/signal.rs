@@ -1,0 +1,97 @@
+//! Waiting inside one shard: a task sleeps until a condition holds, a lock that is held across awaits.
+//!
+//! Single-threaded, no allocation where nobody waits, no runtime: a wake-up goes to the waker the task gave.
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
+
+/// Tasks that wait for a condition somebody else changes.
+#[derive(Default)]
+pub(crate) struct Signal {
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Signal {
+    /// Lets every waiting task look at its condition again.
+    pub(crate) fn notify(&self) {
+        if self.waiting.borrow().is_empty() {
+            return;
+        }
+        let waiting = core::mem::take(&mut *self.waiting.borrow_mut());
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Resolves when `ready` says so; asks at once and after each [`Signal::notify`].
+    pub(crate) async fn until(&self, mut ready: impl FnMut() -> bool) {
+        poll_fn(|context| {
+            if ready() {
+                return Poll::Ready(());
+            }
+            let mut waiting = self.waiting.borrow_mut();
+            if !waiting.iter().any(|known| known.will_wake(context.waker())) {
+                waiting.push(context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// A lock that may be held across awaits. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Lock(Rc<LockState>);
+
+#[derive(Default)]
+struct LockState {
+    held: Cell<bool>,
+    released: Signal,
+}
+
+impl Lock {
+    /// Waits until nobody holds it.
+    pub(crate) async fn acquire(&self) -> LockGuard {
+        self.0.released.until(|| !self.0.held.replace(true)).await;
+        LockGuard(self.0.clone())
+    }
+
+    /// Takes it if nobody holds it.
+    pub(crate) fn try_acquire(&self) -> Option<LockGuard> {
+        (!self.0.held.replace(true)).then(|| LockGuard(self.0.clone()))
+    }
+
+    /// Whether somebody holds it.
+    pub(crate) fn is_held(&self) -> bool {
+        self.0.held.get()
+    }
+}
+
+/// Releases its lock when dropped.
+pub(crate) struct LockGuard(Rc<LockState>);
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.0.held.set(false);
+        self.0.released.notify();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::boxed::Box;
+    use core::future::Future;
+    use core::task::Context;
+
+    #[test]
+    fn a_lock_passes_to_the_next_when_its_guard_goes() {
+        let lock = Lock::default();
+        let guard = lock.try_acquire().expect("nobody holds it");
+        let mut next = Box::pin(lock.acquire());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(next.as_mut().poll(&mut context).is_pending());
+        drop(guard);
+        assert!(next.as_mut().poll(&mut context).is_ready());
+    }
+}

@@ -1,0 +1,222 @@
+//! What the logs of one shard share: the disk, the budgets, the queue of logs with something to write, the open files.
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
+use core::cell::{Cell, OnceCell, RefCell};
+
+use crate::config::StoreOptions;
+use crate::disk::{Disk, DiskError, OpenMode};
+use crate::identity::LogKey;
+use crate::journal::Journal;
+use crate::log::{Log, LogCell};
+use crate::offset::Offset;
+use crate::segment;
+use crate::signal::{Lock, Signal};
+
+pub(crate) struct Shared<D: Disk> {
+    pub(crate) disk: D,
+    pub(crate) options: StoreOptions,
+    pub(crate) block_bytes: usize,
+    /// Bytes appended and not yet written.
+    pub(crate) unwritten_bytes: Cell<usize>,
+    /// Memory of all tails.
+    pub(crate) tail_bytes: Cell<usize>,
+    /// The pool had no buffer for an append. Until memory comes back, or for a second, nobody tries again.
+    pub(crate) is_memory_short: Cell<bool>,
+    /// Logs that have something for the next round, each once.
+    pub(crate) queue: RefCell<Vec<Log<D>>>,
+    /// Logs that found the disk full; they are queued again by [`Shared::retry_stalled`].
+    pub(crate) stalled: RefCell<Vec<Log<D>>>,
+    /// Logs in the order in which they took memory.
+    pub(crate) memory_order: RefCell<VecDeque<Weak<LogCell<D>>>>,
+    /// Something was queued, or the round ended.
+    pub(crate) work: Signal,
+    /// Bytes were written, or memory came back.
+    pub(crate) room: Signal,
+    /// Held by the round, and by whatever else writes into an open segment or the journal.
+    pub(crate) round: Lock,
+    /// None while journals are replayed: what is replayed goes straight to the segments.
+    journal: OnceCell<Rc<Journal<D>>>,
+    files: RefCell<OpenFiles<D>>,
+}
+
+struct OpenFiles<D: Disk> {
+    open: BTreeMap<(LogKey, Offset), (D::File, u64)>,
+    /// Counts uses; the file with the lowest count was used least recently.
+    clock: u64,
+}
+
+impl<D: Disk> Shared<D> {
+    pub(crate) fn new(disk: D, options: StoreOptions) -> Shared<D> {
+        let alignment = disk.alignment();
+        let block_bytes = usize::try_from(alignment.position_bytes).expect("a block fits into memory");
+        Shared {
+            block_bytes: block_bytes.max(alignment.memory_bytes).max(BLOCK_BYTES_MIN),
+            disk,
+            options,
+            unwritten_bytes: Cell::new(0),
+            tail_bytes: Cell::new(0),
+            is_memory_short: Cell::new(false),
+            queue: RefCell::default(),
+            stalled: RefCell::default(),
+            memory_order: RefCell::default(),
+            work: Signal::default(),
+            room: Signal::default(),
+            round: Lock::default(),
+            journal: OnceCell::new(),
+            files: RefCell::new(OpenFiles { open: BTreeMap::new(), clock: 0 }),
+        }
+    }
+
+    /// Gives the logs their journal.
+    pub(crate) fn set_journal(&self, journal: Journal<D>) {
+        let is_first = self.journal.set(Rc::new(journal)).is_ok();
+        assert!(is_first, "a shard has one journal");
+    }
+
+    /// The journal of the shard, if it has one.
+    pub(crate) fn journal(&self) -> Option<Rc<Journal<D>>> {
+        self.journal.get().cloned()
+    }
+
+    /// Whether so many bytes may be appended now. One batch may always be, however large.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let unwritten = self.unwritten_bytes.get();
+        let fits = unwritten == 0 || unwritten + bytes <= self.options.unwritten_bytes_max;
+        fits && !self.is_memory_short.get()
+    }
+
+    /// Takes note that bytes were written, or will never be.
+    pub(crate) fn wrote(&self, bytes: usize) {
+        self.unwritten_bytes.set(self.unwritten_bytes.get() - bytes);
+        self.memory_may_be_back();
+    }
+
+    /// Takes note that the pool has no buffer left, and gives up tails that are only kept for readers.
+    pub(crate) fn memory_is_short(&self) {
+        self.is_memory_short.set(true);
+        self.make_memory(self.options.tail_bytes_max / SHORTAGE_SHARE);
+    }
+
+    /// Lets those who wait for memory try again.
+    pub(crate) fn memory_may_be_back(&self) {
+        self.is_memory_short.set(false);
+        self.room.notify();
+    }
+
+    /// The file of a segment, open for reading and writing.
+    pub(crate) async fn file(
+        &self,
+        folder: &str,
+        key: LogKey,
+        segment: Offset,
+    ) -> Result<D::File, DiskError> {
+        if let Some(file) = self.open_file(key, segment) {
+            return Ok(file);
+        }
+        let file = self.disk.open(&segment::log_path(folder, segment), OpenMode::ReadWrite).await?;
+        Ok(self.keep_file(key, segment, file))
+    }
+
+    /// Creates the file of a segment. A file that an earlier attempt left is used as it is.
+    pub(crate) async fn create_file(
+        &self,
+        folder: &str,
+        key: LogKey,
+        segment: Offset,
+    ) -> Result<D::File, DiskError> {
+        use crate::disk::DiskErrorKind::Exists;
+        match self.disk.open(&segment::log_path(folder, segment), OpenMode::CreateNew).await {
+            Ok(file) => Ok(self.keep_file(key, segment, file)),
+            Err(error) if error.kind == Exists => self.file(folder, key, segment).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_file(&self, key: LogKey, segment: Offset) -> Option<D::File> {
+        let mut files = self.files.borrow_mut();
+        files.clock += 1;
+        let clock = files.clock;
+        let (file, used) = files.open.get_mut(&(key, segment))?;
+        *used = clock;
+        Some(file.clone())
+    }
+
+    fn keep_file(&self, key: LogKey, segment: Offset, file: D::File) -> D::File {
+        let mut files = self.files.borrow_mut();
+        files.clock += 1;
+        let clock = files.clock;
+        // Two tasks may have opened it at the same time: all users must share one, which counts outstanding ranges.
+        let kept = files.open.entry((key, segment)).or_insert((file, clock)).0.clone();
+        while files.open.len() > self.options.open_files_max.max(1) {
+            let oldest = files.open.iter().min_by_key(|(_, (_, used))| *used).map(|(name, _)| *name);
+            files.open.remove(&oldest.expect("there are too many"));
+        }
+        kept
+    }
+
+    /// Closes the files of a log.
+    pub(crate) fn close_files(&self, key: LogKey) {
+        self.files.borrow_mut().open.retain(|(log, _), _| *log != key);
+    }
+
+    /// Closes the file of a segment.
+    pub(crate) fn close_file(&self, key: LogKey, segment: Offset) {
+        self.files.borrow_mut().open.remove(&(key, segment));
+    }
+
+    /// How many files are open.
+    pub(crate) fn open_files(&self) -> usize {
+        self.files.borrow().open.len()
+    }
+
+    /// Puts a log into the queue of the next round.
+    pub(crate) fn enqueue(&self, log: Log<D>) {
+        self.queue.borrow_mut().push(log);
+        self.work.notify();
+    }
+
+    /// Queues the logs again that found the disk full.
+    pub(crate) fn retry_stalled(&self) {
+        let stalled = core::mem::take(&mut *self.stalled.borrow_mut());
+        for log in stalled {
+            log.request_round();
+        }
+    }
+
+    /// Takes note of memory that a log took for its tail.
+    pub(crate) fn took_memory(&self, log: &Log<D>, bytes: usize) {
+        if bytes > 0 {
+            self.tail_bytes.set(self.tail_bytes.get() + bytes);
+            self.memory_order.borrow_mut().push_back(log.downgrade());
+        }
+    }
+
+    /// Takes note of memory that a log gave back.
+    pub(crate) fn gave_memory(&self, bytes: usize) {
+        if bytes > 0 {
+            self.tail_bytes.set(self.tail_bytes.get() - bytes);
+            self.memory_may_be_back();
+        }
+    }
+
+    /// Drops the oldest settled tails until `bytes` more fit into the budget. What is not settled is asked to be.
+    pub(crate) fn make_memory(&self, bytes: usize) {
+        let mut tries = self.memory_order.borrow().len();
+        while tries > 0 && self.tail_bytes.get() + bytes > self.options.tail_bytes_max {
+            tries -= 1;
+            let Some(oldest) = self.memory_order.borrow_mut().pop_front() else { break };
+            let Some(log) = Weak::upgrade(&oldest).map(Log::from_cell) else { continue };
+            if !log.give_back_oldest_memory() {
+                self.memory_order.borrow_mut().push_back(oldest);
+            }
+        }
+    }
+}
+
+/// In a shortage of memory this share of the tails' budget is given up at once.
+const SHORTAGE_SHARE: usize = 8;
+
+/// Blocks of direct writes are at least this large, the block of every usual file system: a write that ends inside of one
+/// makes ext4 and XFS zero the rest of it and take turns.
+const BLOCK_BYTES_MIN: usize = 4096;

@@ -1,0 +1,3 @@
+//! Tests of whole stores on the simulated disk: what only shows when all parts work together.
+mod basics;
+mod bed;

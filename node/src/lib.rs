@@ -1,4 +1,5 @@
 //! The Ringmain node.
 
+pub mod cli;
 pub mod config;
 pub mod metadata;

@@ -29,6 +29,11 @@ impl TopicDefaults {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Every one that is set.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// The layers below a topic when nothing was set while running.
     pub fn layers(&self) -> ConfigLayers<'_> {
         ConfigLayers { node: &NO_CONFIGS, cluster: &NO_CONFIGS, file: self }

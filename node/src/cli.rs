@@ -1,0 +1,65 @@
+//! The command line: one binary for the node and for the tools that speak to it.
+//!
+//! [`run`] parses the arguments and does what they say, except serving: a node's checked configuration goes back to
+//! `main`, which owns the server. Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage.
+
+mod arguments;
+mod client;
+mod failure;
+mod node;
+mod output;
+mod topic;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::arguments::{Arguments, Command};
+pub use self::failure::Failure;
+use crate::config::NodeConfig;
+
+/// What `main` has to do after the arguments were dealt with.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Serve as a node with this configuration.
+    Serve(Box<NodeConfig>),
+    /// End with this code.
+    Exit(ExitCode),
+}
+
+/// Exit code of a command that could not do what it was told.
+const FAILED: u8 = 1;
+
+/// Does what the arguments say. Wrong usage and `--help` end the process, as every command line does.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
+    let done = match Arguments::parse_from(arguments).command {
+        Command::Dev(dev) => return served(node::dev(dev)),
+        Command::Start(start) if start.check => node::check(&start),
+        Command::Start(start) => return served(node::start(&start)),
+        Command::Topic(command) => topic::run(command),
+    };
+    Outcome::Exit(match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(&failure),
+    })
+}
+
+fn served(config: Result<NodeConfig, Failure>) -> Outcome {
+    match config {
+        Ok(config) => Outcome::Serve(Box::new(config)),
+        Err(failure) => Outcome::Exit(report(&failure)),
+    }
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    // The reader of our output has gone away: it has what it wanted.
+    if matches!(failure, Failure::BrokenPipe) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("ringmain: {failure}");
+    ExitCode::from(FAILED)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! A small blocking Kafka client for the tools: negotiates versions, finds leaders, retries within a bound.
+//!
+//! It speaks to any broker that speaks the protocol. One request at a time on each connection, except where `produce`
+//! and `consume` send ahead on a connection of their own. Does not know consumer groups or transactions.
+
+mod connection;
+mod error;
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringmain_protocol::ErrorCode;
+use ringmain_protocol::codec::{Decode, Encode};
+use ringmain_protocol::messages::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, Request, Response,
+};
+
+pub(super) use self::connection::{Answer, Connection};
+pub(super) use self::error::ClientError;
+use crate::config::HostPort;
+
+/// First and longest pause between tries: short enough for a leader that is about to be there, long enough not to
+/// press a broker that is starting.
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+const BACKOFF_LONGEST: Duration = Duration::from_secs(1);
+
+/// A cluster as the tools reach it.
+#[derive(Debug)]
+pub(super) struct Client {
+    bootstrap: Vec<HostPort>,
+    timeout: Duration,
+    /// Where each node is, from the last metadata.
+    nodes: BTreeMap<i32, HostPort>,
+    controller_id: i32,
+    connections: BTreeMap<i32, Connection>,
+    /// To whichever bootstrap broker answered.
+    first: Option<Connection>,
+    /// Whether a broker ever answered: one that did may come back, one that never did is told at once.
+    was_reached: bool,
+}
+
+/// The cluster as a broker describes it.
+#[derive(Debug, Clone)]
+pub(super) struct ClusterView {
+    pub(super) topics: Vec<TopicView>,
+}
+
+/// A topic, or why it cannot be described.
+#[derive(Debug, Clone)]
+pub(super) struct TopicView {
+    pub(super) name: String,
+    pub(super) error: ErrorCode,
+    pub(super) topic_id: [u8; 16],
+    pub(super) is_internal: bool,
+    /// Ordered by index.
+    pub(super) partitions: Vec<PartitionView>,
+}
+
+/// A partition.
+#[derive(Debug, Clone)]
+pub(super) struct PartitionView {
+    pub(super) index: i32,
+    /// -1 while there is none.
+    pub(super) leader: i32,
+    pub(super) leader_epoch: i32,
+    pub(super) replicas: Vec<i32>,
+    pub(super) in_sync: Vec<i32>,
+}
+
+impl Client {
+    pub(super) fn new(brokers: &[String], timeout: Duration) -> Result<Self, ClientError> {
+        let bootstrap = brokers
+            .iter()
+            .map(|broker| HostPort::parse(broker).map_err(ClientError::BrokerAddress))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            bootstrap,
+            timeout,
+            nodes: BTreeMap::new(),
+            controller_id: -1,
+            connections: BTreeMap::new(),
+            first: None,
+            was_reached: false,
+        })
+    }
+
+    /// How long one answer, and all tries for it, may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The timeout as requests carry it.
+    pub(super) fn timeout_ms(&self) -> i32 {
+        i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX)
+    }
+
+    /// Asks for topics (`None` is all), and remembers where the nodes are.
+    pub(super) fn metadata(&mut self, names: Option<&[&str]>) -> Result<ClusterView, ClientError> {
+        self.retry(|client| client.metadata_once(names))
+    }
+
+    /// One topic with a leader for every partition; waits for one that is being made.
+    pub(super) fn topic(&mut self, name: &str) -> Result<TopicView, ClientError> {
+        self.retry(|client| {
+            let view = client.metadata_once(Some(&[name]))?;
+            let topic = view.topics.into_iter().find(|topic| topic.name == name);
+            let topic = topic.ok_or_else(|| ClientError::unknown_topic(name))?;
+            match topic.error {
+                ErrorCode::NONE if topic.partitions.iter().all(|partition| partition.leader >= 0) => {
+                    Ok(topic)
+                }
+                ErrorCode::NONE => Err(ClientError::refused(ErrorCode::LEADER_NOT_AVAILABLE, None, name)),
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Err(ClientError::unknown_topic(name)),
+                code => Err(ClientError::refused(code, None, format!("look up the topic '{name}'"))),
+            }
+        })
+    }
+
+    /// Sends a request to any broker.
+    pub(super) fn ask_any<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
+        self.retry(|client| client.any()?.call(request))
+    }
+
+    /// Sends a request to the broker that changes metadata.
+    pub(super) fn ask_controller<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
+        if self.nodes.is_empty() {
+            self.metadata(Some(&[]))?;
+        }
+        self.retry(|client| {
+            let controller_id = client.controller_id;
+            if client.nodes.contains_key(&controller_id) {
+                client.node(controller_id)?.call(request)
+            } else {
+                client.any()?.call(request)
+            }
+        })
+    }
+
+    /// Sends a request to a node that the last metadata named.
+    pub(super) fn ask_node<R: Request + Encode>(
+        &mut self,
+        node_id: i32,
+        request: &R,
+    ) -> Result<Answer, ClientError> {
+        self.retry(|client| client.node(node_id)?.call(request))
+    }
+
+    /// A connection of its own to a node, for requests that are sent ahead of their answers.
+    pub(super) fn connect(&mut self, node_id: i32) -> Result<Connection, ClientError> {
+        let address = self.nodes.get(&node_id).ok_or(ClientError::UnknownNode(node_id))?;
+        Connection::open(address, self.timeout)
+    }
+
+    /// Tries until it works, the error is one that stays, or the time is up.
+    pub(super) fn retry<T>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let deadline = Instant::now() + self.timeout;
+        let mut pause = BACKOFF_FIRST;
+        loop {
+            match attempt(self) {
+                Err(error) if error.is_retriable(self.was_reached) && Instant::now() + pause < deadline => {
+                    if error.is_of_connection() {
+                        self.connections.clear();
+                        self.first = None;
+                    }
+                    thread::sleep(pause);
+                    pause = (pause * 2).min(BACKOFF_LONGEST);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn metadata_once(&mut self, names: Option<&[&str]>) -> Result<ClusterView, ClientError> {
+        let topics = names.map(|names| {
+            names
+                .iter()
+                .map(|name| MetadataRequestTopic { name: Some(*name), ..Default::default() })
+                .collect()
+        });
+        let request = MetadataRequest { topics, allow_auto_topic_creation: false, ..Default::default() };
+        let answer = self.any()?.call(&request)?;
+        let response: MetadataResponse<'_> = answer.decode()?;
+        self.controller_id = response.controller_id;
+        self.nodes = response
+            .brokers
+            .iter()
+            .map(|broker| {
+                let port = u16::try_from(broker.port).unwrap_or_default();
+                (broker.node_id, HostPort { host: broker.host.to_string(), port })
+            })
+            .collect();
+        let mut topics: Vec<TopicView> = response
+            .topics
+            .into_iter()
+            .map(|topic| {
+                let mut partitions: Vec<PartitionView> = topic
+                    .partitions
+                    .into_iter()
+                    .map(|partition| PartitionView {
+                        index: partition.partition_index,
+                        leader: partition.leader_id,
+                        leader_epoch: partition.leader_epoch,
+                        replicas: partition.replica_nodes,
+                        in_sync: partition.isr_nodes,
+                    })
+                    .collect();
+                partitions.sort_by_key(|partition| partition.index);
+                TopicView {
+                    name: topic.name.map(|name| name.to_string()).unwrap_or_default(),
+                    error: topic.error_code,
+                    topic_id: topic.topic_id.0,
+                    is_internal: topic.is_internal,
+                    partitions,
+                }
+            })
+            .collect();
+        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(ClusterView { topics })
+    }
+
+    fn any(&mut self) -> Result<&mut Connection, ClientError> {
+        if self.first.is_none() {
+            let mut problem = None;
+            for address in &self.bootstrap {
+                match Connection::open(address, self.timeout) {
+                    Ok(connection) => {
+                        self.was_reached = true;
+                        self.first = Some(connection);
+                        break;
+                    }
+                    Err(error) => problem = Some(error),
+                }
+            }
+            if let (None, Some(problem)) = (&self.first, problem) {
+                return Err(problem);
+            }
+        }
+        self.first.as_mut().ok_or(ClientError::NoBrokers)
+    }
+
+    fn node(&mut self, node_id: i32) -> Result<&mut Connection, ClientError> {
+        if !self.connections.contains_key(&node_id) {
+            let connection = self.connect(node_id)?;
+            self.connections.insert(node_id, connection);
+        }
+        self.connections.get_mut(&node_id).ok_or(ClientError::UnknownNode(node_id))
+    }
+}
+
+/// Decodes an answer whose type is known from the place that it is put in.
+pub(super) fn decoded<'a, S: Response + Decode<'a>>(answer: &'a Answer) -> Result<S, ClientError> {
+    answer.decode()
+}

@@ -1,0 +1,66 @@
+//! The arguments: what is understood and what is wrong usage.
+
+use super::*;
+use clap::CommandFactory;
+
+fn parse(line: &str) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn the_declaration_is_consistent() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn every_command_is_understood() {
+    let lines = [
+        "ringmain dev",
+        "ringmain dev --data-dir d --listen 127.0.0.1:0 --admin off --shards 2 --set topics.auto_create=false",
+        "ringmain start --config f.toml --check",
+        "ringmain topic create a b --partitions 3 -c retention.ms=1 --if-not-exists --json",
+        "ringmain topic list --brokers one:9092,two:9092",
+        "ringmain topic describe a --configs",
+        "ringmain topic alter a --set x=1 --unset y --append z=1 --subtract z=2 --partitions 9",
+        "ringmain topic delete a --if-exists",
+        "ringmain topic produce a - --key-separator \\t -z zstd --acks 1 --batch-bytes 1MiB",
+        "ringmain topic consume a --from @5 --partition 0 --until-end --count 3 --json",
+        "ringmain topic consume a --from 12 --format %s",
+    ];
+    for line in lines {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    let lines = [
+        "ringmain",
+        "ringmain serve",
+        "ringmain start",
+        "ringmain dev --set novalue",
+        "ringmain topic create",
+        "ringmain topic produce a --acks 2",
+        "ringmain topic produce a --batch-bytes 0",
+        "ringmain topic produce a --key-separator \\x",
+        "ringmain topic consume a --from yesterday",
+        "ringmain topic consume a --from -5",
+        "ringmain topic consume a --json --format %s",
+        "ringmain topic list --timeout 0",
+    ];
+    for line in lines {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn dev_becomes_a_configuration() {
+    let line = "ringmain dev --data-dir d --listen 127.0.0.1:0 --admin off --shards 2 --set limits.request_bytes_max=1MiB";
+    let Outcome::Serve(config) = run(line.split_whitespace().map(OsString::from)) else {
+        panic!("a valid line serves");
+    };
+    assert_eq!(config.data_dir, std::path::PathBuf::from("d"));
+    assert_eq!(config.network.listen.port, 0);
+    assert_eq!(config.network.admin, None);
+    assert_eq!(config.limits.request_bytes_max, 1 << 20);
+}

@@ -168,7 +168,7 @@ fn answers_are_kafkas() {
     let report = Mutex::new(String::new());
     let mut played = Vec::new();
     let mut used = BTreeSet::new();
-    let only = std::env::var("RINGMAIN_TEST_SCENARIO").ok();
+    let only = std::env::var("KAFKA_TEST_SCENARIO").ok();
     for scenario in SCENARIOS.iter().filter(|name| only.as_deref().is_none_or(|only| only == **name)) {
         let mut report = report.lock().expect("one thread");
         match transcript::play(&class_path, server.address(), scenario) {

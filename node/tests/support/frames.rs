@@ -88,10 +88,21 @@ pub(crate) fn produce(correlation_id: i32, topic: &str, partition: i32, acks: i1
         .finish()
 }
 
-/// Fetch version 4 of one partition.
+/// Fetch version 4 of partition 0.
 pub(crate) fn fetch(
     correlation_id: i32,
     topic: &str,
+    offset: i64,
+    wait: Duration,
+    max_bytes: i32,
+) -> Vec<u8> {
+    fetch_partition(correlation_id, (topic, 0), offset, wait, max_bytes)
+}
+
+/// Fetch version 4 of one partition.
+pub(crate) fn fetch_partition(
+    correlation_id: i32,
+    (topic, partition): (&str, i32),
     offset: i64,
     wait: Duration,
     max_bytes: i32,
@@ -105,7 +116,7 @@ pub(crate) fn fetch(
         .i32(1)
         .string(topic)
         .i32(1)
-        .i32(0)
+        .i32(partition)
         .i64(offset)
         .i32(max_bytes)
         .finish()
@@ -348,6 +359,74 @@ pub(crate) fn batches(mut records: &[u8]) -> Vec<(i64, &[u8])> {
         records = rest;
     }
     found
+}
+
+/// The values of the records of one uncompressed batch.
+pub(crate) fn values(batch: &[u8]) -> Vec<Vec<u8>> {
+    let count = i32::from_be_bytes(batch[57..61].try_into().expect("four bytes"));
+    let mut rest = &batch[61..];
+    (0..count)
+        .map(|_| {
+            let size = usize::try_from(read_varint(&mut rest)).expect("a size");
+            let (mut record, after) = rest.split_at(size);
+            rest = after;
+            record = &record[1..];
+            read_varint(&mut record);
+            read_varint(&mut record);
+            let key = usize::try_from(read_varint(&mut record)).unwrap_or(0);
+            record = &record[key..];
+            let value = usize::try_from(read_varint(&mut record)).unwrap_or(0);
+            record[..value].to_vec()
+        })
+        .collect()
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "the zigzag form is defined on the bits")]
+fn read_varint(bytes: &mut &[u8]) -> i64 {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first().expect("the varint ends");
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
+
+/// Whether the checksum of a batch is right.
+pub(crate) fn is_intact(batch: &[u8]) -> bool {
+    batch.len() > 61 && batch[17..21] == crc32c(&batch[21..]).to_be_bytes()
+}
+
+/// Every batch of a partition from an offset to its high watermark, or the error that ended the reading.
+pub(crate) fn read_all(
+    connection: &mut Connection,
+    partition: (&str, i32),
+    mut offset: i64,
+) -> Result<Vec<(i64, Vec<u8>)>, i16> {
+    let mut found = Vec::new();
+    loop {
+        let request = fetch_partition(1, partition, offset, Duration::ZERO, 8 << 20);
+        let fetched = fetched(&connection.ask(&request));
+        if fetched.error != 0 {
+            return Err(fetched.error);
+        }
+        let batches = batches(&fetched.records);
+        if batches.is_empty() {
+            assert!(
+                offset >= fetched.high_watermark,
+                "offset {offset} below the high watermark brings nothing"
+            );
+            return Ok(found);
+        }
+        for (base, batch) in batches {
+            let delta = i32::from_be_bytes(batch[23..27].try_into().expect("four bytes"));
+            offset = base + i64::from(delta) + 1;
+            found.push((base, batch.to_vec()));
+        }
+    }
 }
 
 /// Creates a topic and waits until its first partition takes a record's worth of questions.

@@ -1,7 +1,7 @@
 //! What the tests of behaviour share: the server as a process, real clients, and Kafka as the oracle.
 //!
 //! Nothing here knows the inside of the server. Every test also runs against any other broker: with
-//! `RINGMAIN_TEST_TARGET=HOST:PORT` in the environment no server is started and that broker is asked instead,
+//! `KAFKA_TEST_TARGET=HOST:PORT` in the environment no server is started and that broker is asked instead,
 //! which is how the tests themselves are tested.
 #![allow(
     dead_code,

@@ -30,7 +30,7 @@ impl Default for Options {
     }
 }
 
-/// A running server, or the broker named by `RINGMAIN_TEST_TARGET`. Dropped, the process is killed and its data go.
+/// A running server, or the broker named by `KAFKA_TEST_TARGET`. Dropped, the process is killed and its data go.
 pub(crate) struct Server {
     options: Options,
     folder: PathBuf,
@@ -47,8 +47,8 @@ impl Server {
 
     /// Starts a server on fresh data and waits until its port accepts.
     pub(crate) fn start_with(name: &str, options: Options) -> Self {
-        if let Ok(target) = std::env::var("RINGMAIN_TEST_TARGET") {
-            let listen = target.parse().expect("RINGMAIN_TEST_TARGET is ADDRESS:PORT");
+        if let Ok(target) = std::env::var("KAFKA_TEST_TARGET") {
+            let listen = target.parse().expect("KAFKA_TEST_TARGET is ADDRESS:PORT");
             return Self { options, folder: PathBuf::new(), listen, admin: listen, process: None };
         }
         static NUMBER: AtomicUsize = AtomicUsize::new(0);

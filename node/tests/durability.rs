@@ -1,0 +1,525 @@
+//! What was acknowledged stays: through kill -9, restarts, a full disk, flipped bytes.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use support::frames::{self, Answer, Connection, Frame};
+use support::lines::Random;
+use support::server::{Options, Server};
+use support::{tools, whole_machine};
+
+const KAFKA_STORAGE_ERROR: i16 = 56;
+const OFFSET_OUT_OF_RANGE: i16 = 1;
+const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+
+fn connect(server: &Server) -> Connection {
+    Connection::open(server.address()).expect("the server accepts")
+}
+
+/// Appends a batch with acks=all: error code and offset.
+fn append(connection: &mut Connection, topic: &str, partition: i32, values: &[&[u8]]) -> (i16, i64) {
+    frames::produced(&connection.ask(&frames::produce(1, topic, partition, -1, &frames::batch(values))))
+}
+
+/// Bytes that cannot be compressed away and differ from record to record.
+fn filler(random: &mut Random, bytes: usize) -> Vec<u8> {
+    (0..bytes.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(bytes).collect()
+}
+
+#[test]
+fn eight_kills_under_three_idempotent_producers() {
+    const PRODUCERS: usize = 3;
+    const PARTITIONS: i32 = 4;
+    const KILLS: u64 = 8;
+    let _alone = whole_machine();
+    let python = or_skip!(tools::librdkafka(tools::LIBRDKAFKA));
+    let mut server = Server::start("kills");
+    if !server.is_ours() {
+        return;
+    }
+    frames::create_topic(server.address(), "log", PARTITIONS, &[]);
+    let folder = server.data_dir().parent().expect("a folder above the data").to_path_buf();
+    let stop = folder.join("stop");
+    let notes = |name: usize| folder.join(format!("notes-{name}"));
+    let mut producers: Vec<_> = (0..PRODUCERS)
+        .map(|name| {
+            Command::new(&python)
+                .arg(tools::sources().join("python/crash_producer.py"))
+                .args([&server.address().to_string(), "log", &PARTITIONS.to_string(), &format!("p{name}")])
+                .arg(notes(name))
+                .arg(&stop)
+                .stdin(Stdio::null())
+                .spawn()
+                .expect("a producer starts")
+        })
+        .collect();
+    let mut random = Random::new(8);
+    for kill in 0..KILLS {
+        std::thread::sleep(Duration::from_millis(700 + random.below(600)));
+        server.kill();
+        let ready = server.restart();
+        println!("kill {kill}: ready again after {ready:?}");
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    fs::write(&stop, "").expect("the producers can be told to stop");
+    for producer in &mut producers {
+        let status = producer.wait().expect("a producer ends");
+        assert!(status.success(), "a producer lost records or was refused");
+    }
+    // Once more: what was acknowledged last must survive a kill too.
+    server.kill();
+    server.restart();
+
+    let mut connection = connect(&server);
+    let mut values = BTreeSet::new();
+    let mut at: BTreeMap<(i32, i64), String> = BTreeMap::new();
+    for partition in 0..PARTITIONS {
+        let mut next = 0;
+        let mut last: BTreeMap<String, u64> = BTreeMap::new();
+        for (base, batch) in
+            frames::read_all(&mut connection, ("log", partition), 0).expect("the log can be read")
+        {
+            assert_eq!(base, next, "partition {partition} has a gap");
+            assert!(frames::is_intact(&batch), "partition {partition}, offset {base}: the checksum is wrong");
+            for value in frames::values(&batch) {
+                let value = String::from_utf8(value).expect("values are text");
+                let (producer, number) = value.split_once(':').expect("NAME:number");
+                let number: u64 = number.parse().expect("a number");
+                let before = last.insert(producer.to_owned(), number);
+                assert!(before.is_none_or(|before| before < number), "{value} comes after {before:?}");
+                assert!(values.insert(value.clone()), "{value} is there twice");
+                at.insert((partition, next), value);
+                next += 1;
+            }
+        }
+    }
+    let mut acknowledged = 0;
+    for name in 0..PRODUCERS {
+        for line in fs::read_to_string(notes(name)).expect("the notes can be read").lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let [partition, offset, value] = words[..] else { panic!("a note has three words: {line}") };
+            let place = (partition.parse().expect("a number"), offset.parse().expect("a number"));
+            assert_eq!(at.get(&place).map(String::as_str), Some(value), "acknowledged at {place:?}");
+            acknowledged += 1;
+        }
+    }
+    println!("{acknowledged} records acknowledged, {} in the log", values.len());
+    assert!(acknowledged > 10_000, "too little was written to prove anything");
+}
+
+#[test]
+fn restart_with_two_thousand_partitions() {
+    const TOPICS: usize = 100;
+    const PARTITIONS: i32 = 20;
+    let _alone = whole_machine();
+    let mut server = Server::start("partitions");
+    if !server.is_ours() {
+        return;
+    }
+    let names: Vec<String> = (0..TOPICS).map(|number| format!("topic-{number}")).collect();
+    let mut connection = connect(&server);
+    let begin = Instant::now();
+    for some in names.chunks(10) {
+        connection.ask(&frames::create_topics(some, PARTITIONS, &[]));
+    }
+    println!("2,000 partitions created in {:?}", begin.elapsed());
+    let begin = Instant::now();
+    for name in &names {
+        for partition in 0..PARTITIONS {
+            let value = format!("{name}/{partition}");
+            assert_eq!(append(&mut connection, name, partition, &[value.as_bytes()]), (0, 0), "{value}");
+        }
+    }
+    println!("one record in each after {:?}", begin.elapsed());
+    let observed = support::process::Observed::new(server.pid());
+    println!("resident: {} MiB, descriptors: {}", observed.resident_bytes() >> 20, observed.descriptors());
+    server.kill();
+    println!("ready {:?} after a kill", server.restart());
+    let (status, took) = server.terminate();
+    assert!(status.success(), "SIGTERM ends it with {status}");
+    println!("stopped in {took:?}");
+    let clean = server.restart();
+    println!("ready {clean:?} after a clean stop");
+    assert!(clean < Duration::from_secs(20), "2,000 partitions need {clean:?}");
+    let mut connection = connect(&server);
+    for name in &names {
+        for partition in 0..PARTITIONS {
+            let found = frames::read_all(&mut connection, (name, partition), 0).expect("readable");
+            let values: Vec<Vec<u8>> = found.iter().flat_map(|(_, batch)| frames::values(batch)).collect();
+            assert_eq!(values, [format!("{name}/{partition}").into_bytes()]);
+        }
+    }
+}
+
+/// The segments of a partition, in their order.
+fn segments(server: &Server, partition: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(server.data_dir().join(partition)).expect("the partition has a folder");
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_flipped_byte_is_never_served() {
+    let _alone = whole_machine();
+    let mut server = Server::start("flipped");
+    if !server.is_ours() {
+        return;
+    }
+    let mut connection = connect(&server);
+    let mut random = Random::new(13);
+    let mut written = Vec::new();
+    for topic in ["damaged", "sound"] {
+        frames::create_topic(server.address(), topic, 1, &[("segment.bytes", "1048576")]);
+    }
+    for _ in 0..100 {
+        let value = filler(&mut random, 60_000);
+        for topic in ["damaged", "sound"] {
+            assert_eq!(append(&mut connection, topic, 0, &[&value]).0, 0);
+        }
+        written.push(value);
+    }
+    // A kill leaves the open segment as a crash does; the bytes of the sealed ones lie still.
+    server.kill();
+    let sealed = segments(&server, "damaged-0");
+    assert!(sealed.len() > 3, "6 MB make segments of 1 MiB");
+    let target = &sealed[sealed.len() / 2];
+    let file = fs::File::options().read(true).write(true).open(target).expect("a segment can be opened");
+    let position = 500_000;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, position).expect("the middle can be read");
+    byte[0] ^= 0x10;
+    file.write_all_at(&byte, position).expect("the middle can be written");
+    drop(file);
+    server.restart();
+
+    let mut connection = connect(&server);
+    let sound = frames::read_all(&mut connection, ("sound", 0), 0).expect("another partition is served");
+    assert_eq!(sound.iter().flat_map(|(_, batch)| frames::values(batch)).collect::<Vec<_>>(), written);
+    // From each offset: the right bytes, or an error; the damaged batch only ever an error.
+    let mut refused = 0;
+    for (offset, value) in written.iter().enumerate() {
+        let offset = i64::try_from(offset).expect("few");
+        let fetched =
+            frames::fetched(&connection.ask(&frames::fetch(1, "damaged", offset, Duration::ZERO, 1)));
+        if fetched.error != 0 {
+            refused += 1;
+            continue;
+        }
+        let (base, batch) = frames::batches(&fetched.records).first().copied().expect("a batch or an error");
+        assert!(base == offset && frames::is_intact(batch), "offset {offset} is served damaged");
+        assert_eq!(&frames::values(batch)[0], value, "offset {offset} has another value");
+    }
+    println!("{refused} of {} offsets are refused", written.len());
+    assert!(refused > 0, "the damaged batch is served");
+    // Producing to the sound one goes on.
+    assert_eq!(append(&mut connection, "sound", 0, &[b"next"]), (0, 100));
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_nothing_else() {
+    let _alone = whole_machine();
+    let mut server = Server::start("torn");
+    if !server.is_ours() {
+        return;
+    }
+    frames::create_topic(server.address(), "log", 1, &[]);
+    let mut connection = connect(&server);
+    for number in 0..50_i64 {
+        let value = format!("record {number}").repeat(500);
+        assert_eq!(append(&mut connection, "log", 0, &[value.as_bytes()]), (0, number));
+    }
+    let (status, _) = server.terminate();
+    assert!(status.success());
+    // Half a batch behind the last one, as a write that was cut leaves it.
+    let last = segments(&server, "log-0").pop().expect("a segment");
+    let end = valid_bytes(&last);
+    let torn = frames::batch(&[&[9; 3_000]]);
+    let file = fs::File::options().write(true).open(&last).expect("the segment can be opened");
+    file.write_all_at(&torn[..1_700], end).expect("the tail can be written");
+    drop(file);
+    server.restart();
+    let mut connection = connect(&server);
+    let found = frames::read_all(&mut connection, ("log", 0), 0).expect("the log can be read");
+    assert_eq!(found.len(), 50);
+    assert_eq!(append(&mut connection, "log", 0, &[b"after"]), (0, 50));
+    server.kill();
+    server.restart();
+    let found = frames::read_all(&mut connect(&server), ("log", 0), 0).expect("the log can be read");
+    assert_eq!(found.len(), 51);
+    assert!(found.iter().all(|(_, batch)| frames::is_intact(batch)));
+}
+
+/// Where the batches of a segment end.
+fn valid_bytes(segment: &Path) -> u64 {
+    let bytes = fs::read(segment).expect("a segment can be read");
+    let mut position = 0;
+    while let Some(head) = bytes.get(position..position + 12) {
+        let length = i32::from_be_bytes(head[8..].try_into().expect("four bytes"));
+        let Some(batch) =
+            usize::try_from(length).ok().and_then(|length| bytes.get(position..position + 12 + length))
+        else {
+            break;
+        };
+        if !frames::is_intact(batch) {
+            break;
+        }
+        position += batch.len();
+    }
+    u64::try_from(position).expect("a file's size")
+}
+
+/// A file system of its own in a file; unmounted when dropped.
+struct Mounted {
+    point: PathBuf,
+}
+
+impl Mounted {
+    fn new(name: &str, mebibytes: u32) -> Result<Self, String> {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let image = folder.join(format!("{name}-{}.ext4", std::process::id()));
+        let point = folder.join(format!("{name}-{}.mounted", std::process::id()));
+        fs::create_dir_all(&point).map_err(|error| error.to_string())?;
+        tools::run(Command::new("truncate").arg("-s").arg(format!("{mebibytes}M")).arg(&image))?;
+        tools::run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image))?;
+        let mounted = tools::run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&point));
+        // The mount keeps the image open; its name is not needed any more.
+        fs::remove_file(&image).map_err(|error| error.to_string())?;
+        mounted.map(|_| Self { point })
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // A server that still runs keeps the file system; lazily it goes with its last file.
+        let _ = Command::new("umount").arg("-l").arg(&self.point).status();
+        let _ = fs::remove_dir(&self.point);
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
+    const MEBIBYTES: u32 = 512;
+    const BALLAST: usize = 160 << 20;
+    let _alone = whole_machine();
+    let disk = or_skip!(Mounted::new("full", MEBIBYTES));
+    let ballast = disk.point.join("ballast");
+    fs::write(&ballast, vec![1; BALLAST]).expect("the ballast fits");
+    let options =
+        Options { shards: "1".into(), data_dir: Some(disk.point.join("data")), ..Options::default() };
+    let mut server = Server::start_with("full", options);
+    if !server.is_ours() {
+        return;
+    }
+    frames::create_topic(server.address(), "log", 1, &[("segment.bytes", "16777216")]);
+    let mut connection = connect(&server);
+    let mut random = Random::new(56);
+    let mut acknowledged = Vec::new();
+    let full = loop {
+        let value = filler(&mut random, 900_000);
+        let (error, offset) = append(&mut connection, "log", 0, &[&value]);
+        if error != 0 {
+            break error;
+        }
+        assert_eq!(offset, i64::try_from(acknowledged.len()).expect("few"));
+        acknowledged.push(value);
+        assert!(acknowledged.len() < 600, "more is acknowledged than the disk holds");
+    };
+    println!("full after {} MB", acknowledged.len() * 9 / 10);
+    assert_eq!(full, KAFKA_STORAGE_ERROR);
+    let verify = |connection: &mut Connection, acknowledged: &[Vec<u8>]| {
+        let found = frames::read_all(connection, ("log", 0), 0).expect("a full disk can be read");
+        assert_eq!(found.len(), acknowledged.len());
+        for ((base, batch), value) in found.iter().zip(acknowledged) {
+            assert!(frames::is_intact(batch) && frames::values(batch)[0] == *value, "offset {base} differs");
+        }
+    };
+    verify(&mut connection, &acknowledged);
+    assert_eq!(append(&mut connection, "log", 0, &[&filler(&mut random, 900_000)]).0, KAFKA_STORAGE_ERROR);
+    fs::remove_file(&ballast).expect("the ballast can go");
+    let end = Instant::now() + Duration::from_secs(15);
+    loop {
+        let value = filler(&mut random, 900_000);
+        let (error, _) = append(&mut connection, "log", 0, &[&value]);
+        if error == 0 {
+            acknowledged.push(value);
+            break;
+        }
+        assert_eq!(error, KAFKA_STORAGE_ERROR);
+        assert!(Instant::now() < end, "space was freed, and nothing can be written");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    verify(&mut connection, &acknowledged);
+    server.kill();
+    server.restart();
+    verify(&mut connect(&server), &acknowledged);
+    server.kill();
+}
+
+/// DeleteRecords version 0 of partition 0: error code and low watermark.
+fn delete_records(connection: &mut Connection, topic: &str, offset: i64) -> (i16, i64) {
+    let request =
+        Frame::request(21, 0, 1).i32(1).string(topic).i32(1).i32(0).i64(offset).i32(10_000).finish();
+    let answer = connection.ask(&request);
+    let mut answer = Answer(&answer);
+    answer.i32();
+    assert_eq!(answer.i32(), 1, "one topic");
+    answer.string();
+    assert_eq!(answer.i32(), 1, "one partition");
+    answer.i32();
+    let low_watermark = answer.i64();
+    (answer.i16(), low_watermark)
+}
+
+#[test]
+fn deleted_records_stay_deleted() {
+    let _alone = whole_machine();
+    let mut server = Server::start("deleted");
+    if !server.is_ours() {
+        return;
+    }
+    frames::create_topic(server.address(), "log", 1, &[("segment.bytes", "1048576")]);
+    let mut connection = connect(&server);
+    let mut random = Random::new(21);
+    for _ in 0..60 {
+        assert_eq!(append(&mut connection, "log", 0, &[&filler(&mut random, 100_000)]).0, 0);
+    }
+    let before = segments(&server, "log-0").len();
+    assert_eq!(delete_records(&mut connection, "log", 42), (0, 42));
+    server.kill();
+    server.restart();
+    let mut connection = connect(&server);
+    assert_eq!(frames::read_all(&mut connection, ("log", 0), 41), Err(OFFSET_OUT_OF_RANGE));
+    assert_eq!(frames::read_all(&mut connection, ("log", 0), 42).expect("readable").len(), 18);
+    assert_eq!(delete_records(&mut connection, "log", -1), (0, 60));
+    server.kill();
+    server.restart();
+    let mut connection = connect(&server);
+    assert_eq!(frames::read_all(&mut connection, ("log", 0), 59), Err(OFFSET_OUT_OF_RANGE));
+    assert_eq!(append(&mut connection, "log", 0, &[b"goes on"]), (0, 60));
+    let end = Instant::now() + Duration::from_secs(20);
+    while segments(&server, "log-0").len() >= before {
+        assert!(Instant::now() < end, "the files of deleted records are kept");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn a_topic_is_deleted_while_it_is_read() {
+    let _alone = whole_machine();
+    let mut server = Server::start("gone");
+    let address = server.address();
+    frames::create_topic(address, "read", 1, &[]);
+    let mut connection = connect(&server);
+    let value = Random::new(3).next().to_le_bytes().repeat(100_000);
+    for _ in 0..60 {
+        assert_eq!(append(&mut connection, "read", 0, &[&value]).0, 0);
+    }
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let value = value.clone();
+            std::thread::spawn(move || {
+                let mut connection = Connection::open(address).expect("the server accepts");
+                let end = Instant::now() + Duration::from_secs(20);
+                while Instant::now() < end {
+                    match frames::read_all(&mut connection, ("read", 0), 0) {
+                        Ok(found) => {
+                            assert!(found.iter().all(|(_, batch)| frames::values(batch)[0] == value))
+                        }
+                        Err(error) => return error,
+                    }
+                }
+                0
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(300));
+    connection.ask(&frames::delete_topics(&["read".into()]));
+    for reader in readers {
+        let error = reader.join().expect("whole batches until the end");
+        assert_eq!(error, UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    server.assert_alive();
+    if server.is_ours() {
+        let end = Instant::now() + Duration::from_secs(20);
+        while server.data_dir().join("read-0").exists() {
+            assert!(Instant::now() < end, "the folder of a deleted topic is kept");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    // One of the same name begins at offset 0, also after a restart.
+    frames::create_topic(address, "read", 1, &[]);
+    assert_eq!(append(&mut connection, "read", 0, &[b"new"]), (0, 0));
+    if server.is_ours() {
+        server.kill();
+        server.restart();
+        assert_eq!(frames::read_all(&mut connect(&server), ("read", 0), 0).expect("readable").len(), 1);
+    }
+}
+
+#[test]
+fn producer_ids_never_repeat() {
+    let _alone = whole_machine();
+    let mut server = Server::start("ids");
+    if !server.is_ours() {
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for round in 0..4 {
+        let mut connection = connect(&server);
+        for _ in 0..300 {
+            let answer = connection.ask(&Frame::request(22, 0, 1).i16(-1).i32(60_000).finish());
+            let mut answer = Answer(&answer);
+            answer.i32();
+            assert_eq!(answer.i16(), 0);
+            let id = answer.i64();
+            assert!(seen.insert(id), "id {id} is given again in round {round}");
+        }
+        server.kill();
+        server.restart();
+    }
+}
+
+#[test]
+fn a_clean_stop_keeps_everything_and_a_second_process_is_refused() {
+    let _alone = whole_machine();
+    let mut server = Server::start("stopped");
+    if !server.is_ours() {
+        return;
+    }
+    frames::create_topic(server.address(), "log", 3, &[]);
+    for signal in ["TERM", "INT"] {
+        let mut connection = connect(&server);
+        for partition in 0..3 {
+            assert_eq!(append(&mut connection, "log", partition, &[signal.as_bytes()]).0, 0);
+        }
+        let second = Command::new(env!("CARGO_BIN_EXE_ringmain"))
+            .args(["dev", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data-dir"])
+            .arg(server.data_dir())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs");
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(!second.status.success(), "two processes share a data directory");
+        assert!(said.contains("lock") || said.contains("another"), "the reason is not told: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+        let (status, took) = server.signal(signal);
+        assert_eq!(status.code(), Some(0), "SIG{signal} ends it with {status}");
+        println!("SIG{signal}: stopped in {took:?}");
+        server.restart();
+    }
+    let mut connection = connect(&server);
+    for partition in 0..3 {
+        let found = frames::read_all(&mut connection, ("log", partition), 0).expect("readable");
+        let values: Vec<Vec<u8>> = found.iter().flat_map(|(_, batch)| frames::values(batch)).collect();
+        assert_eq!(values, [b"TERM".to_vec(), b"INT".to_vec()]);
+    }
+}

@@ -48,17 +48,14 @@ pub(crate) fn response(bytes: &[u8]) {
     let version = i16::from(*version);
     let mut reader = Reader::new(rest);
     let Ok(header) = ResponseHeader::decode(&mut reader, api_key, version) else { return };
-    let Ok(response) = AnyResponse::decode(&mut reader, api_key, version) else { return };
+    let Ok(mut response) = AnyResponse::decode(&mut reader, api_key, version) else { return };
 
-    let payloads = match &response {
-        AnyResponse::Fetch(fetch) => fetch
-            .responses
-            .iter()
-            .flat_map(|topic| &topic.partitions)
-            .filter_map(|partition| partition.records)
-            .collect(),
-        _ => Vec::new(),
-    };
+    let mut payloads = Vec::new();
+    if let AnyResponse::Fetch(fetch) = &mut response {
+        let partitions = fetch.responses.iter_mut().flat_map(|topic| &mut topic.partitions);
+        // Null is read, but written as no bytes.
+        payloads.extend(partitions.map(|partition| *partition.records.get_or_insert_default()));
+    }
     let mut writer = Writer::new();
     header.encode(&mut writer);
     if fits(response.encode(&mut writer, version)) {

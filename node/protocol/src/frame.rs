@@ -208,7 +208,7 @@ mod tests {
             assert_eq!(reader.finish(), Ok(()));
             let records: Vec<_> =
                 decoded.responses[0].partitions.iter().map(|partition| partition.records).collect();
-            let expected = [Some(&[0; 300][..]), None, Some(&[]), Some(&[1; 7000])];
+            let expected = [Some(&[0; 300][..]), Some(&[]), Some(&[]), Some(&[1; 7000])];
             assert_eq!(records, expected, "version {api_version}");
         }
     }

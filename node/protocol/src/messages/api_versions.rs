@@ -60,6 +60,25 @@ message! {
     }
 }
 
+impl ApiVersionsRequest<'_> {
+    /// Whether the software's name and version are such that they can go into metrics and
+    /// diagnostics: letters and digits, with dots and hyphens between them. A request that fails is
+    /// answered with `INVALID_REQUEST`. Versions before 3 have no names.
+    #[must_use]
+    pub fn has_valid_names(&self, version: i16) -> bool {
+        version < 3 || [self.client_software_name, self.client_software_version].into_iter().all(is_valid)
+    }
+}
+
+fn is_valid(name: &str) -> bool {
+    let (Some(first), Some(last)) = (name.bytes().next(), name.bytes().next_back()) else {
+        return false;
+    };
+    first.is_ascii_alphanumeric()
+        && last.is_ascii_alphanumeric()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
 impl ApiVersionsResponse<'_> {
     /// All that is served.
     #[must_use]

@@ -88,7 +88,8 @@ message! {
         snapshot_id:            SnapshotId       [12..] tag(2) ignorable;
         aborted_transactions:   Option<Vec<AbortedTransaction>> [4..] ignorable;
         preferred_read_replica: i32              [11..] default(-1);
-        records:                Option<R>        [0..] payload;
+        /// Never null on the wire, though the schema allows it: librdkafka refuses such a response.
+        records:                Option<R>        [0..] payload null_as_empty;
     }
 }
 

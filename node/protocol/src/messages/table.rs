@@ -16,7 +16,8 @@
 //! versions or in the `nullable` ones only. A version that lacks a field decodes to its `default`
 //! (else the type's) and refuses to encode another value, unless the field is `ignorable`. A `tag`
 //! puts the field into the tagged section, in ascending order of tags; defaults are left out there.
-//! `payload` marks records, which are encoded by reference (see [`Payload`](crate::codec::Payload)).
+//! `payload` marks records, which are encoded by reference (see [`Payload`](crate::codec::Payload));
+//! with `null_as_empty` null is written as no bytes.
 //!
 //! The generic parameters are a lifetime for what is borrowed and a type for payloads, each optional.
 
@@ -164,6 +165,10 @@ macro_rules! row {
             }
         }
     };
+    (@generate [$($versions:tt)+] [payload null_as_empty $($options:tt)*]
+        $place:expr, $source:ident, $version:ident) => {
+        $place = Some($crate::messages::generate::Generate::generate($source, $version));
+    };
     (@generate [$($versions:tt)+] [$($options:tt)*]
         $place:expr, $source:ident, $version:ident) => {
         if $version.is_in($($versions)+) {
@@ -213,6 +218,15 @@ macro_rules! row {
     // Writes a field of the plain section.
     (@encode [$($versions:tt)+] [tag($tag:literal) $($options:tt)*]
         $place:expr, $writer:ident, $version:ident) => {};
+    (@encode [$($versions:tt)+] [payload null_as_empty $($options:tt)*]
+        $place:expr, $writer:ident, $version:ident) => {
+        if $version.is_in($($versions)+) {
+            match $place.as_ref() {
+                None => $writer.nullable_length(Some(0), $version)?,
+                payload => $writer.payload(payload, $version)?,
+            }
+        }
+    };
     (@encode [$($versions:tt)+] [payload $($options:tt)*]
         $place:expr, $writer:ident, $version:ident) => {
         if $version.is_in($($versions)+) {

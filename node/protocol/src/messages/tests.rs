@@ -101,3 +101,22 @@ fn unsupported_api_versions_is_answered_with_its_own_range() {
     encode_response(&ApiVersionsResponse::unsupported_version(), &mut writer, 0).expect("encodes");
     assert_eq!(writer.bytes(), [0, 35, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4]);
 }
+
+#[test]
+fn software_names_are_letters_digits_dots_and_hyphens() {
+    for (name, valid) in [
+        ("apache-kafka-java", true),
+        ("4.2.0-SNAPSHOT", true),
+        ("k", true),
+        ("", false),
+        ("-k", false),
+        ("k.", false),
+        ("k k", false),
+        ("k\n", false),
+        ("größe", false),
+    ] {
+        let request = ApiVersionsRequest { client_software_name: name, client_software_version: "1" };
+        assert_eq!(request.has_valid_names(3), valid, "{name:?}");
+        assert!(request.has_valid_names(2));
+    }
+}

@@ -67,6 +67,15 @@ mod tests {
         }
     }
 
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    #[test]
+    fn the_processors_instructions_are_used() {
+        if std::is_x86_feature_detected!("sse4.2") && std::is_x86_feature_detected!("pclmulqdq") {
+            let target = crc_fast::get_calculator_target(crc_fast::CrcAlgorithm::Crc32Iscsi);
+            assert!(target.starts_with("x86_64-"), "not {target}");
+        }
+    }
+
     #[test]
     fn every_length_agrees_with_the_table() {
         let bytes: Vec<u8> = (0..2000_u32).map(|index| ((index * 31) >> 3) as u8).collect();

@@ -1,3 +1,14 @@
-//! Who leads, who is in sync, what is committed.
+//! Who leads, who is in sync, what is committed: decisions about one partition and its replicas.
+//!
+//! Pure: `Partition::step(now, event, &mut effects)` reads no clock, does no I/O and allocates only its own queues, so
+//! that the same code runs in the node and in a simulation. What must hold stands at the fields of [`Partition`].
+//! Does not do: storage (that is `ringmain-storage`), the wire (the node), elections (the controller).
 #![no_std]
+
 extern crate alloc;
+
+mod partition;
+
+pub use partition::{
+    Acks, CommitRule, Effect, Event, Partition, ProduceOutcome, ProduceRefusal, RequestToken,
+};

@@ -1,0 +1,123 @@
+//! Steps of one partition, each with the effects that it must have.
+
+use alloc::{vec, vec::Vec};
+
+use super::*;
+
+const ACKS_ALL: Acks = Acks::All;
+
+fn leader(rule: CommitRule, min_in_sync: u32) -> Partition {
+    let mut partition = Partition::new(Offset::new(10), rule, min_in_sync);
+    step(&mut partition, 0, Event::BecomeLeader { leader_epoch: LeaderEpoch::new(3), in_sync_replicas: 1 });
+    partition
+}
+
+fn step(partition: &mut Partition, now_ms: i64, event: Event) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    partition.step(now_ms, event, &mut effects);
+    effects
+}
+
+fn append(partition: &mut Partition, request: u64, acks: Acks, end: i64) -> Vec<Effect> {
+    let request = RequestToken(request);
+    let accepted = step(partition, 0, Event::Produce { request, acks });
+    assert_eq!(accepted, vec![Effect::AppendToLog { request, leader_epoch: LeaderEpoch::new(3) }]);
+    step(partition, 0, Event::Appended { request, acks, end: Offset::new(end), timeout_ms: 100 })
+}
+
+fn done(request: u64) -> Effect {
+    Effect::AnswerProduce { request: RequestToken(request), outcome: ProduceOutcome::Done }
+}
+
+fn advanced(to: i64) -> Effect {
+    Effect::HighWatermarkAdvanced { to: Offset::new(to) }
+}
+
+#[test]
+fn acks_all_waits_for_the_flush() {
+    let mut partition = leader(CommitRule::Flushed, 1);
+    assert_eq!(append(&mut partition, 1, ACKS_ALL, 12), vec![]);
+    assert_eq!(step(&mut partition, 0, Event::Written { up_to: Offset::new(12) }), vec![]);
+    let flushed = step(&mut partition, 0, Event::Flushed { up_to: Offset::new(12) });
+    assert_eq!(flushed, vec![advanced(12), done(1)]);
+}
+
+#[test]
+fn write_caching_waits_for_the_write_only() {
+    let mut partition = leader(CommitRule::Written, 1);
+    assert_eq!(append(&mut partition, 1, ACKS_ALL, 12), vec![]);
+    let written = step(&mut partition, 0, Event::Written { up_to: Offset::new(12) });
+    assert_eq!(written, vec![advanced(12), done(1)]);
+}
+
+#[test]
+fn acks_leader_waits_for_the_write_and_stays_invisible_until_the_flush() {
+    let mut partition = leader(CommitRule::Flushed, 1);
+    assert_eq!(append(&mut partition, 1, Acks::Leader, 12), vec![]);
+    assert_eq!(step(&mut partition, 0, Event::Written { up_to: Offset::new(12) }), vec![done(1)]);
+    assert_eq!(partition.high_watermark(), Offset::new(10));
+}
+
+#[test]
+fn a_partial_flush_answers_only_what_it_covers() {
+    let mut partition = leader(CommitRule::Flushed, 1);
+    append(&mut partition, 1, ACKS_ALL, 12);
+    append(&mut partition, 2, ACKS_ALL, 15);
+    assert_eq!(
+        step(&mut partition, 0, Event::Flushed { up_to: Offset::new(12) }),
+        vec![advanced(12), done(1)]
+    );
+    assert_eq!(
+        step(&mut partition, 0, Event::Flushed { up_to: Offset::new(15) }),
+        vec![advanced(15), done(2)]
+    );
+}
+
+#[test]
+fn a_duplicate_in_flight_is_answered_with_its_first_copy() {
+    let mut partition = leader(CommitRule::Flushed, 1);
+    append(&mut partition, 1, ACKS_ALL, 12);
+    append(&mut partition, 2, ACKS_ALL, 15);
+    append(&mut partition, 3, ACKS_ALL, 12);
+    let flushed = step(&mut partition, 0, Event::Flushed { up_to: Offset::new(12) });
+    assert_eq!(flushed, vec![advanced(12), done(1), done(3)]);
+}
+
+#[test]
+fn too_few_in_sync_replicas_refuse_acks_all_but_not_acks_leader() {
+    let mut partition = leader(CommitRule::Flushed, 2);
+    let request = RequestToken(1);
+    let refused = step(&mut partition, 0, Event::Produce { request, acks: ACKS_ALL });
+    assert_eq!(refused, vec![Effect::RefuseProduce { request, refusal: ProduceRefusal::NotEnoughReplicas }]);
+    assert_eq!(append(&mut partition, 2, Acks::Leader, 12), vec![]);
+}
+
+#[test]
+fn a_failed_log_answers_all_and_takes_nothing_more() {
+    let mut partition = leader(CommitRule::Flushed, 1);
+    append(&mut partition, 1, ACKS_ALL, 12);
+    let failed = step(&mut partition, 0, Event::LogFailed);
+    let outcome = ProduceOutcome::StorageFailed;
+    assert_eq!(failed, vec![Effect::AnswerProduce { request: RequestToken(1), outcome }]);
+    let request = RequestToken(2);
+    let refused = step(&mut partition, 0, Event::Produce { request, acks: Acks::None });
+    assert_eq!(refused, vec![Effect::RefuseProduce { request, refusal: ProduceRefusal::StorageFailed }]);
+}
+
+#[test]
+fn a_request_is_answered_when_its_time_is_up_and_only_once() {
+    let mut partition = leader(CommitRule::Flushed, 1);
+    append(&mut partition, 1, ACKS_ALL, 12);
+    assert_eq!(step(&mut partition, 99, Event::Tick), vec![]);
+    let outcome = ProduceOutcome::TimedOut;
+    let expired = step(&mut partition, 100, Event::Tick);
+    assert_eq!(expired, vec![Effect::AnswerProduce { request: RequestToken(1), outcome }]);
+    assert_eq!(step(&mut partition, 0, Event::Flushed { up_to: Offset::new(12) }), vec![advanced(12)]);
+}
+
+#[test]
+#[should_panic(expected = "leader epoch went back")]
+fn older_leadership_is_a_broken_invariant() {
+    let mut partition = leader(CommitRule::Flushed, 1);
+    step(&mut partition, 0, Event::BecomeLeader { leader_epoch: LeaderEpoch::new(2), in_sync_replicas: 1 });
+}

@@ -1,0 +1,194 @@
+//! The node as a process: checks what it may use, starts the shards, accepts clients, stops cleanly.
+//!
+//! What must hold: the port accepts only after every shard has recovered; a start that cannot work ends with one sentence
+//! that says what to do; a stop answers what is under way, settles the logs and ends with success.
+//! Does not do: what requests mean (`handlers`), partitions (`shard`).
+
+mod accept;
+mod connection;
+mod connections;
+mod cores;
+mod limits;
+mod receive_buffers;
+mod response;
+mod response_queue;
+mod shard_main;
+mod signals;
+mod start_error;
+mod summary;
+
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    sync::{Arc, mpsc},
+};
+
+use ringmain_storage::{
+    ShardId,
+    disk::direct::{DiskFacts, probe_disk, probe_ring},
+};
+
+pub(crate) use connection::Connection;
+pub(crate) use connections::{ConnectionCount, Connections};
+pub(crate) use limits::Limits;
+pub(crate) use receive_buffers::ReceiveBuffers;
+pub(crate) use response::{Chunk, Response};
+pub(crate) use response_queue::Slot;
+pub use start_error::StartError;
+pub use summary::Summary;
+
+use crate::{
+    config::{NodeConfig, Origin, describe::NodeFacts},
+    metadata::{DataDirectory, MetadataOptions, NodeId, service},
+    observability::AdminServer,
+    runtime::{self, ExecutorHandle, Kicker},
+    shard::{Inbox, Mailbox, NodeShared, mailbox},
+};
+use shard_main::{ShardEnd, ShardStart};
+
+/// Runs a node until it is told to stop (SIGTERM or SIGINT). `ready` is called once clients are accepted.
+pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), StartError> {
+    // Before any thread starts: all of them inherit the mask, and only this one waits for the signals.
+    let signals = signals::block()?;
+    let limits = Limits::from_process(&config)?;
+    let cores = cores::assign(config.shards)?;
+    probe_ring().map_err(StartError::Ring)?;
+    let directory = DataDirectory::open(&config.data_dir, NodeId(config.node_id))?;
+    let facts = probe_disk(directory.path()).map_err(StartError::Disk)?;
+    if !facts.direct_io {
+        tracing::warn!(file_system = %facts.file_system, "no direct I/O here: use ext4 or XFS for anything that matters");
+    }
+    let sockets = bind(&config, cores.len())?;
+    let port = sockets[0].local_addr().map_err(StartError::Socket)?.as_socket().map_or(0, |it| it.port());
+    let advertised = config.advertised_address(port);
+    let (metadata, metadata_thread) =
+        service::start(&directory, MetadataOptions::new(&config, advertised.clone()))?;
+    let facts_for_clients = NodeFacts {
+        listener: format!("PLAINTEXT://{}:{port}", config.network.listen.host),
+        advertised_listener: format!("PLAINTEXT://{advertised}"),
+    };
+
+    let kicker = Kicker::default();
+    let kicking = kicker.start().map_err(StartError::Thread)?;
+    let (mailboxes, inboxes): (Vec<Mailbox>, Vec<Inbox>) = cores.iter().map(|_| mailbox()).unzip();
+    let node =
+        Arc::new(NodeShared { config, limits, advertised, facts: facts_for_clients, metadata, mailboxes });
+    let replayed = shard_main::replay_journals(&node, &directory, facts, cores[0], &kicker)?;
+    let mut shards = start_shards(&node, &directory, facts, &cores, inboxes, &kicker)?;
+    shards.accept(sockets)?;
+
+    let admin = start_admin(&node)?;
+
+    let admin_address = admin.as_ref().map(AdminServer::address);
+    ready(&Summary::new(&node, &directory, facts, &cores, port, admin_address, &replayed));
+    let signal = signals.wait()?;
+    tracing::info!(signal, "stop");
+    admin.into_iter().for_each(AdminServer::stop);
+    shards.stop(&node)?;
+    kicker.stop();
+    // The kicker has nothing to do but to see the flag; a panic there would have aborted the process.
+    drop(kicking.join());
+    // The thread ends with the last handle, which the node holds.
+    drop(node);
+    metadata_thread.join();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The admin endpoint. Its default port may be taken by another node of this machine: that is no reason not to serve.
+fn start_admin(node: &Arc<NodeShared>) -> Result<Option<AdminServer>, StartError> {
+    let Some(address) = &node.config.network.admin else { return Ok(None) };
+    match AdminServer::start(address, node.clone()) {
+        Ok(server) => Ok(Some(server)),
+        Err(error) if *node.config.settings.origin("network.admin") == Origin::Default => {
+            tracing::warn!(%address, %error, "no admin endpoint; choose another address with --admin");
+            Ok(None)
+        }
+        Err(error) => Err(StartError::Listen { address: address.to_string(), error }),
+    }
+}
+
+/// One bound socket for each shard, all on the same port.
+fn bind(config: &NodeConfig, shards: usize) -> Result<Vec<socket2::Socket>, StartError> {
+    let listen = &config.network.listen;
+    let unusable = |error| StartError::Listen { address: listen.to_string(), error };
+    let address: SocketAddr = (listen.host.as_str(), listen.port)
+        .to_socket_addrs()
+        .map_err(unusable)?
+        .next()
+        .ok_or_else(|| unusable(std::io::ErrorKind::AddrNotAvailable.into()))?;
+    // Several nodes could share a port by SO_REUSEPORT without noticing: a plain listener refuses that.
+    drop(std::net::TcpListener::bind(address).map_err(unusable)?);
+    let first = runtime::bind(address).map_err(unusable)?;
+    let mut sockets = vec![first];
+    for _ in 1..shards {
+        let next = runtime::bind_again(&sockets[0]).map_err(unusable)?;
+        sockets.push(next);
+    }
+    Ok(sockets)
+}
+
+/// The running shards.
+struct Shards {
+    executors: Vec<ExecutorHandle<ShardEnd>>,
+    node: Arc<NodeShared>,
+}
+
+/// Starts all shards and waits until each has recovered its logs.
+fn start_shards(
+    node: &Arc<NodeShared>,
+    directory: &DataDirectory,
+    facts: DiskFacts,
+    cores: &[usize],
+    inboxes: Vec<Inbox>,
+    kicker: &Kicker,
+) -> Result<Shards, StartError> {
+    let (started, starts) = mpsc::channel();
+    let mut executors = Vec::with_capacity(cores.len());
+    for ((number, &core), inbox) in (0..).zip(cores).zip(inboxes) {
+        let start = ShardStart {
+            id: ShardId(number),
+            node: node.clone(),
+            root: directory.path().to_owned(),
+            facts,
+            inbox,
+            started: started.clone(),
+        };
+        let name = format!("shard-{number}");
+        let executor = runtime::start_executor(&name, Some(core), kicker, move || shard_main::run(start));
+        executors.push(executor.map_err(StartError::Executor)?);
+    }
+    drop(started);
+    for _ in cores {
+        starts.recv().map_err(|_| StartError::Executor("a shard ended while it started".into()))??;
+    }
+    Ok(Shards { executors, node: node.clone() })
+}
+
+impl Shards {
+    /// Gives each shard its socket.
+    fn accept(&mut self, sockets: Vec<socket2::Socket>) -> Result<(), StartError> {
+        let count = ConnectionCount::new(self.node.limits.connections_max);
+        let (accepting, accepts) = mpsc::channel();
+        for (mailbox, socket) in self.node.mailboxes.iter().zip(sockets) {
+            let (count, accepting) = (count.clone(), accepting.clone());
+            mailbox.send(Box::new(move |shard| {
+                let result = accept::start(shard, socket, count).map_err(StartError::Socket);
+                // The receiver waits for exactly these answers.
+                drop(accepting.send(result));
+            }));
+        }
+        drop(accepting);
+        accepts.iter().collect()
+    }
+
+    /// Stops taking requests, lets the logs settle, and waits for the executors to end.
+    fn stop(self, node: &NodeShared) -> Result<(), StartError> {
+        for mailbox in &node.mailboxes {
+            mailbox.send(Box::new(|shard| shard.begin_stop()));
+        }
+        for executor in self.executors {
+            executor.join().map_err(StartError::Executor)?.map_err(StartError::Store)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,333 @@
+//! One client connection on its shard: bytes to framed requests, answers back in order.
+//!
+//! What must hold: memory grows with the bytes that arrived, never with a length that a client claims; a frame outside
+//! the limits closes the connection; answers leave in the order of their requests; a client that neither sends nor takes
+//! anything is closed after `connections.max.idle.ms`.
+//! Does not do: what a request means (`handlers.rs`).
+
+use std::{
+    cell::Cell,
+    io::IoSlice,
+    net::SocketAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use ringmain_storage::disk::FileRange;
+
+use super::{
+    response::{Chunk, Response},
+    response_queue::ResponseQueue,
+};
+use crate::{
+    handlers,
+    runtime::{self, SEND_RANGES_MAX, Socket},
+    shard::Shard,
+};
+
+/// First receive buffer of a connection: a small request and its answer need no more.
+const RECEIVE_BYTES_MIN: usize = 16 << 10;
+/// Largest receive buffer of a connection whose frames are smaller than it: a megabyte a system call is past the knee.
+const RECEIVE_BYTES_MAX: usize = 1 << 20;
+/// Bytes moved to or from one socket before other tasks get their turn.
+const TURN_BYTES: usize = 1 << 20;
+/// Bytes of one sendfile call: larger ones hold up the shard without saving much.
+const SEND_FILE_BYTES: usize = 256 << 10;
+
+/// What the rest of the shard may see and do with a connection.
+pub(crate) struct Connection {
+    socket: Socket,
+    peer: SocketAddr,
+    responses: ResponseQueue,
+    last_active: Cell<Instant>,
+}
+
+impl Connection {
+    /// A connection just accepted.
+    pub(crate) fn new(socket: Socket, peer: SocketAddr) -> Rc<Self> {
+        Rc::new(Self {
+            socket,
+            peer,
+            responses: ResponseQueue::default(),
+            last_active: Cell::new(Instant::now()),
+        })
+    }
+
+    /// Address of the client.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// How long nothing moved in either direction.
+    pub(crate) fn idle_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last_active.get())
+    }
+
+    /// Whether a request is under way.
+    pub(crate) fn is_answering(&self) -> bool {
+        !self.responses.is_idle()
+    }
+
+    /// Ends the connection; its tasks end by themselves.
+    pub(crate) fn close(&self) {
+        self.responses.close();
+        self.socket.shutdown();
+    }
+
+    /// Serves the connection until it ends. Runs the writer beside the reader.
+    pub(crate) async fn serve(self: Rc<Self>, shard: Rc<Shard>) {
+        let writer = self.clone();
+        runtime::spawn(async move {
+            if let Err(error) = writer.send_responses().await {
+                tracing::debug!(peer = %writer.peer, %error, "send to client");
+            }
+            writer.close();
+        });
+        match self.receive_requests(&shard).await {
+            Ok(Ended::ByClient | Ended::ByRefusal) => self.finish().await,
+            Ok(Ended::ByUs) => {}
+            Err(error) => tracing::debug!(peer = %self.peer, %error, "receive from client"),
+        }
+        self.close();
+    }
+
+    /// A client that only closed its sending side still gets the answers to what it sent.
+    async fn finish(&self) {
+        const ANSWER_TIME: Duration = Duration::from_secs(5);
+        const STEP: Duration = Duration::from_millis(5);
+        let deadline = Instant::now() + ANSWER_TIME;
+        while self.is_answering() && !self.responses.is_closed() && Instant::now() < deadline {
+            runtime::sleep(STEP).await;
+        }
+    }
+
+    async fn receive_requests(self: &Rc<Self>, shard: &Rc<Shard>) -> std::io::Result<Ended> {
+        let frame_bytes_max = shard.config().limits.request_bytes_max;
+        let mut buffer = BytesMut::new();
+        let mut target_bytes = RECEIVE_BYTES_MIN;
+        let mut turn_bytes = 0;
+        loop {
+            while let Some(frame) = match split_frame(&mut buffer, frame_bytes_max) {
+                Ok(frame) => frame,
+                Err(refusal) => {
+                    shard.counters().frames_refused.increment();
+                    tracing::debug!(peer = %self.peer, %refusal, "refuse a frame");
+                    return Ok(Ended::ByUs);
+                }
+            } {
+                self.responses.room().await;
+                shard.request_bytes().room().await;
+                if self.responses.is_closed() {
+                    return Ok(Ended::ByUs);
+                }
+                let slot = self.responses.push(frame.len());
+                if handlers::handle(shard, self, frame, slot).await.is_break() {
+                    return Ok(Ended::ByRefusal);
+                }
+            }
+            reserve(&mut buffer, target_bytes);
+            let capacity = buffer.capacity() - buffer.len();
+            match self.socket.try_receive(&mut buffer)? {
+                Some(0) => return Ok(Ended::ByClient),
+                Some(received) => {
+                    self.last_active.set(Instant::now());
+                    if received == capacity && target_bytes < RECEIVE_BYTES_MAX {
+                        target_bytes *= 2;
+                    }
+                    turn_bytes += received;
+                    if turn_bytes >= TURN_BYTES {
+                        turn_bytes = 0;
+                        runtime::yield_to_reactor().await;
+                    }
+                }
+                None => {
+                    turn_bytes = 0;
+                    if buffer.is_empty() {
+                        // An idle connection holds no memory; the next one that receives uses the same, still in cache.
+                        shard.receive_buffers().put(std::mem::take(&mut buffer));
+                        self.socket.readable().await?;
+                        buffer = shard.receive_buffers().take();
+                    } else {
+                        self.socket.readable().await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send_responses(&self) -> std::io::Result<()> {
+        let mut ready = Vec::new();
+        while self.responses.take_ready(&mut ready).await {
+            let mut then_close = false;
+            let mut memory = Vec::new();
+            for Response { chunks, then_close: last } in ready.drain(..) {
+                for chunk in chunks {
+                    match chunk {
+                        Chunk::Memory(bytes) => memory.push(bytes),
+                        Chunk::File(range) => {
+                            self.send_memory(&mut memory, true).await?;
+                            self.send_file(&range).await?;
+                        }
+                    }
+                }
+                if last {
+                    then_close = true;
+                    break;
+                }
+            }
+            self.send_memory(&mut memory, false).await?;
+            if then_close {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends and empties `ranges`.
+    async fn send_memory(&self, ranges: &mut Vec<Bytes>, more_follows: bool) -> std::io::Result<()> {
+        let mut first = 0;
+        let mut turn_bytes = 0;
+        while first < ranges.len() {
+            let sent = {
+                let mut slices = [IoSlice::new(&[]); SEND_RANGES_MAX];
+                let count = (ranges.len() - first).min(SEND_RANGES_MAX);
+                for (slice, range) in slices.iter_mut().zip(&ranges[first..]) {
+                    *slice = IoSlice::new(range);
+                }
+                self.socket.try_send(&slices[..count], more_follows)?
+            };
+            let Some(mut sent) = sent else {
+                self.socket.writable().await?;
+                continue;
+            };
+            self.last_active.set(Instant::now());
+            turn_bytes += sent;
+            while first < ranges.len() && sent >= ranges[first].len() {
+                sent -= ranges[first].len();
+                first += 1;
+            }
+            if sent > 0 {
+                ranges[first].advance(sent);
+            }
+            if turn_bytes >= TURN_BYTES {
+                turn_bytes = 0;
+                runtime::yield_to_reactor().await;
+            }
+        }
+        ranges.clear();
+        Ok(())
+    }
+
+    async fn send_file(&self, range: &FileRange) -> std::io::Result<()> {
+        let Some(file) = range.descriptor() else {
+            let bytes = range.memory().cloned().unwrap_or_default();
+            return self.send_memory(&mut vec![bytes], false).await;
+        };
+        let mut position = range.position();
+        let end = position + range.length();
+        let mut turn_bytes = 0;
+        while position < end {
+            let length =
+                usize::try_from(end - position).map_or(SEND_FILE_BYTES, |left| left.min(SEND_FILE_BYTES));
+            match self.socket.try_send_file(file, position, length)? {
+                None => self.socket.writable().await?,
+                Some(0) => return Err(std::io::Error::other("segment is shorter than the range to send")),
+                Some(sent) => {
+                    self.last_active.set(Instant::now());
+                    position += sent as u64;
+                    turn_bytes += sent;
+                    if turn_bytes >= TURN_BYTES {
+                        turn_bytes = 0;
+                        runtime::yield_to_reactor().await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why the reader stopped.
+enum Ended {
+    /// The client sent its end.
+    ByClient,
+    /// A request that cannot be answered; the answers before it are still sent.
+    ByRefusal,
+    /// A frame of impossible length, or the writer closed.
+    ByUs,
+}
+
+/// A frame that no Kafka client sends.
+#[derive(Debug, thiserror::Error)]
+#[error("frame of {claimed} bytes is outside {FRAME_BYTES_MIN}..={allowed}")]
+struct FrameRefused {
+    claimed: i32,
+    allowed: usize,
+}
+
+/// API key, version, correlation id: no request is shorter.
+const FRAME_BYTES_MIN: usize = 8;
+/// Of the length prefix.
+const PREFIX_BYTES: usize = 4;
+
+/// Takes the first whole frame, without its length prefix.
+fn split_frame(buffer: &mut BytesMut, frame_bytes_max: usize) -> Result<Option<Bytes>, FrameRefused> {
+    let Some(prefix) = buffer.first_chunk::<PREFIX_BYTES>() else {
+        return Ok(None);
+    };
+    let claimed = i32::from_be_bytes(*prefix);
+    let refused = FrameRefused { claimed, allowed: frame_bytes_max };
+    let length = usize::try_from(claimed).map_err(|_| FrameRefused { claimed, allowed: frame_bytes_max })?;
+    if !(FRAME_BYTES_MIN..=frame_bytes_max).contains(&length) {
+        return Err(refused);
+    }
+    if buffer.len() < PREFIX_BYTES + length {
+        return Ok(None);
+    }
+    buffer.advance(PREFIX_BYTES);
+    Ok(Some(buffer.split_to(length).freeze()))
+}
+
+/// Makes room for the next receive: `target_bytes`, or, in the middle of a larger frame, as much again as has arrived.
+fn reserve(buffer: &mut BytesMut, target_bytes: usize) {
+    if buffer.capacity() - buffer.len() < target_bytes / 4 {
+        buffer.reserve(target_bytes.max(buffer.len()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn buffer(parts: &[&[u8]]) -> BytesMut {
+        parts.concat().as_slice().into()
+    }
+
+    #[test]
+    fn frames_are_taken_one_by_one() {
+        let mut received = buffer(&[&8_i32.to_be_bytes(), b"abcdefgh", &9_i32.to_be_bytes(), b"12345"]);
+        let first = split_frame(&mut received, 100).expect("a frame in bounds");
+        assert_eq!(first.as_deref(), Some(&b"abcdefgh"[..]));
+        assert!(split_frame(&mut received, 100).expect("a frame in bounds").is_none());
+        received.extend_from_slice(b"6789");
+        let second = split_frame(&mut received, 100).expect("a frame in bounds");
+        assert_eq!(second.as_deref(), Some(&b"123456789"[..]));
+        assert!(received.is_empty());
+    }
+
+    #[test]
+    fn lengths_outside_the_limits_are_refused_before_anything_is_reserved() {
+        for claimed in [-1, i32::MIN, 0, 3, 7, 101, i32::MAX] {
+            let mut received = buffer(&[&claimed.to_be_bytes()]);
+            assert!(split_frame(&mut received, 100).is_err(), "{claimed}");
+        }
+    }
+
+    #[test]
+    fn room_grows_with_what_arrived_not_with_what_is_claimed() {
+        let mut received = buffer(&[&(100_i32 << 20).to_be_bytes()]);
+        reserve(&mut received, RECEIVE_BYTES_MIN);
+        assert!(received.capacity() < 2 * RECEIVE_BYTES_MIN);
+    }
+}

@@ -1,0 +1,135 @@
+//! The main future of a shard's executor: open the store, recover, serve, settle.
+
+use std::{path::PathBuf, rc::Rc, sync::Arc, sync::mpsc, time::Duration};
+
+use ringmain_storage::{
+    ReplayReport, ShardId, Store, StoreError, StoreOptions,
+    disk::{
+        BufferPoolOptions,
+        direct::{DirectDisk, DiskFacts, Ring, RingOptions},
+    },
+    replay_journals as replay,
+};
+
+use super::StartError;
+use crate::{
+    metadata::DataDirectory,
+    runtime::{self, Kicker, NodeDisk},
+    shard::{Inbox, NodeShared, Shard},
+};
+
+/// How a shard ended.
+pub(super) type ShardEnd = Result<(), StoreError>;
+
+/// What a shard needs to start.
+pub(super) struct ShardStart {
+    pub(super) id: ShardId,
+    pub(super) node: Arc<NodeShared>,
+    pub(super) root: PathBuf,
+    pub(super) facts: DiskFacts,
+    pub(super) inbox: Inbox,
+    /// Told once the shard has recovered.
+    pub(super) started: mpsc::Sender<Result<(), StartError>>,
+}
+
+/// How often a stopping shard looks whether its connections have ended.
+const STOP_STEP: Duration = Duration::from_millis(5);
+/// How long it waits for them.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// Runs a shard to its end.
+pub(super) async fn run(start: ShardStart) -> ShardEnd {
+    let ShardStart { id, node, root, facts, inbox, started } = start;
+    let shard = match open(id, node, root, facts).await {
+        Ok(shard) => shard,
+        Err(error) => {
+            // The main thread waits for this and ends the process.
+            drop(started.send(Err(error)));
+            return Ok(());
+        }
+    };
+    let mut images = shard.metadata().watch();
+    if let Some(image) = images.changed().await {
+        shard.apply(image).await;
+    }
+    runtime::spawn(shard.clone().commit());
+    runtime::spawn(shard.clone().serve_inbox(inbox));
+    shard.start_maintenance();
+    let applying = shard.clone();
+    runtime::spawn(async move {
+        while let Some(image) = images.changed().await {
+            applying.apply(image).await;
+        }
+    });
+    // The main thread waits for exactly one answer of each shard.
+    drop(started.send(Ok(())));
+    shard.stopped().await;
+    close(&shard).await
+}
+
+async fn open(
+    id: ShardId,
+    node: Arc<NodeShared>,
+    root: PathBuf,
+    facts: DiskFacts,
+) -> Result<Rc<Shard>, StartError> {
+    let options = store_options(&node);
+    let disk = open_disk(&node, root, facts)?;
+    let ring = disk.ring().clone();
+    let store = Store::open(disk, id, options).await.map_err(StartError::Store)?;
+    Ok(Shard::new(id, node, store, ring))
+}
+
+fn open_disk(node: &NodeShared, root: PathBuf, facts: DiskFacts) -> Result<NodeDisk, StartError> {
+    let ring = Ring::start(RingOptions::default()).map_err(StartError::Ring)?;
+    let memory = &node.config.memory;
+    let buffers = BufferPoolOptions {
+        budget_bytes: memory.tail_bytes_per_shard + memory.unwritten_bytes_per_shard,
+        ..BufferPoolOptions::default()
+    };
+    Ok(DirectDisk::new(&root, facts, ring, buffers))
+}
+
+fn store_options(node: &NodeShared) -> StoreOptions {
+    let (memory, storage) = (&node.config.memory, &node.config.storage);
+    StoreOptions {
+        unwritten_bytes_max: memory.unwritten_bytes_per_shard,
+        tail_bytes_max: memory.tail_bytes_per_shard,
+        journal_files: u32::try_from(storage.journal_files).expect("bounded by the option's range"),
+        journal_file_bytes: storage.journal_file_bytes,
+        open_files_max: node.limits.open_files_per_shard,
+        producers_max: storage.producers_per_partition_max,
+        ..StoreOptions::default()
+    }
+}
+
+/// Ends what the shard does, in order: connections, then rounds, then the store.
+async fn close(shard: &Rc<Shard>) -> ShardEnd {
+    let mut waited = Duration::ZERO;
+    while shard.connections().count() > 0 && waited < STOP_TIME {
+        runtime::sleep(STOP_STEP).await;
+        waited += STOP_STEP;
+    }
+    shard.store().clone().close(runtime::unix_ms()).await?;
+    shard.ring().stop().await;
+    Ok(())
+}
+
+/// Brings what the journals hold into the segments, before any shard opens its logs.
+pub(super) fn replay_journals(
+    node: &Arc<NodeShared>,
+    directory: &DataDirectory,
+    facts: DiskFacts,
+    core: usize,
+    kicker: &Kicker,
+) -> Result<ReplayReport, StartError> {
+    let (node, root) = (node.clone(), directory.path().to_owned());
+    let executor = runtime::start_executor("replay", Some(core), kicker, move || async move {
+        let disk = open_disk(&node, root, facts)?;
+        let shards = u16::try_from(node.mailboxes.len()).expect("the number of shards is a u16");
+        let report = replay(&disk, store_options(&node), shards, runtime::unix_ms()).await;
+        disk.ring().stop().await;
+        report.map_err(StartError::Store)
+    });
+    executor.map_err(StartError::Executor)?.join().map_err(StartError::Executor)?
+}

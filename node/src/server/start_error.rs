@@ -1,0 +1,51 @@
+//! Why a node cannot start, as a sentence that says what to do.
+
+use ringmain_storage::{
+    StoreError,
+    disk::{DiskError, direct::RingError},
+};
+
+use crate::metadata::{DataDirectoryError, service::MetadataStartError};
+
+/// Why a node cannot start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// io_uring is denied or too old.
+    #[error("io_uring cannot be used: {0}")]
+    Ring(#[source] RingError),
+    /// The data directory's disk cannot be used.
+    #[error("the data directory cannot be used: {0}")]
+    Disk(#[source] DiskError),
+    /// The data directory is locked, of another version, or not ours.
+    #[error(transparent)]
+    Directory(#[from] DataDirectoryError),
+    /// The metadata store.
+    #[error(transparent)]
+    Metadata(#[from] MetadataStartError),
+    /// The logs.
+    #[error("the logs cannot be opened: {0}")]
+    Store(#[source] StoreError),
+    /// The listen address.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// As configured.
+        address: String,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A socket that was bound could not be used.
+    #[error("listen: {0}")]
+    Socket(#[source] std::io::Error),
+    /// The limits of the process are too low.
+    #[error("{0}")]
+    Limits(String),
+    /// Signals cannot be waited for.
+    #[error("wait for signals: {0}")]
+    Signals(#[source] std::io::Error),
+    /// A thread cannot be started.
+    #[error("start a thread: {0}")]
+    Thread(#[source] std::io::Error),
+    /// An executor cannot be started, most often for want of locked memory.
+    #[error("start a shard: {0}")]
+    Executor(String),
+}

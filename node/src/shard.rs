@@ -1,0 +1,330 @@
+//! One core: the partitions it owns, the connections it accepted, its store; and calls to the other cores.
+//!
+//! What must hold: everything here is touched by this shard's thread only; a partition belongs to exactly one shard;
+//! what another shard wants of it arrives as a call.
+//! Does not do: what requests mean (`handlers.rs`), decisions (`ringmain-replication`), files (`ringmain-storage`).
+
+mod commit_loop;
+mod counters;
+mod fetch;
+mod gather;
+mod mailbox;
+mod maintenance;
+mod partition;
+mod produce;
+mod router;
+mod topics;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    future::{Future, poll_fn},
+    rc::Rc,
+    sync::Arc,
+    task::{Poll, Waker},
+};
+
+use futures_channel::oneshot;
+use ringmain_protocol::ErrorCode;
+use ringmain_replication::Effect;
+use ringmain_storage::{LogKey, ShardId, Store, disk::direct::Ring};
+
+pub(crate) use counters::{CounterValues, Counters};
+pub(crate) use fetch::{FetchWaiter, PartitionFetch, PartitionFetched, read_error};
+pub(crate) use gather::Gather;
+pub(crate) use mailbox::{Inbox, Mailbox, mailbox};
+pub(crate) use partition::Partition;
+pub(crate) use produce::{ProduceAnswer, ProduceOperation};
+
+use crate::{
+    config::{HostPort, NodeConfig, describe::NodeFacts},
+    metadata::{MetadataHandle, NodeId, controller::ProducerIdBlock},
+    runtime::{self, NodeDisk},
+    server::{Connections, Limits, ReceiveBuffers},
+};
+use mailbox::{Credit, Credits};
+
+/// What all shards of a node share; read-only after start.
+pub(crate) struct NodeShared {
+    pub(crate) config: NodeConfig,
+    pub(crate) limits: Limits,
+    /// Where clients are told to connect.
+    pub(crate) advertised: HostPort,
+    /// What DescribeConfigs tells of the listener.
+    pub(crate) facts: NodeFacts,
+    pub(crate) metadata: MetadataHandle,
+    /// One for each shard, by its number.
+    pub(crate) mailboxes: Vec<Mailbox>,
+}
+
+/// One core of the node.
+pub(crate) struct Shard {
+    id: ShardId,
+    node: Arc<NodeShared>,
+    store: Store<NodeDisk>,
+    ring: Ring,
+    partitions: RefCell<HashMap<LogKey, Rc<Partition>>>,
+    topics: topics::Topics,
+    credits: Vec<Rc<Credits>>,
+    connections: Connections,
+    receive_buffers: ReceiveBuffers,
+    fetch_numbers: fetch::FetchNumbers,
+    request_bytes: Rc<produce::RequestBytes>,
+    fetch_sessions: crate::handlers::FetchSessions,
+    counters: Counters,
+    /// Reused by every step of a partition's state machine.
+    effects: Cell<Vec<Effect>>,
+    stopping: Cell<bool>,
+    stopper: RefCell<Option<Waker>>,
+    producer_ids: Cell<ProducerIdBlock>,
+}
+
+impl NodeShared {
+    /// This node's number in its cluster.
+    pub(crate) fn node_id(&self) -> NodeId {
+        NodeId(self.config.node_id)
+    }
+}
+
+impl Shard {
+    /// A shard with its store open and no partitions yet.
+    pub(crate) fn new(id: ShardId, node: Arc<NodeShared>, store: Store<NodeDisk>, ring: Ring) -> Rc<Self> {
+        let shards = node.mailboxes.len();
+        Rc::new(Self {
+            id,
+            store,
+            ring,
+            partitions: RefCell::default(),
+            topics: topics::Topics::new(),
+            credits: (0..shards).map(|_| Rc::default()).collect(),
+            connections: Connections::default(),
+            receive_buffers: ReceiveBuffers::default(),
+            request_bytes: Rc::new(produce::RequestBytes::new(node.config.limits.shard_in_flight_bytes_max)),
+            fetch_numbers: fetch::FetchNumbers::new(id.0),
+            fetch_sessions: crate::handlers::FetchSessions::new(
+                id,
+                shards,
+                node.config.limits.fetch_sessions_max,
+            ),
+            counters: Counters::default(),
+            effects: Cell::default(),
+            stopping: Cell::new(false),
+            stopper: RefCell::default(),
+            producer_ids: Cell::new(ProducerIdBlock { first: 0, count: 0 }),
+            node,
+        })
+    }
+
+    pub(crate) fn id(&self) -> ShardId {
+        self.id
+    }
+
+    pub(crate) fn node(&self) -> &NodeShared {
+        &self.node
+    }
+
+    pub(crate) fn config(&self) -> &NodeConfig {
+        &self.node.config
+    }
+
+
+    pub(crate) fn metadata(&self) -> &MetadataHandle {
+        &self.node.metadata
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    pub(crate) fn receive_buffers(&self) -> &ReceiveBuffers {
+        &self.receive_buffers
+    }
+
+    pub(crate) fn request_bytes(&self) -> &Rc<produce::RequestBytes> {
+        &self.request_bytes
+    }
+
+    pub(crate) fn fetch_sessions(&self) -> &crate::handlers::FetchSessions {
+        &self.fetch_sessions
+    }
+
+    /// Readiness of sockets.
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// An id that no producer ever had. Each shard gives from a block of its own.
+    pub(crate) async fn next_producer_id(&self) -> Result<i64, ErrorCode> {
+        loop {
+            let block = self.producer_ids.get();
+            if block.count > 0 {
+                self.producer_ids.set(ProducerIdBlock { first: block.first + 1, count: block.count - 1 });
+                return Ok(block.first);
+            }
+            // Several requests may get here at once; a block that is replaced unused is lost, and there are 2^63 ids.
+            let node_id = self.node.node_id();
+            let allocated = self.metadata().allocate_producer_ids(node_id).await;
+            let block = allocated.map_err(|error| error.error_code())?.map_err(|refusal| refusal.code)?;
+            self.producer_ids.set(block);
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store<NodeDisk> {
+        &self.store
+    }
+
+    /// A partition that this shard owns and has opened.
+    pub(crate) fn partition(&self, key: LogKey) -> Option<Rc<Partition>> {
+        self.partitions.borrow().get(&key).cloned()
+    }
+
+    /// Runs a job on a partition that this node leads, on the shard that owns it.
+    pub(crate) async fn on_partition<T, F, Fut>(self: &Rc<Self>, key: LogKey, job: F) -> Result<T, ErrorCode>
+    where
+        T: Send + 'static,
+        F: FnOnce(Rc<Partition>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, ErrorCode>> + 'static,
+    {
+        let on_owner = move |shard: Rc<Shard>| async move {
+            match shard.partition(key) {
+                Some(partition) if partition.is_leading() => job(partition).await,
+                Some(_) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+                None => Err(shard.absent(key)),
+            }
+        };
+        self.run_on(self.owner(key), on_owner).await
+    }
+
+    /// The key of a partition that the metadata knows.
+    pub(crate) fn key(&self, topic: &str, partition: i32) -> Option<LogKey> {
+        let topic = self.topic(topic).filter(|topic| topic.has_partition(partition))?;
+        Some(LogKey { topic_id: topic.topic_id(), partition })
+    }
+
+    /// Partitions with requests that wait.
+    fn waiting_partitions(&self) -> Vec<Rc<Partition>> {
+        self.partitions.borrow().values().filter(|partition| partition.has_waiting()).cloned().collect()
+    }
+
+    /// Partitions that are open here.
+    fn partition_count(&self) -> usize {
+        self.partitions.borrow().len()
+    }
+
+    /// Names a fetch, on the whole node.
+    pub(crate) fn next_fetch_number(&self) -> u64 {
+        self.fetch_numbers.next()
+    }
+
+    fn take_effects(&self) -> Vec<Effect> {
+        self.effects.take()
+    }
+
+    fn put_effects(&self, mut effects: Vec<Effect>) {
+        effects.clear();
+        self.effects.set(effects);
+    }
+
+    /// The shard that owns a partition.
+    pub(crate) fn owner(&self, key: LogKey) -> ShardId {
+        router::owner(key, self.node.mailboxes.len())
+    }
+
+    /// All shards of the node.
+    pub(crate) fn all_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..u16::try_from(self.node.mailboxes.len()).expect("the number of shards is a u16")).map(ShardId)
+    }
+
+    /// Runs `start` on another shard, in the order of calls, with the means to answer. Waits while too many calls to
+    /// that shard are under way.
+    pub(crate) async fn call<T, F>(self: &Rc<Self>, target: ShardId, start: F) -> Call<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Rc<Shard>, oneshot::Sender<T>) + Send + 'static,
+    {
+        let credit = self.credits[usize::from(target.0)].take().await;
+        let (sender, receiver) = oneshot::channel();
+        self.node.mailboxes[usize::from(target.0)].send(Box::new(move |shard| start(shard, sender)));
+        Call { receiver, _credit: credit }
+    }
+
+    /// Runs a future on the shard that owns what it needs, and returns its value. On this shard it runs in place.
+    pub(crate) async fn run_on<T, F, Fut>(self: &Rc<Self>, target: ShardId, job: F) -> T
+    where
+        T: Send + 'static,
+        F: FnOnce(Rc<Shard>) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + 'static,
+    {
+        if target == self.id {
+            return job(self.clone()).await;
+        }
+        let call = self.call(target, move |shard, reply| {
+            let future = job(shard.clone());
+            runtime::spawn(async move {
+                // The caller may have given up, when its connection ended; nobody needs the value then.
+                drop(reply.send(future.await));
+            });
+        });
+        call.await.value().await
+    }
+
+    /// Runs the jobs that other shards send, until the node stops.
+    pub(crate) async fn serve_inbox(self: Rc<Self>, mut inbox: Inbox) {
+        /// Jobs run before other tasks get their turn.
+        const JOBS_IN_A_TURN: usize = 256;
+        let mut jobs = 0;
+        while let Some(job) = futures_util::StreamExt::next(&mut inbox).await {
+            job(&self);
+            jobs += 1;
+            if jobs == JOBS_IN_A_TURN {
+                jobs = 0;
+                runtime::yield_to_reactor().await;
+            }
+        }
+    }
+
+    /// Takes no more requests; what is under way is finished.
+    pub(crate) fn begin_stop(&self) {
+        self.stopping.set(true);
+        self.connections.close_all();
+        self.stopper.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits for [`Shard::begin_stop`].
+    pub(crate) async fn stopped(&self) {
+        poll_fn(|context| {
+            if self.is_stopping() {
+                return Poll::Ready(());
+            }
+            *self.stopper.borrow_mut() = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+}
+
+/// A call under way to another shard.
+pub(crate) struct Call<T> {
+    receiver: oneshot::Receiver<T>,
+    _credit: Credit,
+}
+
+impl<T> Call<T> {
+    /// The answer.
+    pub(crate) async fn value(self) -> T {
+        match self.receiver.await {
+            Ok(value) => value,
+            // Shards end together, after all connections: a call without an answer means that the node is stopping, and
+            // this task is dropped with the executor.
+            Err(oneshot::Canceled) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a shard counts: plain fields of their owner. Only the observability code knows how they are exported.
+
+use std::cell::Cell;
+
+use super::Shard;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(Cell<u64>);
+
+impl Counter {
+    pub(crate) fn increment(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn add(&self, count: u64) {
+        self.0.set(self.0.get().wrapping_add(count));
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// Events of one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) connections_accepted: Counter,
+    /// Closed at once: the node has as many as it may have.
+    pub(crate) connections_refused: Counter,
+    /// Closed after `connections.max.idle.ms`.
+    pub(crate) connections_idle_closed: Counter,
+    /// Frames with an impossible length.
+    pub(crate) frames_refused: Counter,
+    pub(crate) requests: Counter,
+    /// Requests that ended their connection.
+    pub(crate) requests_refused: Counter,
+}
+
+/// The numbers of one shard at one moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CounterValues {
+    connections_accepted: u64,
+    connections_refused: u64,
+    connections_idle_closed: u64,
+    connections_open: u64,
+    frames_refused: u64,
+    requests: u64,
+    requests_refused: u64,
+    partitions: u64,
+    disk_bytes_written: u64,
+    disk_bytes_read: u64,
+    disk_flushes: u64,
+    disk_operations: u64,
+}
+
+/// How one of the numbers is exported.
+pub(crate) struct Metric {
+    /// Without the prefix `ringmain_` and the suffix of counters.
+    pub(crate) name: &'static str,
+    pub(crate) help: &'static str,
+    /// Only grows; otherwise a gauge.
+    pub(crate) is_counter: bool,
+    pub(crate) value: fn(&CounterValues) -> u64,
+}
+
+impl CounterValues {
+    /// All of them.
+    #[rustfmt::skip]
+    pub(crate) const METRICS: [Metric; 12] = [
+        Metric { name: "connections_accepted", help: "Connections accepted.", is_counter: true, value: |it| it.connections_accepted },
+        Metric { name: "connections_refused", help: "Connections closed at once: the node had as many as it may have.", is_counter: true, value: |it| it.connections_refused },
+        Metric { name: "connections_idle_closed", help: "Connections closed because nothing moved for limits.connection_idle_ms.", is_counter: true, value: |it| it.connections_idle_closed },
+        Metric { name: "connections_open", help: "Connections that are open.", is_counter: false, value: |it| it.connections_open },
+        Metric { name: "frames_refused", help: "Frames of impossible length, each of which ended its connection.", is_counter: true, value: |it| it.frames_refused },
+        Metric { name: "requests", help: "Requests received.", is_counter: true, value: |it| it.requests },
+        Metric { name: "requests_refused", help: "Requests that could not be answered and ended their connection.", is_counter: true, value: |it| it.requests_refused },
+        Metric { name: "partitions", help: "Partitions that the shard serves.", is_counter: false, value: |it| it.partitions },
+        Metric { name: "disk_written_bytes", help: "Bytes written by direct I/O.", is_counter: true, value: |it| it.disk_bytes_written },
+        Metric { name: "disk_read_bytes", help: "Bytes read from files.", is_counter: true, value: |it| it.disk_bytes_read },
+        Metric { name: "disk_flushes", help: "Flushes of files.", is_counter: true, value: |it| it.disk_flushes },
+        Metric { name: "disk_operations", help: "Operations given to the kernel by the shard's ring.", is_counter: true, value: |it| it.disk_operations },
+    ];
+}
+
+impl Shard {
+    /// All numbers, for whoever exports them.
+    pub(crate) fn counter_values(&self) -> CounterValues {
+        let (counters, ring) = (self.counters(), self.ring().counters());
+        CounterValues {
+            connections_accepted: counters.connections_accepted.get(),
+            connections_refused: counters.connections_refused.get(),
+            connections_idle_closed: counters.connections_idle_closed.get(),
+            connections_open: self.connections().count() as u64,
+            frames_refused: counters.frames_refused.get(),
+            requests: counters.requests.get(),
+            requests_refused: counters.requests_refused.get(),
+            partitions: self.partition_count() as u64,
+            disk_bytes_written: ring.bytes_written,
+            disk_bytes_read: ring.bytes_read,
+            disk_flushes: ring.flushes,
+            disk_operations: ring.operations,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What a shard does by the clock: deadlines of produce requests, upkeep of the store, retention, idle connections.
+//!
+//! What must hold: each turn does a bounded amount, so that it never holds up requests.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use super::{Partition, Shard};
+use crate::runtime;
+
+/// How often produce requests are looked through for those whose time is up.
+const DEADLINE_PERIOD: Duration = Duration::from_millis(100);
+/// How often the store settles, checkpoints and gives back.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(1);
+/// How often idle connections are looked for.
+const IDLE_PERIOD: Duration = Duration::from_secs(5);
+
+impl Shard {
+    /// Starts all periodic work of the shard.
+    pub(crate) fn start_maintenance(self: &Rc<Self>) {
+        runtime::spawn(self.clone().keep_deadlines());
+        runtime::spawn(self.clone().keep_store());
+        runtime::spawn(self.clone().keep_retention());
+        runtime::spawn(self.clone().close_idle_connections());
+        runtime::spawn(self.clone().flush_cached());
+    }
+
+    async fn keep_deadlines(self: Rc<Self>) {
+        while !self.is_stopping() {
+            runtime::sleep(DEADLINE_PERIOD).await;
+            for partition in self.waiting_partitions() {
+                partition.tick(&self);
+            }
+        }
+    }
+
+    async fn keep_store(self: Rc<Self>) {
+        while !self.is_stopping() {
+            runtime::sleep(UPKEEP_PERIOD).await;
+            if let Err(error) = self.store.maintain(runtime::unix_ms()).await {
+                tracing::error!(shard = self.id.0, %error, "maintain the store");
+            }
+        }
+    }
+
+    /// What `write.caching` left unflushed is flushed within the shortest `flush.ms` of the shard's topics.
+    async fn flush_cached(self: Rc<Self>) {
+        while !self.is_stopping() {
+            runtime::sleep(self.flush_period()).await;
+            match self.store.flush_cached().await {
+                Ok(flushed) => self.report(flushed, true),
+                Err(error) => tracing::error!(shard = self.id.0, %error, "flush what write.caching left"),
+            }
+        }
+    }
+
+    async fn keep_retention(self: Rc<Self>) {
+        let period = Duration::from_millis(self.config().storage.retention_check_ms);
+        while !self.is_stopping() {
+            runtime::sleep(period).await;
+            for partition in self.all_partitions() {
+                self.retain(&partition).await;
+                runtime::yield_to_reactor().await;
+            }
+        }
+    }
+
+    async fn retain(&self, partition: &Partition) {
+        let (log, high_watermark) = (partition.log(), partition.high_watermark());
+        let index = partition.key().partition;
+        match log.apply_retention(runtime::unix_ms(), high_watermark).await {
+            Ok(report) if report.segments > 0 => tracing::info!(
+                topic = partition.topic(),
+                partition = index,
+                segments = report.segments,
+                bytes = report.bytes,
+                log_start_offset = report.log_start_offset.value(),
+                "retention deleted segments"
+            ),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(topic = partition.topic(), partition = index, %error, "apply retention");
+            }
+        }
+    }
+
+    async fn close_idle_connections(self: Rc<Self>) {
+        let idle_max = Duration::from_millis(self.config().limits.connection_idle_ms);
+        let period = IDLE_PERIOD.min(idle_max);
+        while !self.is_stopping() {
+            runtime::sleep(period).await;
+            let now = Instant::now();
+            for connection in self.connections().all() {
+                if connection.idle_for(now) >= idle_max && !connection.is_answering() {
+                    self.counters().connections_idle_closed.increment();
+                    connection.close();
+                }
+            }
+        }
+    }
+}

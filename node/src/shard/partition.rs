@@ -1,0 +1,361 @@
+//! A partition on the core that owns it: its log, its state machine, the requests that wait for it.
+//!
+//! `execute` is the only place where a decision of the state machine meets the log.
+//! What must hold: produce operations are appended in the order in which they arrive, also while the log has to be
+//! activated or the shard has no room; every operation is answered exactly once.
+//! Does not do: validation of batches (the receiving core did it), decisions about replicas (`ringmain-replication`).
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+};
+
+use ringmain_protocol::{ErrorCode, records::RecordBatchHeader};
+use ringmain_replication::{CommitRule, Effect, Event, ProduceOutcome, ProduceRefusal, RequestToken};
+use ringmain_storage::{
+    AppendError, LeaderEpoch, Log, LogConfig, LogKey, Offset, ProducerCheck, ProducerError, Progress,
+};
+
+use super::{
+    Shard,
+    fetch::FetchWaiter,
+    produce::{ProduceAnswer, ProduceOperation},
+};
+use crate::{
+    config::{NodeConfig, TopicConfig},
+    runtime::{self, NodeDisk},
+};
+
+/// An operation that was appended, or is about to be.
+struct InFlight {
+    operation: ProduceOperation,
+    base_offset: i64,
+    log_append_time_ms: i64,
+}
+
+/// One partition.
+pub(crate) struct Partition {
+    log: Log<NodeDisk>,
+    topic: Rc<str>,
+    machine: RefCell<ringmain_replication::Partition>,
+    in_flight: RefCell<HashMap<RequestToken, InFlight>>,
+    next_token: Cell<u64>,
+    /// Operations that wait for activation or room. Bounded by the request bytes in flight of the shards.
+    queue: RefCell<VecDeque<ProduceOperation>>,
+    draining: Cell<bool>,
+    /// Fetches that wait for the high watermark to move.
+    fetch_waiters: RefCell<Vec<FetchWaiter>>,
+    /// Set once the topic is deleted or the shard gave the partition up.
+    closed: Cell<bool>,
+}
+
+impl Partition {
+    /// A partition whose log was recovered; not leading yet.
+    pub(crate) fn new(log: Log<NodeDisk>, config: &TopicConfig) -> Rc<Self> {
+        let machine = ringmain_replication::Partition::new(
+            log.log_end_offset(),
+            commit_rule(config),
+            min_in_sync(config),
+        );
+        Rc::new(Self {
+            topic: log.identity().topic.as_str().into(),
+            machine: RefCell::new(machine),
+            in_flight: RefCell::default(),
+            next_token: Cell::new(0),
+            queue: RefCell::default(),
+            draining: Cell::new(false),
+            fetch_waiters: RefCell::default(),
+            closed: Cell::new(false),
+            log,
+        })
+    }
+
+    pub(crate) fn key(&self) -> LogKey {
+        self.log.key()
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(crate) fn log(&self) -> &Log<NodeDisk> {
+        &self.log
+    }
+
+    /// Consumers may read below it.
+    pub(crate) fn high_watermark(&self) -> Offset {
+        self.machine.borrow().high_watermark()
+    }
+
+    pub(crate) fn leader_epoch(&self) -> LeaderEpoch {
+        self.machine.borrow().leader_epoch()
+    }
+
+    /// Whether clients may use this replica now.
+    pub(crate) fn is_leading(&self) -> bool {
+        !self.closed.get() && self.machine.borrow().is_leading()
+    }
+
+    /// The error for a leader epoch that a client claims, if any: fenced when it is older, unknown when it is newer.
+    pub(crate) fn check_leader_epoch(&self, claimed: i32) -> Result<(), ErrorCode> {
+        let current = self.leader_epoch().value();
+        match claimed {
+            -1 => Ok(()),
+            claimed if claimed < current => Err(ErrorCode::FENCED_LEADER_EPOCH),
+            claimed if claimed > current => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the role that the metadata gives.
+    pub(crate) fn lead(&self, shard: &Shard, leader_epoch: LeaderEpoch, in_sync_replicas: u32) {
+        self.step(shard, Event::BecomeLeader { leader_epoch, in_sync_replicas });
+    }
+
+    /// Takes another configuration from now on.
+    pub(crate) fn configure(&self, shard: &Shard, config: &TopicConfig) {
+        self.log.set_config(log_config(config, shard.config()));
+        let event =
+            Event::Configure { commit_rule: commit_rule(config), min_in_sync_replicas: min_in_sync(config) };
+        self.step(shard, event);
+    }
+
+    /// Answers everything that waits, for good: the topic is deleted.
+    pub(crate) fn close(&self, shard: &Shard) {
+        self.closed.set(true);
+        self.step(shard, Event::Resign);
+        for operation in self.queue.take() {
+            operation.answer(ProduceAnswer::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+        }
+        self.wake_fetches();
+    }
+
+    /// Appends a batch, now or as soon as the operations before it, the log and the shard allow.
+    pub(crate) fn produce(self: &Rc<Self>, shard: &Rc<Shard>, operation: ProduceOperation) {
+        if self.closed.get() {
+            operation.answer(ProduceAnswer::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+            return;
+        }
+        let must_wait =
+            self.draining.get() || !self.log.is_active() || !shard.store().has_room(operation.batch.len());
+        if !must_wait {
+            self.begin(shard, operation);
+            return;
+        }
+        self.queue.borrow_mut().push_back(operation);
+        if !self.draining.replace(true) {
+            let (partition, shard) = (self.clone(), shard.clone());
+            runtime::spawn(async move { partition.drain(&shard).await });
+        }
+    }
+
+    /// Appends what is queued, in order, waiting where needed.
+    async fn drain(&self, shard: &Rc<Shard>) {
+        loop {
+            let bytes = self.queue.borrow().front().map(|operation| operation.batch.len());
+            let Some(bytes) = bytes else { break };
+            shard.store().room(bytes).await;
+            let activated = self.log.activate().await;
+            let Some(operation) = self.queue.borrow_mut().pop_front() else { break };
+            match activated {
+                // Others may have taken the room during the activation.
+                Ok(()) if !shard.store().has_room(bytes) || !self.log.is_active() => {
+                    self.queue.borrow_mut().push_front(operation);
+                    runtime::yield_to_reactor().await;
+                }
+                Ok(()) => self.begin(shard, operation),
+                Err(error) => self.refuse(operation, &error),
+            }
+        }
+        self.draining.set(false);
+    }
+
+    fn begin(&self, shard: &Shard, operation: ProduceOperation) {
+        let request = RequestToken(self.next_token.get());
+        self.next_token.set(request.0 + 1);
+        let acks = operation.acks;
+        let entry = InFlight { operation, base_offset: -1, log_append_time_ms: -1 };
+        self.in_flight.borrow_mut().insert(request, entry);
+        self.step(shard, Event::Produce { request, acks });
+    }
+
+    /// A round of group commit wrote or flushed this log, or failed to.
+    pub(crate) fn progressed(&self, shard: &Shard, progress: Progress, flushed: bool) {
+        let event = match progress.result {
+            Ok(up_to) if flushed => Event::Flushed { up_to },
+            Ok(up_to) => Event::Written { up_to },
+            Err(error) if error.is_recoverable() => {
+                tracing::warn!(topic = %self.topic, partition = self.key().partition, %error, "append is postponed");
+                Event::WriteRefused
+            }
+            Err(error) => {
+                tracing::error!(topic = %self.topic, partition = self.key().partition, %error, "stop this replica");
+                Event::LogFailed
+            }
+        };
+        self.step(shard, event);
+    }
+
+    /// Whether produce requests wait for an answer.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.machine.borrow().has_waiting()
+    }
+
+    /// Answers requests whose time is up.
+    pub(crate) fn tick(&self, shard: &Shard) {
+        self.step(shard, Event::Tick);
+    }
+
+    /// Wakes the waiter once, when the high watermark moves or the partition changes.
+    pub(crate) fn wait(&self, waiter: &FetchWaiter) {
+        let mut waiters = self.fetch_waiters.borrow_mut();
+        if !waiters.iter().any(|waiting| waiting.fetch() == waiter.fetch()) {
+            waiters.push(waiter.clone());
+        }
+    }
+
+    /// Forgets the waiters of one fetch.
+    pub(crate) fn stop_waiting(&self, fetch: u64) {
+        self.fetch_waiters.borrow_mut().retain(|waiter| waiter.fetch() != fetch);
+    }
+
+    /// Wakes all fetches: they read again and see what changed.
+    pub(crate) fn wake_fetches(&self) {
+        for waiter in self.fetch_waiters.take() {
+            waiter.wake();
+        }
+    }
+
+    fn step(&self, shard: &Shard, event: Event) {
+        let mut effects = shard.take_effects();
+        self.machine.borrow_mut().step(runtime::unix_ms(), event, &mut effects);
+        let mut next = 0;
+        while let Some(&effect) = effects.get(next) {
+            next += 1;
+            self.execute(effect, &mut effects);
+        }
+        shard.put_effects(effects);
+    }
+
+    /// Carries one effect out; what the state machine makes of the result joins the end of `effects`.
+    fn execute(&self, effect: Effect, effects: &mut Vec<Effect>) {
+        match effect {
+            Effect::AppendToLog { request, leader_epoch } => self.append(request, leader_epoch, effects),
+            Effect::RefuseProduce { request, refusal } => {
+                let error = match refusal {
+                    ProduceRefusal::NotLeader => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+                    ProduceRefusal::NotEnoughReplicas => ErrorCode::NOT_ENOUGH_REPLICAS,
+                    ProduceRefusal::StorageFailed => ErrorCode::KAFKA_STORAGE_ERROR,
+                };
+                self.take_in_flight(request).operation.answer(ProduceAnswer::error(error));
+            }
+            Effect::AnswerProduce { request, outcome } => {
+                let InFlight { operation, base_offset, log_append_time_ms } = self.take_in_flight(request);
+                operation.answer(match outcome {
+                    ProduceOutcome::Done => ProduceAnswer {
+                        error: ErrorCode::NONE,
+                        base_offset,
+                        log_append_time_ms,
+                        log_start_offset: self.log.log_start_offset().value(),
+                        ..ProduceAnswer::default()
+                    },
+                    ProduceOutcome::TimedOut => ProduceAnswer::error(ErrorCode::REQUEST_TIMED_OUT),
+                    ProduceOutcome::StorageFailed => ProduceAnswer::error(ErrorCode::KAFKA_STORAGE_ERROR),
+                    ProduceOutcome::NotLeader => ProduceAnswer::error(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+                });
+            }
+            Effect::HighWatermarkAdvanced { .. } => self.wake_fetches(),
+        }
+    }
+
+    fn append(&self, request: RequestToken, leader_epoch: LeaderEpoch, effects: &mut Vec<Effect>) {
+        let now_ms = runtime::unix_ms();
+        let mut in_flight = self.in_flight.borrow_mut();
+        let entry = in_flight.get_mut(&request).expect("the state machine names requests under way");
+        let batch = &entry.operation.batch;
+        let appended = match self.log.check_producer(batch, now_ms) {
+            Ok(ProducerCheck::Duplicate { base_offset, append_time_ms }) => {
+                entry.base_offset = base_offset.value();
+                if entry.operation.log_append_time {
+                    entry.log_append_time_ms = append_time_ms;
+                }
+                Ok(base_offset.plus(header(batch).record_count.get().into()))
+            }
+            Ok(ProducerCheck::New) => match self.log.append(batch, leader_epoch, now_ms) {
+                Ok(appended) => {
+                    entry.base_offset = appended.base_offset.value();
+                    if entry.operation.log_append_time {
+                        entry.log_append_time_ms = header(batch).max_timestamp.get();
+                    }
+                    Ok(appended.last_offset.plus(1))
+                }
+                Err(error) => Err(append_error(&error)),
+            },
+            Err(ProducerError::OutOfOrderSequence { .. }) => Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER),
+            Err(ProducerError::InvalidProducerEpoch { .. }) => Err(ErrorCode::INVALID_PRODUCER_EPOCH),
+        };
+        match appended {
+            Ok(end) => {
+                let (acks, timeout_ms) = (entry.operation.acks, entry.operation.timeout_ms);
+                // The bytes are in the tail now; the frame they came in can go.
+                entry.operation.batch = bytes::Bytes::new();
+                drop(in_flight);
+                let event = Event::Appended { request, acks, end, timeout_ms };
+                self.machine.borrow_mut().step(now_ms, event, effects);
+            }
+            Err(error) => {
+                drop(in_flight);
+                self.take_in_flight(request).operation.answer(ProduceAnswer::error(error));
+            }
+        }
+    }
+
+    fn refuse(&self, operation: ProduceOperation, error: &AppendError) {
+        tracing::warn!(topic = %self.topic, partition = self.key().partition, %error, "refuse an append");
+        operation.answer(ProduceAnswer::error(append_error(error)));
+    }
+
+    fn take_in_flight(&self, request: RequestToken) -> InFlight {
+        self.in_flight.borrow_mut().remove(&request).expect("a request is answered once")
+    }
+}
+
+fn header(batch: &[u8]) -> &RecordBatchHeader {
+    RecordBatchHeader::peek(batch).expect("the batch was validated")
+}
+
+/// What a client is told: all of these are retried, none may make it believe that the batch is in the log.
+fn append_error(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::Offline(_) | AppendError::Full => ErrorCode::KAFKA_STORAGE_ERROR,
+        AppendError::TooLarge(_) => ErrorCode::RECORD_LIST_TOO_LARGE,
+        AppendError::Malformed(_) => ErrorCode::CORRUPT_MESSAGE,
+        AppendError::NoRoom
+        | AppendError::Inactive
+        | AppendError::Busy
+        | AppendError::StaleLeaderEpoch { .. } => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    }
+}
+
+/// What the log obeys of a topic's and the node's configuration.
+pub(super) fn log_config(config: &TopicConfig, node: &NodeConfig) -> LogConfig {
+    LogConfig {
+        segment_bytes: config.segment_bytes.into(),
+        segment_ms: config.segment_ms,
+        // Segments of a topic that is only compacted are not deleted by age or size.
+        retention_ms: config.retention_ms.filter(|_| config.cleanup_policy.delete),
+        retention_bytes: config.retention_bytes.filter(|_| config.cleanup_policy.delete),
+        index_interval_bytes: config.index_interval_bytes,
+        write_caching: config.write_caching,
+        producer_id_expiration_ms: i64::try_from(node.storage.producer_id_expiration_ms).unwrap_or(i64::MAX),
+    }
+}
+
+fn commit_rule(config: &TopicConfig) -> CommitRule {
+    if config.write_caching { CommitRule::Written } else { CommitRule::Flushed }
+}
+
+fn min_in_sync(config: &TopicConfig) -> u32 {
+    config.min_insync_replicas
+}

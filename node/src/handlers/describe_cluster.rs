@@ -1,0 +1,44 @@
+//! DescribeCluster: the brokers and who controls them (KIP-700).
+
+use ringmain_protocol::{
+    ErrorCode,
+    codec::Text,
+    messages::{DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse},
+};
+
+use crate::shard::Shard;
+
+/// The endpoints that clients of brokers ask for.
+const BROKERS: i8 = 1;
+/// Operations on the cluster that a client without restrictions may do, as bits of Kafka's `AclOperation` codes:
+/// create 5, alter 7, describe 8, cluster action 9, describe configs 10, alter configs 11, idempotent write 12.
+pub(super) const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
+
+pub(super) fn answer(shard: &Shard, request: &DescribeClusterRequest) -> DescribeClusterResponse<'static> {
+    if request.endpoint_type != BROKERS {
+        return DescribeClusterResponse {
+            error_code: ErrorCode::UNSUPPORTED_ENDPOINT_TYPE,
+            error_message: Some(Text::Borrowed("Unsupported endpoint type 2")),
+            endpoint_type: request.endpoint_type,
+            ..Default::default()
+        };
+    }
+    let node = shard.node();
+    let broker = DescribeClusterBroker {
+        broker_id: node.node_id().0,
+        host: Text::Owned(node.advertised.host.clone()),
+        port: node.advertised.port.into(),
+        rack: node.config.rack.clone().map(Text::Owned),
+        ..Default::default()
+    };
+    let mut response = DescribeClusterResponse {
+        cluster_id: Text::Owned(shard.image().cluster_id().to_owned()),
+        controller_id: node.node_id().0,
+        brokers: vec![broker],
+        ..Default::default()
+    };
+    if request.include_cluster_authorized_operations {
+        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+    }
+    response
+}

@@ -1,0 +1,132 @@
+//! ListOffsets: the first offset at or after a time, or an end of the log.
+//!
+//! What must hold: nothing at or above the high watermark is told; a time is found record by record, not batch by batch.
+
+use std::rc::Rc;
+
+use ringmain_protocol::{
+    ErrorCode,
+    codec::Text,
+    messages::{
+        EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
+        ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
+    },
+    records::{BatchError, RecordBatch},
+};
+use ringmain_storage::LeaderEpoch;
+
+use super::RequestInfo;
+use crate::shard::{Partition, Shard, read_error};
+
+/// The first version that may ask for the record with the largest timestamp.
+const MAX_TIMESTAMP_FROM_VERSION: i16 = 7;
+/// In place of a timestamp or offset that there is none of.
+const NONE: i64 = -1;
+
+/// An offset, and the timestamp and leader epoch of its record where the question was about one.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    timestamp: i64,
+    offset: i64,
+    leader_epoch: i32,
+}
+
+pub(super) async fn answer<'a>(
+    shard: &Rc<Shard>,
+    info: RequestInfo,
+    request: &ListOffsetsRequest<'a>,
+) -> ListOffsetsResponse<'a> {
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for asked in &topic.partitions {
+            let partition_index = asked.partition_index;
+            partitions.push(match find(shard, info, topic.name, asked).await {
+                Ok(Found { timestamp, offset, leader_epoch }) => ListOffsetsPartitionResponse {
+                    partition_index,
+                    timestamp,
+                    offset,
+                    leader_epoch,
+                    ..Default::default()
+                },
+                Err(error_code) => {
+                    ListOffsetsPartitionResponse { partition_index, error_code, ..Default::default() }
+                }
+            });
+        }
+        topics.push(ListOffsetsTopicResponse { name: Text::Borrowed(topic.name), partitions });
+    }
+    ListOffsetsResponse { topics, ..Default::default() }
+}
+
+async fn find(
+    shard: &Rc<Shard>,
+    info: RequestInfo,
+    topic: &str,
+    asked: &ListOffsetsPartition,
+) -> Result<Found, ErrorCode> {
+    let (timestamp, claimed_epoch) = (asked.timestamp, asked.current_leader_epoch);
+    let oldest_special =
+        if info.version >= MAX_TIMESTAMP_FROM_VERSION { MAX_TIMESTAMP } else { EARLIEST_TIMESTAMP };
+    if timestamp < oldest_special {
+        return Err(ErrorCode::UNSUPPORTED_VERSION);
+    }
+    let key = shard.key(topic, asked.partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    shard
+        .on_partition(key, async move |partition| {
+            partition.check_leader_epoch(claimed_epoch)?;
+            match timestamp {
+                LATEST_TIMESTAMP => Ok(end_of_log(&partition)),
+                EARLIEST_TIMESTAMP => Ok(start_of_log(&partition)),
+                MAX_TIMESTAMP => match partition.log().max_timestamp() {
+                    Some((timestamp, _)) => by_time(&partition, timestamp).await,
+                    None => Ok(NOTHING),
+                },
+                _ => by_time(&partition, timestamp).await,
+            }
+        })
+        .await
+}
+
+const NOTHING: Found = Found { timestamp: NONE, offset: NONE, leader_epoch: -1 };
+
+fn end_of_log(partition: &Partition) -> Found {
+    let offset = partition.high_watermark().value();
+    Found { timestamp: NONE, offset, leader_epoch: partition.leader_epoch().value() }
+}
+
+fn start_of_log(partition: &Partition) -> Found {
+    let start = partition.log().log_start_offset();
+    let ends_after_start = |epoch| {
+        let (epoch, end) = partition.log().end_offset_for_epoch(LeaderEpoch::new(epoch))?;
+        (end > start).then_some(epoch.value())
+    };
+    let leader_epoch = (0..=partition.leader_epoch().value()).find_map(ends_after_start).unwrap_or(-1);
+    Found { timestamp: NONE, offset: start.value(), leader_epoch }
+}
+
+/// The first record at or after `timestamp`, below the high watermark.
+async fn by_time(partition: &Partition, timestamp: i64) -> Result<Found, ErrorCode> {
+    let up_to = partition.high_watermark();
+    let bytes = partition.log().batch_for_time(timestamp, up_to).await.map_err(|error| read_error(&error))?;
+    let Some(bytes) = bytes else { return Ok(NOTHING) };
+    first_in(&bytes, timestamp).map_err(|error| error.error_code())
+}
+
+/// The index found the batch by its largest timestamp. Without such a record its header lied, and there is nothing to
+/// tell: later batches can only have later records.
+fn first_in(bytes: &[u8], timestamp: i64) -> Result<Found, BatchError> {
+    let (batch, _) = RecordBatch::parse(bytes)?;
+    let records = batch.decompress(DECOMPRESSED_BYTES_MAX)?;
+    for record in batch.records(&records) {
+        let record = record?;
+        if record.timestamp >= timestamp {
+            let leader_epoch = batch.header().partition_leader_epoch.get();
+            return Ok(Found { timestamp: record.timestamp, offset: record.offset, leader_epoch });
+        }
+    }
+    Ok(NOTHING)
+}
+
+/// A batch decompressed for a look-up by time: as much as a batch that was validated could hold.
+const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;

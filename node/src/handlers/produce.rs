@@ -1,0 +1,169 @@
+//! Produce: each batch validated here, on the core that received it, and appended by the shard that owns its partition.
+//!
+//! What must hold: batches of one connection reach a partition in the order of their requests; with `acks=0` nothing is
+//! answered; a request that names nothing is answered at once.
+
+mod layout;
+mod validate;
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use bytes::Bytes;
+use ringmain_protocol::{
+    ErrorCode,
+    codec::Reader,
+    messages::{ProduceRequest, decode_request},
+};
+use ringmain_replication::Acks;
+use ringmain_storage::{LogKey, ShardId};
+
+use self::layout::Layout;
+use super::{RequestError, RequestInfo};
+use crate::{
+    runtime,
+    server::{Response, Slot},
+    shard::{Gather, ProduceAnswer, ProduceOperation, Shard},
+};
+
+/// Versions below carry message sets, which are older than record batches.
+const FIRST_VERSION_WITH_BATCHES: i16 = 3;
+
+/// A batch on its way to its partition.
+struct Routed {
+    key: LogKey,
+    batch: Bytes,
+    log_append_time: bool,
+    part: usize,
+}
+
+/// What all batches of a request share.
+#[derive(Clone, Copy)]
+struct Terms {
+    acks: Acks,
+    timeout_ms: i32,
+}
+
+/// Sends the batches of a request to their shards; the answer fills `slot` when the last of them is done.
+pub(super) async fn begin(
+    shard: &Rc<Shard>,
+    info: RequestInfo,
+    body: Bytes,
+    slot: Slot,
+) -> Result<(), (RequestError, Slot)> {
+    let request: ProduceRequest<'_, &[u8]> = match decode_request(&mut Reader::new(&body), info.version) {
+        Ok(request) => request,
+        Err(error) => return Err((error.into(), slot)),
+    };
+    let acks = Acks::from_wire(request.acks);
+    let layout = Layout::new(&request);
+    let parts = layout.parts();
+    if parts == 0 {
+        slot.fill(finish(info, acks, &layout, Vec::new()));
+        return Ok(());
+    }
+    let counted = shard.request_bytes().add(body.len());
+    let answers = Rc::new(Gather::new(parts, move |answers| {
+        drop(counted);
+        slot.fill(finish(info, acks, &layout, answers));
+    }));
+    let terms = match acks {
+        _ if info.version < FIRST_VERSION_WITH_BATCHES => Err(ErrorCode::UNSUPPORTED_VERSION),
+        // Transactions are not served: no client can have begun one here.
+        _ if request.transactional_id.is_some() => Err(ErrorCode::INVALID_TXN_STATE),
+        None => Err(ErrorCode::INVALID_REQUIRED_ACKS),
+        Some(acks) => Ok(Terms { acks, timeout_ms: request.timeout_ms }),
+    };
+    let terms = match terms {
+        Ok(terms) => terms,
+        Err(error) => {
+            (0..parts).for_each(|part| answers.put(part, ProduceAnswer::error(error)));
+            return Ok(());
+        }
+    };
+    for (owner, routed) in route(shard, info.version, &request, &body, &answers) {
+        if owner == shard.id() {
+            append_here(shard, routed, terms, &answers);
+        } else {
+            append_there(shard, owner, routed, terms, answers.clone()).await;
+        }
+    }
+    Ok(())
+}
+
+/// Validates each batch and finds its shard; what is invalid is answered.
+fn route(
+    shard: &Rc<Shard>,
+    version: i16,
+    request: &ProduceRequest<'_, &[u8]>,
+    body: &Bytes,
+    answers: &Gather<ProduceAnswer>,
+) -> BTreeMap<ShardId, Vec<Routed>> {
+    let mut routes: BTreeMap<ShardId, Vec<Routed>> = BTreeMap::new();
+    let mut parts = 0..;
+    for topic in &request.topics {
+        let found = shard.topic(topic.name);
+        for partition in &topic.partitions {
+            let part = parts.next().expect("an open range has no end");
+            let Some(found) = found.as_ref().filter(|found| found.has_partition(partition.index)) else {
+                answers.put(part, ProduceAnswer::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+                continue;
+            };
+            match validate::batch(found.config(), version, partition.records, body) {
+                Ok(validate::Valid { batch, log_append_time }) => {
+                    let key = LogKey { topic_id: found.topic_id(), partition: partition.index };
+                    let routed = Routed { key, batch, log_append_time, part };
+                    routes.entry(shard.owner(key)).or_default().push(routed);
+                }
+                Err(answer) => answers.put(part, *answer),
+            }
+        }
+    }
+    routes
+}
+
+fn append_here(shard: &Rc<Shard>, routed: Vec<Routed>, terms: Terms, answers: &Rc<Gather<ProduceAnswer>>) {
+    let Terms { acks, timeout_ms } = terms;
+    for Routed { key, batch, log_append_time, part } in routed {
+        let answers = answers.clone();
+        let operation = ProduceOperation { batch, acks, timeout_ms, log_append_time, answers, part };
+        match shard.partition(key) {
+            Some(partition) => partition.produce(shard, operation),
+            None => operation.answer(ProduceAnswer::error(shard.absent(key))),
+        }
+    }
+}
+
+async fn append_there(
+    shard: &Rc<Shard>,
+    owner: ShardId,
+    routed: Vec<Routed>,
+    terms: Terms,
+    answers: Rc<Gather<ProduceAnswer>>,
+) {
+    let parts: Vec<usize> = routed.iter().map(|routed| routed.part).collect();
+    let call = shard.call(owner, move |owner, reply| {
+        // The connection may end before the answers come: nobody needs them then.
+        let finish = move |answers: Vec<ProduceAnswer>| drop(reply.send(answers));
+        let answers = Rc::new(Gather::new(routed.len(), finish));
+        let routed = routed.into_iter().enumerate().map(|(part, routed)| Routed { part, ..routed });
+        append_here(owner, routed.collect(), terms, &answers);
+    });
+    let call = call.await;
+    runtime::spawn(async move {
+        for (part, answer) in parts.into_iter().zip(call.value().await) {
+            answers.put(part, answer);
+        }
+    });
+}
+
+fn finish(info: RequestInfo, acks: Option<Acks>, layout: &Layout, answers: Vec<ProduceAnswer>) -> Response {
+    if acks == Some(Acks::None) {
+        // Such a client hears nothing; that the connection ends is Kafka's way to tell it of an error.
+        let failed = answers.iter().any(|answer| answer.error != ErrorCode::NONE);
+        return if failed { Response::close() } else { Response::none() };
+    }
+    layout.encode(info, answers).unwrap_or_else(|error| {
+        tracing::error!(%error, "answer a produce request");
+        Response::close()
+    })
+}

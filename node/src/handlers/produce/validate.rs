@@ -1,0 +1,83 @@
+//! A batch against its topic's rules, before it reaches a partition.
+//!
+//! What must hold: a batch that needs no change stays a slice of the frame that brought it.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use ringmain_protocol::records::{self, Compression, Rejection, TimestampType, ValidationRules};
+
+use crate::{
+    config::{
+        TopicConfig,
+        topic::{self, CompressionSetting},
+    },
+    runtime,
+    shard::ProduceAnswer,
+};
+
+/// What the records of one batch may decompress to. Batches are limited by their compressed size (`max.message.bytes`),
+/// which says nothing about a bomb; a thousand times that is more than any real data compresses by, and this is the most
+/// that a shard lends to one batch.
+const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
+/// The first version in which a client may use zstd (KIP-110).
+const ZSTD_FROM_VERSION: i16 = 7;
+
+/// A batch that may be appended as it is.
+pub(super) struct Valid {
+    pub(super) batch: Bytes,
+    pub(super) log_append_time: bool,
+}
+
+/// Checks what a client sent for one partition, and changes it where the topic demands that.
+pub(super) fn batch(
+    config: &TopicConfig,
+    version: i16,
+    records: Option<&[u8]>,
+    body: &Bytes,
+) -> Result<Valid, Box<ProduceAnswer>> {
+    let rules = rules(config, version);
+    let accepted = records::validate(records.unwrap_or_default(), &rules).map_err(refused)?;
+    let batch = match accepted.bytes {
+        Cow::Borrowed(bytes) => body.slice_ref(bytes),
+        Cow::Owned(bytes) => Bytes::from(bytes),
+    };
+    Ok(Valid { batch, log_append_time: rules.timestamp_type == TimestampType::LogAppendTime })
+}
+
+fn rules(config: &TopicConfig, version: i16) -> ValidationRules {
+    ValidationRules {
+        level: match config.validation_level {
+            topic::ValidationLevel::Header => records::ValidationLevel::Header,
+            topic::ValidationLevel::Full => records::ValidationLevel::Full,
+        },
+        now_ms: runtime::unix_ms(),
+        timestamp_type: match config.message_timestamp_type {
+            topic::TimestampType::CreateTime => TimestampType::CreateTime,
+            topic::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+        },
+        timestamp_before_max_ms: config.message_timestamp_before_max_ms,
+        timestamp_after_max_ms: config.message_timestamp_after_max_ms,
+        compacted: config.cleanup_policy.compact,
+        batch_size_max: config.max_message_bytes,
+        decompressed_size_max: DECOMPRESSED_BYTES_MAX,
+        compression: match config.compression {
+            CompressionSetting::Producer => None,
+            CompressionSetting::Uncompressed => Some(Compression::None),
+            CompressionSetting::Gzip => Some(Compression::Gzip),
+            CompressionSetting::Snappy => Some(Compression::Snappy),
+            CompressionSetting::Lz4 => Some(Compression::Lz4),
+            CompressionSetting::Zstd => Some(Compression::Zstd),
+        },
+        zstd_allowed: version >= ZSTD_FROM_VERSION,
+    }
+}
+
+fn refused(rejection: Rejection) -> Box<ProduceAnswer> {
+    let records = rejection.records.iter().map(|(index, rejection)| (*index, Some(rejection.to_string())));
+    Box::new(ProduceAnswer {
+        record_errors: records.collect(),
+        message: Some(rejection.to_string()),
+        ..ProduceAnswer::error(rejection.error.error_code())
+    })
+}

@@ -1,5 +1,13 @@
-//! The Ringmain node.
+//! The Ringmain node: sockets, cores, configuration, operators.
 
 pub mod cli;
 pub mod config;
+mod handlers;
 pub mod metadata;
+mod observability;
+mod runtime;
+pub mod server;
+mod shard;
+
+pub use observability::init_logging;
+pub use runtime::prepare_process;

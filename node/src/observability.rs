@@ -1,0 +1,11 @@
+//! What operators see of a running node: diagnostics, health, counters.
+//!
+//! What must hold: looking never disturbs serving; an endpoint that cannot be bound does not keep a node from starting
+//! unless the operator asked for it.
+
+mod admin;
+mod logging;
+mod metrics;
+
+pub(crate) use admin::AdminServer;
+pub use logging::init as init_logging;

@@ -1,0 +1,23 @@
+//! Diagnostics on standard error, and the end of the process after a panic.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+/// Begins to write diagnostics of at least this level, and makes a panic in any thread end the process: a shard whose
+/// invariant is broken must not go on, and the others could not do without it.
+pub fn init(level: &str) {
+    let filter = EnvFilter::try_new(format!("warn,ringmain={level},ringmain_storage={level}"))
+        .expect("the level was checked with the configuration");
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        std::process::abort();
+    }));
+}

@@ -39,7 +39,7 @@ pub(crate) use produce::{ProduceAnswer, ProduceOperation};
 use crate::{
     config::{HostPort, NodeConfig, describe::NodeFacts},
     metadata::{MetadataHandle, NodeId, controller::ProducerIdBlock},
-    runtime::{self, NodeDisk},
+    runtime::{self, Listener, NodeDisk},
     server::{Connections, Limits, ReceiveBuffers},
 };
 use mailbox::{Credit, Credits};
@@ -66,6 +66,7 @@ pub(crate) struct Shard {
     partitions: RefCell<HashMap<LogKey, Rc<Partition>>>,
     topics: topics::Topics,
     credits: Vec<Rc<Credits>>,
+    listener: RefCell<Option<Rc<Listener>>>,
     connections: Connections,
     receive_buffers: ReceiveBuffers,
     fetch_numbers: fetch::FetchNumbers,
@@ -97,6 +98,7 @@ impl Shard {
             partitions: RefCell::default(),
             topics: topics::Topics::new(),
             credits: (0..shards).map(|_| Rc::default()).collect(),
+            listener: RefCell::default(),
             connections: Connections::default(),
             receive_buffers: ReceiveBuffers::default(),
             request_bytes: Rc::new(produce::RequestBytes::new(node.config.limits.shard_in_flight_bytes_max)),
@@ -127,7 +129,6 @@ impl Shard {
         &self.node.config
     }
 
-
     pub(crate) fn metadata(&self) -> &MetadataHandle {
         &self.node.metadata
     }
@@ -150,6 +151,11 @@ impl Shard {
 
     pub(crate) fn fetch_sessions(&self) -> &crate::handlers::FetchSessions {
         &self.fetch_sessions
+    }
+
+    /// The listener to shut down when the node stops.
+    pub(crate) fn set_listener(&self, listener: Rc<Listener>) {
+        *self.listener.borrow_mut() = Some(listener);
     }
 
     /// Readiness of sockets.
@@ -290,6 +296,9 @@ impl Shard {
     /// Takes no more requests; what is under way is finished.
     pub(crate) fn begin_stop(&self) {
         self.stopping.set(true);
+        if let Some(listener) = self.listener.take() {
+            listener.shutdown();
+        }
         self.connections.close_all();
         self.stopper.take().into_iter().for_each(Waker::wake);
     }

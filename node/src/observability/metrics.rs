@@ -12,8 +12,10 @@ pub(super) fn render(node: &NodeShared) -> String {
     let (tell, told) = mpsc::channel();
     for (shard, mailbox) in node.mailboxes.iter().enumerate() {
         let tell = tell.clone();
-        // The receiver may have given up on a slow shard; nobody needs its numbers then.
-        mailbox.send(Box::new(move |it| drop(tell.send((shard, it.counter_values())))));
+        mailbox.send(Box::new(move |it| {
+            // The receiver may have given up on a slow shard; nobody needs its numbers then.
+            let _ = tell.send((shard, it.counter_values()));
+        }));
     }
     drop(tell);
     let mut shards = Vec::new();

@@ -45,6 +45,14 @@ impl Listener {
         Ok(Self { socket, ring })
     }
 
+    /// Takes no more connections: [`Listener::accept`] fails from now on.
+    pub(crate) fn shutdown(&self) {
+        // A listening socket can be shut down unless it was before.
+        if let Err(error) = self.socket.shutdown(std::net::Shutdown::Both) {
+            tracing::debug!(%error, "shut the listener down");
+        }
+    }
+
     /// The next connection. An error concerns one connection or a shortage (EMFILE): back off and go on.
     pub(crate) async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
         loop {

@@ -16,15 +16,17 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Begins to listen and to accept.
 pub(super) fn start(shard: &Rc<Shard>, socket: socket2::Socket, count: ConnectionCount) -> io::Result<()> {
-    let listener = Listener::listen(socket, shard.ring().clone())?;
+    let listener = Rc::new(Listener::listen(socket, shard.ring().clone())?);
+    shard.set_listener(listener.clone());
     runtime::spawn(accept(shard.clone(), listener, count));
     Ok(())
 }
 
-async fn accept(shard: Rc<Shard>, listener: Listener, count: ConnectionCount) {
+async fn accept(shard: Rc<Shard>, listener: Rc<Listener>, count: ConnectionCount) {
     while !shard.is_stopping() {
         let (socket, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
+            Err(_) if shard.is_stopping() => return,
             Err(error) => {
                 tracing::warn!(%error, "accept a connection");
                 runtime::sleep(PAUSE).await;

@@ -110,7 +110,7 @@ async fn close(shard: &Rc<Shard>) -> ShardEnd {
         runtime::sleep(STOP_STEP).await;
         waited += STOP_STEP;
     }
-    shard.store().clone().close(runtime::unix_ms()).await?;
+    shard.store().clone().close().await?;
     shard.ring().stop().await;
     Ok(())
 }
@@ -126,8 +126,7 @@ pub(super) fn replay_journals(
     let (node, root) = (node.clone(), directory.path().to_owned());
     let executor = runtime::start_executor("replay", Some(core), kicker, move || async move {
         let disk = open_disk(&node, root, facts)?;
-        let shards = u16::try_from(node.mailboxes.len()).expect("the number of shards is a u16");
-        let report = replay(&disk, store_options(&node), shards, runtime::unix_ms()).await;
+        let report = replay(&disk, store_options(&node), runtime::unix_ms()).await;
         disk.ring().stop().await;
         report.map_err(StartError::Store)
     });

@@ -274,7 +274,7 @@ impl Partition {
         let mut in_flight = self.in_flight.borrow_mut();
         let entry = in_flight.get_mut(&request).expect("the state machine names requests under way");
         let batch = &entry.operation.batch;
-        let appended = match self.log.check_producer(batch, now_ms) {
+        let appended = match self.log.check_producer(header(batch), now_ms) {
             Ok(ProducerCheck::Duplicate { base_offset, append_time_ms }) => {
                 entry.base_offset = base_offset.value();
                 if entry.operation.log_append_time {

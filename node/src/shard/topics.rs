@@ -6,7 +6,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     future::poll_fn,
     rc::Rc,
     sync::Arc,
@@ -183,11 +183,6 @@ impl Shard {
                 tracing::error!(topic = partition.topic(), partition = index, %error, "delete a log");
             }
         }
-    }
-
-    /// Folders of topics that the metadata does not have: their deletion was cut short by a crash.
-    pub(crate) fn known_topics(image: &MetadataImage) -> HashSet<TopicId> {
-        image.topics().map(|topic| topic.id).collect()
     }
 
     /// The partitions that this shard serves.

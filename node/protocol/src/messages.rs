@@ -1,4 +1,5 @@
-//! Kafka's messages: one file an API, each message one table for all its versions ([`table`]).
+//! Kafka's messages: one file an API, each message one table for all its versions (`table.rs`
+//! says how to read it).
 //!
 //! Requests borrow from the frame: strings are `&str`, record batches the very bytes of the frame.
 //! The meaning of a field is Kafka's; comments say only what its name does not.

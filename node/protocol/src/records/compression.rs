@@ -9,6 +9,8 @@ mod snappy;
 use alloc::vec::Vec;
 use std::io::{self, Read, Write};
 
+use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+
 use super::{BatchError, Compression};
 
 /// The window that a zstd frame may demand: the largest of the format's ordinary levels. It is
@@ -33,7 +35,9 @@ pub fn compress(codec: Compression, records: &[u8]) -> Vec<u8> {
         }
         Compression::Snappy => Ok(snappy::compress(records)),
         Compression::Lz4 => {
-            let mut encoder = lz4_flex::frame::FrameEncoder::new(into);
+            // Java's reader knows only blocks that do not depend on each other.
+            let frame = FrameInfo::new().block_mode(BlockMode::Independent).block_size(BlockSize::Max64KB);
+            let mut encoder = FrameEncoder::with_frame_info(frame, into);
             encoder.write_all(records).and_then(|()| encoder.finish().map_err(Into::into))
         }
         Compression::Zstd => zstd::stream::encode_all(records, ZSTD_LEVEL),
@@ -48,7 +52,7 @@ pub fn decompress(codec: Compression, compressed: &[u8], limit: usize) -> Result
         Compression::None => Ok(compressed.to_vec()),
         Compression::Gzip => read_all(flate2::read::MultiGzDecoder::new(compressed), compressed.len(), limit),
         Compression::Snappy => snappy::decompress(compressed, limit),
-        Compression::Lz4 => read_all(lz4_flex::frame::FrameDecoder::new(compressed), compressed.len(), limit),
+        Compression::Lz4 => read_all(FrameDecoder::new(compressed), compressed.len(), limit),
         Compression::Zstd => {
             let decoder = zstd::stream::read::Decoder::with_buffer(compressed)
                 .and_then(|mut decoder| {

@@ -17,9 +17,10 @@ use support::server::Server;
 use support::tools;
 use support::transcript::{self, Answer};
 
-const SCENARIOS: [&str; 17] = [
+const SCENARIOS: [&str; 18] = [
     "api_versions",
     "batch_lies",
+    "batch_lies_header",
     "configs",
     "create_partitions",
     "create_topics",

@@ -87,8 +87,7 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
     kicker.stop();
     // The kicker has nothing to do but to see the flag; a panic there would have aborted the process.
     drop(kicking.join());
-    // The thread ends with the last handle, which the node holds.
-    drop(node);
+    node.metadata.stop();
     metadata_thread.join();
     tracing::info!("stopped");
     Ok(())

@@ -106,7 +106,7 @@ impl MetadataError {
     }
 }
 
-/// How every shard reaches the metadata thread. The thread ends when the last handle is dropped.
+/// How every shard reaches the metadata thread. The thread ends with [`MetadataHandle::stop`] or the last handle.
 #[derive(Debug, Clone)]
 pub struct MetadataHandle {
     requests: SyncSender<Request>,
@@ -118,7 +118,7 @@ pub struct MetadataHandle {
 pub struct MetadataThread(JoinHandle<()>);
 
 impl MetadataThread {
-    /// Waits until the thread has ended, after the last handle is gone.
+    /// Waits until the thread has ended, after it was told to.
     pub fn join(self) {
         if self.0.join().is_err() {
             tracing::error!("the metadata thread panicked");
@@ -126,8 +126,13 @@ impl MetadataThread {
     }
 }
 
-/// A request that waits for the thread.
-struct Request(Decide);
+/// What waits for the thread.
+enum Request {
+    /// A change to decide.
+    Decide(Decide),
+    /// The node stops.
+    Stop,
+}
 
 /// Decides a request: the records to commit, and what to do once they are.
 type Decide = Box<dyn FnOnce(Decider<'_>) -> (Vec<MetadataRecord>, Answer) + Send>;
@@ -206,20 +211,30 @@ struct Service<L> {
 impl<L: RecordLog> Service<L> {
     fn run(mut self) {
         while let Ok(first) = self.requests.recv() {
-            let mut batch = vec![first];
-            batch.extend(self.requests.try_iter().take(BATCH_REQUESTS_MAX - 1));
+            let waiting = std::iter::once(first).chain(self.requests.try_iter().take(BATCH_REQUESTS_MAX - 1));
+            let mut batch = Vec::new();
+            let mut stop = false;
+            for request in waiting {
+                match request {
+                    Request::Decide(decide) => batch.push(decide),
+                    Request::Stop => stop = true,
+                }
+            }
             if let Err(error) = self.decide(batch) {
                 tracing::error!("the metadata of this node can no longer be changed: {error}");
+                return;
+            }
+            if stop {
                 return;
             }
         }
     }
 
-    fn decide(&mut self, batch: Vec<Request>) -> Result<(), StoreError> {
+    fn decide(&mut self, batch: Vec<Decide>) -> Result<(), StoreError> {
         let mut image = MetadataImage::clone(&self.image);
         let mut records = Vec::new();
         let mut answers = Vec::with_capacity(batch.len());
-        for Request(request) in batch {
+        for request in batch {
             let decider = Decider {
                 controller: Controller::new(&image, &self.options),
                 new_topic_id: &mut || random_topic_id().expect("the kernel's random generator is there"),
@@ -246,6 +261,15 @@ impl MetadataHandle {
     /// The newest image.
     pub fn image(&self) -> Arc<MetadataImage> {
         self.watch.current()
+    }
+
+    /// Ends the thread once what waits is decided. Tasks that never end hold handles for as long as the process lives, so
+    /// a stop cannot wait for the last of them.
+    pub fn stop(&self) {
+        // The only failure is that the thread has ended already.
+        if self.requests.send(Request::Stop).is_err() {
+            tracing::debug!("the metadata thread had ended before it was told to");
+        }
     }
 
     /// A watch of the images to come.
@@ -304,7 +328,7 @@ impl MetadataHandle {
         decide: impl FnOnce(Decider<'_>) -> Decision<T> + Send + 'static,
     ) -> Result<T, MetadataError> {
         let (sender, receiver) = oneshot::channel();
-        let request = Request(Box::new(move |decider| {
+        let request = Request::Decide(Box::new(move |decider| {
             let Decision { records, answer } = decide(decider);
             let reply: Answer = Box::new(move |outcome| {
                 // A client that is gone needs no answer.

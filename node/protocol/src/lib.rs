@@ -18,6 +18,8 @@ pub mod messages;
 pub mod records;
 
 mod api_key;
+#[cfg(test)]
+mod counting_allocator;
 mod error_code;
 
 pub use api_key::{ApiKey, VersionRange};

@@ -1,4 +1,5 @@
 //! Runs the fuzz targets over their committed corpora: seeds, and whatever once failed.
+#![cfg(feature = "std")]
 
 use std::fs;
 use std::path::Path;

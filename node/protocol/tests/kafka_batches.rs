@@ -1,5 +1,6 @@
 //! Batches that Kafka's own Java client (4.2.0) compressed, of an idempotent producer; several
 //! blocks long, so that framings show. Each file holds the same six records.
+#![cfg(feature = "std")]
 
 use std::fmt::Write;
 use std::fs;

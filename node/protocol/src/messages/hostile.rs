@@ -1,52 +1,11 @@
 //! Messages that lie about lengths: decoding them allocates no more than their bytes account for.
-//!
-//! The allocator of the test binary counts what each thread asks for, so that a reservation shows
-//! even if the memory is never touched.
 
 use alloc::vec::Vec;
-use core::alloc::{GlobalAlloc, Layout};
-use core::cell::Cell;
-use std::alloc::System;
 
 use super::generate::{Generate, Source};
 use super::*;
 use crate::codec::DECODED_BYTES_MAX;
-
-struct CountingAllocator;
-
-#[global_allocator]
-static ALLOCATOR: CountingAllocator = CountingAllocator;
-
-std::thread_local! {
-    static ALLOCATED_BYTES: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED_BYTES.set(ALLOCATED_BYTES.get() + layout.size());
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATED_BYTES.set(ALLOCATED_BYTES.get() + size);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-/// What `action` returns, and the bytes that it allocated, all together.
-fn counted<T>(action: impl FnOnce() -> T) -> (T, usize) {
-    let before = ALLOCATED_BYTES.get();
-    let result = action();
-    (result, ALLOCATED_BYTES.get() - before)
-}
+use crate::counting_allocator::counted;
 
 /// What decoding may allocate for each byte of a message: an empty topic takes three on the wire and
 /// 150 in memory, and a growing list is reallocated until it is twice as long.
@@ -151,6 +110,15 @@ fn a_count_without_elements_reserves_nothing() {
     let body = [0xff, 0xff, 0xff, 0xff, 0x0f, 0];
     let expected = DecodeError::CollectionTooLong { count: u32::MAX as usize - 1, remaining: 1 };
     assert_eq!(decode_counted(&body, ApiKey::Metadata, 9), (Some(expected), 0));
+}
+
+#[test]
+fn a_count_that_the_bytes_allow_reserves_no_more_than_the_bytes() {
+    // A million topics, of which the first is not one.
+    let body = [&1_000_000_i32.to_be_bytes()[..], &[0xff].repeat(1_000_000)].concat();
+    let (error, allocated) = decode_counted(&body, ApiKey::Metadata, 0);
+    assert_eq!(error, Some(DecodeError::UnexpectedNull));
+    assert!(allocated <= body.len() + size_of::<MetadataRequestTopic<'_>>(), "{allocated} bytes");
 }
 
 #[test]

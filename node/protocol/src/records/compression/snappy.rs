@@ -77,6 +77,7 @@ fn decompress_block(block: &[u8], limit: usize, into: &mut Vec<u8>) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counting_allocator::counted;
 
     #[test]
     fn raw_blocks_and_joined_streams_are_read() {
@@ -91,9 +92,11 @@ mod tests {
     fn a_declared_size_that_cannot_be_is_refused() {
         // Twelve bytes that declare 2 GiB.
         let bomb = [0xff, 0xff, 0xff, 0xff, 0x07, 0xfe, 1, 0, 0xfe, 1, 0, 0];
-        assert_eq!(decompress(&bomb, 1 << 40), Err(BatchError::Undecompressable));
         let stream = [&STREAM_HEADER[..], &12_u32.to_be_bytes(), &bomb].concat();
-        assert_eq!(decompress(&stream, 1 << 40), Err(BatchError::Undecompressable));
+        for bytes in [&bomb[..], &stream] {
+            let (result, allocated) = counted(|| decompress(bytes, 1 << 40));
+            assert_eq!((result, allocated), (Err(BatchError::Undecompressable), 0));
+        }
         let torn = [&STREAM_HEADER[..], &13_u32.to_be_bytes(), &bomb].concat();
         assert_eq!(decompress(&torn, 1 << 40), Err(BatchError::Undecompressable));
     }

@@ -64,9 +64,15 @@ const CONTROL_BIT: i16 = 1 << 5;
 const DELETE_HORIZON_BIT: i16 = 1 << 6;
 
 impl Attributes {
+    /// The codec's code, whether it exists or not.
+    #[must_use]
+    pub const fn compression_code(self) -> i16 {
+        self.0 & COMPRESSION_MASK
+    }
+
     /// The codec, or its code if it is none that exists.
     pub const fn compression(self) -> Result<Compression, i16> {
-        match self.0 & COMPRESSION_MASK {
+        match self.compression_code() {
             0 => Ok(Compression::None),
             1 => Ok(Compression::Gzip),
             2 => Ok(Compression::Snappy),

@@ -76,7 +76,7 @@ impl<'a> RecordBatch<'a> {
             #[cfg(feature = "std")]
             codec => super::decompress(codec, self.records_bytes(), limit).map(Cow::Owned),
             #[cfg(not(feature = "std"))]
-            _ => Err(BatchError::UnsupportedCompression(self.attributes().0)),
+            _ => Err(BatchError::UnsupportedCompression(self.attributes().compression_code())),
         }
     }
 

@@ -91,7 +91,7 @@ pub fn validate_header<'a>(
     let (batch, rest) = RecordBatch::parse(records)?;
     let codec = batch.attributes().compression().map_err(BatchError::UnsupportedCompression)?;
     if codec == Compression::Zstd && !rules.zstd_allowed {
-        return Err(BatchError::UnsupportedCompression(batch.attributes().0));
+        return Err(BatchError::UnsupportedCompression(batch.attributes().compression_code()));
     }
     if !rest.is_empty() {
         return Err(BatchError::MoreThanOne(rest.len()));

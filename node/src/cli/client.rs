@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringmain_protocol::ErrorCode;
 use ringmain_protocol::codec::{Decode, Encode};
 use ringmain_protocol::messages::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, Request, Response,
 };
+use ringmain_protocol::{ApiKey, ErrorCode};
 
 pub(super) use self::connection::{Answer, Connection};
 pub(super) use self::error::ClientError;
@@ -144,6 +144,11 @@ impl Client {
         request: &R,
     ) -> Result<Answer, ClientError> {
         self.retry(|client| client.node(node_id)?.call(request))
+    }
+
+    /// The version in which an API is spoken with the cluster, for requests whose form depends on it.
+    pub(super) fn version(&mut self, api_key: ApiKey) -> Result<i16, ClientError> {
+        self.retry(|client| client.any()?.version(api_key))
     }
 
     /// A connection of its own to a node, for requests that are sent ahead of their answers.

@@ -133,6 +133,12 @@ impl Connection {
         Ok(Answer { address: self.address.clone(), bytes, api_key: sent.api_key, version: sent.version })
     }
 
+    /// The version in which an API is spoken.
+    pub(in crate::cli) fn version(&self, api_key: ApiKey) -> Result<i16, ClientError> {
+        let unknown = ClientError::Version { address: self.address.clone(), api: api_key };
+        self.versions.get(&api_key).copied().ok_or(unknown)
+    }
+
     /// Requests that were sent and not answered.
     pub(in crate::cli) fn waiting_count(&self) -> usize {
         self.waiting.len()
@@ -155,9 +161,7 @@ impl Connection {
     }
 
     fn next(&mut self, api_key: ApiKey) -> Result<Sent, ClientError> {
-        let Some(version) = self.versions.get(&api_key).copied() else {
-            return Err(ClientError::Version { address: self.address.clone(), api: api_key });
-        };
+        let version = self.version(api_key)?;
         self.next_correlation_id = self.next_correlation_id.wrapping_add(1);
         Ok(Sent { api_key, version, correlation_id: self.next_correlation_id })
     }

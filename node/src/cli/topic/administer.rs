@@ -1,12 +1,12 @@
 //! `topic create`, `alter` and `delete`.
 
-use ringmain_protocol::ErrorCode;
 use ringmain_protocol::messages::{
     AlterConfigOperation, AlterConfigsResource, AlterableConfig, ConfigResourceType, CreatableTopic,
     CreatableTopicConfig, CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic,
     CreateTopicsRequest, CreateTopicsResponse, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
     IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
+use ringmain_protocol::{ApiKey, ErrorCode};
 use serde_json::{Value, json};
 
 use super::client;
@@ -161,15 +161,14 @@ fn add_partitions(client: &mut Client, arguments: &AlterArguments, count: i32) -
 pub(super) fn delete(arguments: &DeleteArguments) -> Result<(), Failure> {
     let mut client = client(&arguments.cluster)?;
     let names: Vec<&str> = arguments.names.iter().map(String::as_str).collect();
-    let request = DeleteTopicsRequest {
-        // The negotiated version uses one of the two.
-        topics: names
-            .iter()
-            .map(|name| DeleteTopicState { name: Some(name), ..Default::default() })
-            .collect(),
-        topic_names: names,
-        timeout_ms: client.timeout_ms(),
-    };
+    let mut request = DeleteTopicsRequest { timeout_ms: client.timeout_ms(), ..Default::default() };
+    // From this version on topics can be meant by id, so names have another place.
+    if client.version(ApiKey::DeleteTopics)? >= 6 {
+        let named = |name| DeleteTopicState { name: Some(name), ..Default::default() };
+        request.topics = names.into_iter().map(named).collect();
+    } else {
+        request.topic_names = names;
+    }
     let answer = client.ask_controller(&request)?;
     let response: DeleteTopicsResponse<'_> = decoded(&answer)?;
     let mut failure = None;

@@ -53,6 +53,8 @@ struct Poll {
     /// By the shard that owns them; partitions that are not known have no entry.
     by_owner: BTreeMap<ShardId, Vec<(usize, PartitionFetch)>>,
     partitions: usize,
+    /// The client says that it is a replica, and it is none of ours.
+    from_replica: bool,
     min_bytes: usize,
     max_bytes: usize,
     max_wait: Duration,
@@ -80,6 +82,7 @@ impl Poll {
             shard: shard.clone(),
             by_owner,
             partitions: wanted.len(),
+            from_replica: request.replica_id >= 0,
             min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
             max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(limits.fetch_bytes_max),
             max_wait: Duration::from_millis(max_wait_ms).min(Duration::from_millis(limits.fetch_wait_ms_max)),
@@ -118,6 +121,10 @@ impl Poll {
     }
 
     async fn read(&self, waiter: Option<&FetchWaiter>) -> Vec<PartitionFetched> {
+        if self.from_replica {
+            let refused = || PartitionFetched::error(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+            return (0..self.partitions).map(|_| refused()).collect();
+        }
         let reads = self.by_owner.iter().map(|(&owner, fetches)| {
             let partitions: Vec<PartitionFetch> = fetches.iter().map(|(_, fetch)| *fetch).collect();
             let (waiter, max_bytes) = (waiter.cloned(), self.max_bytes);

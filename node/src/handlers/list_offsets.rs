@@ -2,7 +2,7 @@
 //!
 //! What must hold: nothing at or above the high watermark is told; a time is found record by record, not batch by batch.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use ringmain_protocol::{
     ErrorCode,
@@ -39,9 +39,15 @@ pub(super) async fn answer<'a>(
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
+        let twice = named_twice(&topic.partitions);
         for asked in &topic.partitions {
             let partition_index = asked.partition_index;
-            partitions.push(match find(shard, info, topic.name, asked).await {
+            let found = if twice.contains(&partition_index) {
+                Err(ErrorCode::INVALID_REQUEST)
+            } else {
+                find(shard, info, topic.name, asked).await
+            };
+            partitions.push(match found {
                 Ok(Found { timestamp, offset, leader_epoch }) => ListOffsetsPartitionResponse {
                     partition_index,
                     timestamp,
@@ -57,6 +63,12 @@ pub(super) async fn answer<'a>(
         topics.push(ListOffsetsTopicResponse { name: Text::Borrowed(topic.name), partitions });
     }
     ListOffsetsResponse { topics, ..Default::default() }
+}
+
+/// Partitions that stand more than once in a request: Kafka cannot tell which is meant.
+fn named_twice(partitions: &[ListOffsetsPartition]) -> BTreeSet<i32> {
+    let mut seen = BTreeSet::new();
+    partitions.iter().map(|asked| asked.partition_index).filter(|index| !seen.insert(*index)).collect()
 }
 
 async fn find(

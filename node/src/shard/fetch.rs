@@ -163,6 +163,9 @@ impl Partition {
             chunks: Vec::new(),
             length: 0,
         };
+        if fetch.last_fetched_epoch > self.leader_epoch().value() {
+            return PartitionFetched::error(ErrorCode::OFFSET_OUT_OF_RANGE);
+        }
         if let Some(diverging) = self.diverging_epoch(fetch) {
             fetched.diverging_epoch = Some(diverging);
             return fetched;

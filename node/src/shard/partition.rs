@@ -277,9 +277,8 @@ impl Partition {
         let appended = match self.log.check_producer(header(batch), now_ms) {
             Ok(ProducerCheck::Duplicate { base_offset, append_time_ms }) => {
                 entry.base_offset = base_offset.value();
-                if entry.operation.log_append_time {
-                    entry.log_append_time_ms = append_time_ms;
-                }
+                // As Kafka: whatever the topic's timestamp type, a duplicate is told by its largest timestamp.
+                entry.log_append_time_ms = append_time_ms;
                 Ok(base_offset.plus(header(batch).record_count.get().into()))
             }
             Ok(ProducerCheck::New) => match self.log.append(batch, leader_epoch, now_ms) {
@@ -306,7 +305,14 @@ impl Partition {
             }
             Err(error) => {
                 drop(in_flight);
-                self.take_in_flight(request).operation.answer(ProduceAnswer::error(error));
+                let log_start_offset = match error {
+                    ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER | ErrorCode::INVALID_PRODUCER_EPOCH => {
+                        self.log.log_start_offset().value()
+                    }
+                    _ => -1,
+                };
+                let answer = ProduceAnswer { log_start_offset, ..ProduceAnswer::error(error) };
+                self.take_in_flight(request).operation.answer(answer);
             }
         }
     }

@@ -51,6 +51,8 @@ fn partition(
     read_committed: bool,
     fetched: PartitionFetched,
 ) -> FetchPartitionResponse<Records> {
+    // As Kafka: these never reach the code that knows the isolation level.
+    let is_unknown = fetched.error == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
     let diverging = fetched.diverging_epoch.map(|(epoch, end_offset)| EpochAndOffset { epoch, end_offset });
     FetchPartitionResponse {
         partition_index,
@@ -60,7 +62,7 @@ fn partition(
         last_stable_offset: fetched.high_watermark,
         log_start_offset: fetched.log_start_offset,
         diverging_epoch: diverging.unwrap_or_default(),
-        aborted_transactions: (read_committed && fetched.error == ErrorCode::NONE).then(Vec::new),
+        aborted_transactions: (read_committed || is_unknown).then(Vec::new),
         records: Some(Records { chunks: fetched.chunks, length: fetched.length }),
         ..Default::default()
     }

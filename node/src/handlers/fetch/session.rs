@@ -7,7 +7,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     hash::{BuildHasher, RandomState},
     rc::Rc,
 };
@@ -273,18 +273,29 @@ fn make_room(sessions: &mut HashMap<i32, Stored>, max: usize, now_ms: i64) -> bo
     true
 }
 
+/// The partitions of a request in order; one that stands twice counts once, as it stood last.
 fn wanted(request: &FetchRequest<'_>) -> Vec<Wanted> {
-    let mut wanted = Vec::new();
+    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut places: HashMap<(Rc<str>, i32), usize> = HashMap::new();
     for topic in &request.topics {
         let name: Rc<str> = topic.topic.into();
-        wanted.extend(topic.partitions.iter().map(|partition| Wanted {
-            topic: name.clone(),
-            partition: partition.partition,
-            offset: partition.fetch_offset,
-            leader_epoch: partition.current_leader_epoch,
-            last_fetched_epoch: partition.last_fetched_epoch,
-            max_bytes: partition.partition_max_bytes,
-        }));
+        for partition in &topic.partitions {
+            let asked = Wanted {
+                topic: name.clone(),
+                partition: partition.partition,
+                offset: partition.fetch_offset,
+                leader_epoch: partition.current_leader_epoch.max(-1),
+                last_fetched_epoch: partition.last_fetched_epoch,
+                max_bytes: partition.partition_max_bytes,
+            };
+            match places.entry((name.clone(), partition.partition)) {
+                Entry::Occupied(place) => wanted[*place.get()] = asked,
+                Entry::Vacant(place) => {
+                    place.insert(wanted.len());
+                    wanted.push(asked);
+                }
+            }
+        }
     }
     wanted
 }

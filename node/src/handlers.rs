@@ -92,6 +92,12 @@ impl RequestInfo {
     }
 }
 
+/// Whether a request begins only when the answers before it were sent. A fetch does: its answer pins the memory that it is
+/// sent from, and a client that pipelines fetches and takes no answer could pin all of it. Clients send one at a time.
+pub(crate) fn waits_for_answers(frame: &[u8]) -> bool {
+    frame.first_chunk().is_some_and(|key| i16::from_be_bytes(*key) == ApiKey::Fetch.code())
+}
+
 /// Handles one frame. `Break`: the connection ends once the answers before it are sent.
 pub(crate) async fn handle(
     shard: &Rc<Shard>,

@@ -19,7 +19,11 @@ mod summary;
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
 };
 
 use ringmain_storage::{
@@ -70,8 +74,15 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
     let kicker = Kicker::default();
     let kicking = kicker.start().map_err(StartError::Thread)?;
     let (mailboxes, inboxes): (Vec<Mailbox>, Vec<Inbox>) = cores.iter().map(|_| mailbox()).unzip();
-    let node =
-        Arc::new(NodeShared { config, limits, advertised, facts: facts_for_clients, metadata, mailboxes });
+    let node = Arc::new(NodeShared {
+        config,
+        limits,
+        advertised,
+        facts: facts_for_clients,
+        metadata,
+        mailboxes,
+        stopping: AtomicBool::new(false),
+    });
     let replayed = shard_main::replay_journals(&node, &directory, facts, cores[0], &kicker)?;
     let mut shards = start_shards(&node, &directory, facts, &cores, inboxes, &kicker)?;
     shards.accept(sockets)?;
@@ -182,6 +193,7 @@ impl Shards {
 
     /// Stops taking requests, lets the logs settle, and waits for the executors to end.
     fn stop(self, node: &NodeShared) -> Result<(), StartError> {
+        node.stopping.store(true, Ordering::Release);
         for mailbox in &node.mailboxes {
             mailbox.send(Box::new(|shard| shard.begin_stop()));
         }

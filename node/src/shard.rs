@@ -20,7 +20,10 @@ use std::{
     collections::HashMap,
     future::{Future, poll_fn},
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Poll, Waker},
 };
 
@@ -34,7 +37,7 @@ pub(crate) use fetch::{FetchWaiter, PartitionFetch, PartitionFetched, read_error
 pub(crate) use gather::Gather;
 pub(crate) use mailbox::{Inbox, Mailbox, mailbox};
 pub(crate) use partition::Partition;
-pub(crate) use produce::{ProduceAnswer, ProduceOperation};
+pub(crate) use produce::{ProduceAnswer, ProduceOperation, RequestBytesGuard};
 
 use crate::{
     config::{HostPort, NodeConfig, describe::NodeFacts},
@@ -53,6 +56,8 @@ pub(crate) struct NodeShared {
     /// What DescribeConfigs tells of the listener.
     pub(crate) facts: NodeFacts,
     pub(crate) metadata: MetadataHandle,
+    /// Set once, when the node is told to stop; before any shard begins to.
+    pub(crate) stopping: AtomicBool,
     /// One for each shard, by its number.
     pub(crate) mailboxes: Vec<Mailbox>,
 }
@@ -75,7 +80,6 @@ pub(crate) struct Shard {
     counters: Counters,
     /// Reused by every step of a partition's state machine.
     effects: Cell<Vec<Effect>>,
-    stopping: Cell<bool>,
     stopper: RefCell<Option<Waker>>,
     producer_ids: Cell<ProducerIdBlock>,
 }
@@ -110,7 +114,6 @@ impl Shard {
             ),
             counters: Counters::default(),
             effects: Cell::default(),
-            stopping: Cell::new(false),
             stopper: RefCell::default(),
             producer_ids: Cell::new(ProducerIdBlock { first: 0, count: 0 }),
             node,
@@ -293,20 +296,21 @@ impl Shard {
         }
     }
 
-    /// Takes no more requests; what is under way is finished.
+    /// Takes no more requests; what was received is answered.
     pub(crate) fn begin_stop(&self) {
-        self.stopping.set(true);
+        assert!(self.is_stopping(), "the node says so to all shards at once");
         if let Some(listener) = self.listener.take() {
             listener.shutdown();
         }
-        self.connections.close_all();
+        self.connections.drain_all();
+        self.all_partitions().iter().for_each(|partition| partition.wake_fetches());
         self.stopper.take().into_iter().for_each(Waker::wake);
     }
 
     /// Waits for [`Shard::begin_stop`].
     pub(crate) async fn stopped(&self) {
         poll_fn(|context| {
-            if self.is_stopping() {
+            if self.is_stopping() && self.listener.borrow().is_none() {
                 return Poll::Ready(());
             }
             *self.stopper.borrow_mut() = Some(context.waker().clone());
@@ -316,7 +320,7 @@ impl Shard {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.get()
+        self.node.stopping.load(Ordering::Acquire)
     }
 }
 

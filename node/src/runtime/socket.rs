@@ -141,6 +141,12 @@ impl Socket {
         usize::try_from(sent).map(Some).or_else(|_| would_block(io::Error::last_os_error()))
     }
 
+    /// Takes no more from the peer: what it has sent can still be read, then comes the end.
+    pub(crate) fn shutdown_receiving(&self) {
+        // SAFETY: a plain system call on an open descriptor. The only error is that the peer has gone already.
+        unsafe { libc::shutdown(self.raw(), libc::SHUT_RD) };
+    }
+
     /// Ends both directions: every wait on this socket resolves, the peer sees the end at once.
     pub(crate) fn shutdown(&self) {
         // SAFETY: a plain system call on an open descriptor. The only error is that the peer has gone already.

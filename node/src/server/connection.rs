@@ -23,7 +23,7 @@ use super::{
 use crate::{
     handlers,
     runtime::{self, SEND_RANGES_MAX, Socket},
-    shard::Shard,
+    shard::{RequestBytesGuard, Shard},
 };
 
 /// First receive buffer of a connection: a small request and its answer need no more.
@@ -34,6 +34,14 @@ const RECEIVE_BYTES_MAX: usize = 1 << 20;
 const TURN_BYTES: usize = 1 << 20;
 /// Bytes of one sendfile call: larger ones hold up the shard without saving much.
 const SEND_FILE_BYTES: usize = 256 << 10;
+
+/// Bytes of an unfinished frame that are not counted against the shard's budget.
+const PARTIAL_BYTES_FREE: usize = 1 << 20;
+/// How long an unfinished large frame may wait for the shard's budget. Several such frames could hold all of it and wait
+/// for each other for ever.
+const PARTIAL_WAIT: Duration = Duration::from_secs(10);
+/// How long a client may take nothing of an answer, which pins the memory that it is sent from.
+const SEND_STALL_MAX: Duration = Duration::from_secs(60);
 
 /// What the rest of the shard may see and do with a connection.
 pub(crate) struct Connection {
@@ -69,6 +77,16 @@ impl Connection {
         !self.responses.is_idle()
     }
 
+    /// Whether the client takes nothing of what it asked for.
+    pub(crate) fn is_stalled(&self, now: Instant) -> bool {
+        self.responses.is_sending() && self.idle_for(now) >= SEND_STALL_MAX
+    }
+
+    /// Takes no more requests; those that were received are answered, then the connection ends.
+    pub(crate) fn drain(&self) {
+        self.socket.shutdown_receiving();
+    }
+
     /// Ends the connection; its tasks end by themselves.
     pub(crate) fn close(&self) {
         self.responses.close();
@@ -85,8 +103,8 @@ impl Connection {
             writer.close();
         });
         match self.receive_requests(&shard).await {
-            Ok(Ended::ByClient | Ended::ByRefusal) => self.finish().await,
-            Ok(Ended::ByUs) => {}
+            Ok(Ended::Finished | Ended::Refused) => self.finish().await,
+            Ok(Ended::Closed) => {}
             Err(error) => tracing::debug!(peer = %self.peer, %error, "receive from client"),
         }
         self.close();
@@ -107,29 +125,40 @@ impl Connection {
         let mut buffer = BytesMut::new();
         let mut target_bytes = RECEIVE_BYTES_MIN;
         let mut turn_bytes = 0;
+        let mut partial: Option<RequestBytesGuard>;
         loop {
             while let Some(frame) = match split_frame(&mut buffer, frame_bytes_max) {
                 Ok(frame) => frame,
                 Err(refusal) => {
                     shard.counters().frames_refused.increment();
                     tracing::debug!(peer = %self.peer, %refusal, "refuse a frame");
-                    return Ok(Ended::ByUs);
+                    return Ok(Ended::Closed);
                 }
             } {
+                if handlers::waits_for_answers(&frame) {
+                    self.responses.idle().await;
+                }
                 self.responses.room().await;
                 shard.request_bytes().room().await;
                 if self.responses.is_closed() {
-                    return Ok(Ended::ByUs);
+                    return Ok(Ended::Closed);
                 }
                 let slot = self.responses.push(frame.len());
                 if handlers::handle(shard, self, frame, slot).await.is_break() {
-                    return Ok(Ended::ByRefusal);
+                    return Ok(Ended::Refused);
                 }
+            }
+            // A frame that is long in coming counts like one that is worked on.
+            partial = (buffer.len() > PARTIAL_BYTES_FREE).then(|| shard.request_bytes().add(buffer.len()));
+            if partial.is_some() && !shard.request_bytes().room_within(PARTIAL_WAIT).await {
+                shard.counters().frames_refused.increment();
+                tracing::debug!(peer = %self.peer, "end a connection that holds back a large frame");
+                return Ok(Ended::Closed);
             }
             reserve(&mut buffer, target_bytes);
             let capacity = buffer.capacity() - buffer.len();
             match self.socket.try_receive(&mut buffer)? {
-                Some(0) => return Ok(Ended::ByClient),
+                Some(0) => return Ok(Ended::Finished),
                 Some(received) => {
                     self.last_active.set(Instant::now());
                     if received == capacity && target_bytes < RECEIVE_BYTES_MAX {
@@ -251,11 +280,11 @@ impl Connection {
 /// Why the reader stopped.
 enum Ended {
     /// The client sent its end.
-    ByClient,
+    Finished,
     /// A request that cannot be answered; the answers before it are still sent.
-    ByRefusal,
+    Refused,
     /// A frame of impossible length, or the writer closed.
-    ByUs,
+    Closed,
 }
 
 /// A frame that no Kafka client sends.

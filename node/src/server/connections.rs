@@ -43,8 +43,8 @@ impl Connections {
         self.open.borrow().len()
     }
 
-    pub(crate) fn close_all(&self) {
-        self.all().iter().for_each(|connection| connection.close());
+    pub(crate) fn drain_all(&self) {
+        self.all().iter().for_each(|connection| connection.drain());
     }
 }
 

@@ -33,6 +33,8 @@ struct State {
     /// Number of the oldest entry.
     first: u64,
     request_bytes: usize,
+    /// The writer has taken answers and not come back for more.
+    sending: bool,
     closed: bool,
     writer: Option<Waker>,
     reader: Option<Waker>,
@@ -79,9 +81,28 @@ impl ResponseQueue {
         .await;
     }
 
-    /// Whether no request is under way.
+    /// Whether no request is under way and everything was sent.
     pub(crate) fn is_idle(&self) -> bool {
-        self.0.borrow().entries.is_empty()
+        let state = self.0.borrow();
+        state.entries.is_empty() && !state.sending
+    }
+
+    /// Whether the writer is at work.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.0.borrow().sending
+    }
+
+    /// Waits until every answer was sent, or the connection closed.
+    pub(crate) async fn idle(&self) {
+        poll_fn(|context| {
+            let mut state = self.0.borrow_mut();
+            if state.closed || (state.entries.is_empty() && !state.sending) {
+                return Poll::Ready(());
+            }
+            state.reader = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Ends the queue: the writer sends nothing more.
@@ -113,11 +134,14 @@ impl ResponseQueue {
                 state.request_bytes -= request_bytes;
                 ready.push(response);
             }
+            state.sending = !ready.is_empty();
+            let reader = if Self::has_room(&state) { state.reader.take() } else { None };
             if ready.is_empty() {
                 state.writer = Some(context.waker().clone());
+                drop(state);
+                reader.into_iter().for_each(Waker::wake);
                 return Poll::Pending;
             }
-            let reader = if Self::has_room(&state) { state.reader.take() } else { None };
             drop(state);
             reader.into_iter().for_each(Waker::wake);
             Poll::Ready(true)

@@ -4,11 +4,14 @@
 
 use std::cell::{Cell, RefCell};
 
+/// What is done with all answers.
+type Finish<T> = Box<dyn FnOnce(Vec<T>)>;
+
 /// Answers by the index of their part.
 pub(crate) struct Gather<T> {
     missing: Cell<usize>,
     answers: RefCell<Vec<Option<T>>>,
-    finish: Cell<Option<Box<dyn FnOnce(Vec<T>)>>>,
+    finish: Cell<Option<Finish<T>>>,
 }
 
 impl<T> Gather<T> {

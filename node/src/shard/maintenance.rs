@@ -93,7 +93,8 @@ impl Shard {
             runtime::sleep(period).await;
             let now = Instant::now();
             for connection in self.connections().all() {
-                if connection.idle_for(now) >= idle_max && !connection.is_answering() {
+                let idle = connection.idle_for(now) >= idle_max && !connection.is_answering();
+                if idle || connection.is_stalled(now) {
                     self.counters().connections_idle_closed.increment();
                     connection.close();
                 }

@@ -6,15 +6,19 @@ use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     future::poll_fn,
+    pin::pin,
     rc::Rc,
     task::{Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use ringmain_protocol::ErrorCode;
 use ringmain_replication::Acks;
 
 use super::Gather;
+use crate::runtime;
 
 /// One batch for one partition, validated.
 pub(crate) struct ProduceOperation {
@@ -93,6 +97,15 @@ impl RequestBytes {
             Poll::Pending
         })
         .await;
+    }
+
+    /// As [`RequestBytes::room`], at most so long. False: there was none.
+    pub(crate) async fn room_within(&self, wait: Duration) -> bool {
+        if self.in_flight.get() < self.max {
+            return true;
+        }
+        let timer = runtime::timer(wait);
+        matches!(select(pin!(self.room()), timer).await, Either::Left(_))
     }
 
     /// Counts a request until the guard is dropped.

@@ -61,6 +61,11 @@ impl Lock {
         (!self.0.held.replace(true)).then(|| LockGuard(self.0.clone()))
     }
 
+    /// Resolves when nobody holds it.
+    pub(crate) async fn free(&self) {
+        self.0.released.until(|| !self.0.held.get()).await;
+    }
+
     /// Whether somebody holds it.
     pub(crate) fn is_held(&self) -> bool {
         self.0.held.get()

@@ -118,7 +118,14 @@ impl<D: Disk> Store<D> {
     /// called at once then.
     pub async fn pending(&self) {
         let shared = &self.shared;
-        shared.work.until(|| !shared.queue.borrow().is_empty() && !shared.round.is_held()).await;
+        loop {
+            shared.work.until(|| !shared.queue.borrow().is_empty()).await;
+            if !shared.round.is_held() {
+                return;
+            }
+            // Whoever holds it may not be a round: the release of the lock is what to wait for.
+            shared.round.free().await;
+        }
     }
 
     /// Takes what is there now.

@@ -61,7 +61,7 @@ where
         .ring_depth(RING_DEPTH)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
         .spawn(move || async move {
-            kicker.register_this_executor();
+            let _woken = kicker.register_this_executor();
             main().await
         })
         .map(ExecutorHandle)

@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Poll, Waker},
     thread::JoinHandle,
@@ -20,7 +20,8 @@ const PERIOD: Duration = Duration::from_millis(5);
 /// The thread and the executors that it wakes.
 #[derive(Clone, Default)]
 pub(crate) struct Kicker {
-    wakers: Arc<Mutex<Vec<Waker>>>,
+    wakers: Arc<Mutex<Vec<(u64, Waker)>>>,
+    next: Arc<AtomicU64>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -31,7 +32,7 @@ impl Kicker {
         std::thread::Builder::new().name("kicker".into()).spawn(move || {
             while !kicker.stopping.load(Ordering::Relaxed) {
                 std::thread::sleep(PERIOD);
-                for waker in kicker.lock().iter() {
+                for (_, waker) in kicker.lock().iter() {
                     waker.wake_by_ref();
                 }
             }
@@ -44,21 +45,37 @@ impl Kicker {
         self.lock().clear();
     }
 
-    /// Call once inside each executor.
-    pub(super) fn register_this_executor(&self) {
+    /// Call once inside each executor, and hold what it returns as long as the executor runs: wakes of one that has
+    /// ended pile up at it until its task's reference count overflows.
+    #[must_use]
+    pub(super) fn register_this_executor(&self) -> Registration {
         let kicker = self.clone();
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut registered = false;
         let never_ends = std::future::poll_fn(move |context| {
             if !registered {
                 registered = true;
-                kicker.lock().push(context.waker().clone());
+                kicker.lock().push((number, context.waker().clone()));
             }
             Poll::<()>::Pending
         });
         glommio::spawn_local(never_ends).detach();
+        Registration { kicker: self.clone(), number }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(u64, Waker)>> {
         self.wakers.lock().expect("a panic aborts the process, so the lock is never poisoned")
+    }
+}
+
+/// An executor that is woken; taken out when dropped.
+pub(super) struct Registration {
+    kicker: Kicker,
+    number: u64,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.kicker.lock().retain(|(number, _)| *number != self.number);
     }
 }

@@ -204,6 +204,9 @@ mod tests {
         assert_eq!(queue.take_ready(&mut ready).now_or_never(), Some(true));
         let sent: Vec<_> = ready.iter().map(Response::length).collect();
         assert_eq!(sent, ["first".len(), "second".len()]);
+        assert!(!queue.is_idle(), "the writer has taken them, not sent them");
+        ready.clear();
+        assert!(queue.take_ready(&mut ready).now_or_never().is_none());
         assert!(queue.is_idle());
     }
 

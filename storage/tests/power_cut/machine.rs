@@ -76,7 +76,7 @@ pub(crate) fn prepare() -> Result<(), String> {
 
 /// A mounted file system on a disk that forgets.
 pub(crate) struct Machine {
-    pub(crate) file_system: FileSystem,
+    file_system: FileSystem,
     mount_point: PathBuf,
     random: Random,
     mounted: bool,
@@ -126,7 +126,7 @@ impl Machine {
     pub(crate) fn restart(&mut self) -> Result<(), String> {
         self.unmount();
         self.disk.restore_power();
-        self.mount()
+        self.mount().map_err(|reason| format!("{} does not come back: {reason}", self.file_system))
     }
 
     fn mount(&mut self) -> Result<(), String> {

@@ -108,9 +108,7 @@ fn one_life(
     thread::sleep(Duration::from_millis(delay_ms));
     let report = machine.cut_power();
     writer.join().map_err(|_panic| format!("the writer failed before cut {cut}"))?;
-    machine
-        .restart()
-        .map_err(|reason| format!("{} after cut {cut} ({report}): {reason}", machine.file_system))?;
+    machine.restart().map_err(|reason| format!("FAILED after cut {cut} ({report}): {reason}"))?;
     Ok(ledger)
 }
 

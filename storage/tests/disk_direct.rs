@@ -90,6 +90,19 @@ fn a_dropped_poll_lets_go_of_the_socket() {
 }
 
 #[test]
+fn a_ring_stops_with_polls_under_way() {
+    in_executor(|| async {
+        let ring = Ring::start(RingOptions::default()).unwrap();
+        let (_near, far) = UnixStream::pair().unwrap();
+        let waiting = ring.clone();
+        glommio::spawn_local(async move { waiting.poll_readable(far.as_fd()).await }).detach();
+        sleep(Duration::from_millis(2)).await;
+        assert_eq!(ring.operations_under_way(), 1);
+        ring.stop().await;
+    });
+}
+
+#[test]
 fn many_sockets_are_waited_for_at_once() {
     in_executor(|| async {
         // More than the submission queue holds, and than disk operations are allowed.

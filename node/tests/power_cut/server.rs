@@ -40,6 +40,8 @@ impl Server {
                 "--shards",
                 "2",
             ])
+            .env_remove("RINGMAIN_POWER_CUTS")
+            .env_remove("RINGMAIN_POWER_CUT_SEED")
             .stdin(Stdio::null())
             .stdout(said.try_clone()?)
             .stderr(said);

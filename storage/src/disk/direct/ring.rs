@@ -125,10 +125,10 @@ impl Ring {
         self.0.operations.borrow().len()
     }
 
-    /// Waits until every disk operation has ended, abandoned ones too, and ends the ring's tasks. Polls must have ended.
+    /// Waits until every disk operation has ended, abandoned ones too, and ends the ring's tasks. Polls end with the ring.
     pub async fn stop(&self) {
         poll_fn(|context| {
-            if self.operations_under_way() == 0 && self.0.submissions.borrow().is_empty() {
+            if self.0.admission.is_empty() && self.0.submissions.borrow().is_empty() {
                 return Poll::Ready(());
             }
             *self.0.stopper.borrow_mut() = Some(context.waker().clone());

@@ -25,6 +25,11 @@ impl Admission {
         self.taken.get() >= self.places
     }
 
+    /// Whether nothing is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.taken.get() == 0
+    }
+
     /// Takes a place, which [`Admission::leave`] gives back.
     pub(super) async fn enter(&self) {
         if !self.is_full() {

@@ -53,8 +53,8 @@ struct Member<D: Disk> {
     /// Index into `frames`.
     frame: Option<usize>,
     outcome: Outcome,
-    /// The log's folder gained a file whose name is not durable yet.
-    made_file: bool,
+    /// Its overwrites are durable by the flush of another file.
+    relies_on_another: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,6 +212,11 @@ impl<D: Disk> Round<D> {
 
     /// When the round is a single write that somebody wants flushed, both go to the device as one submission.
     fn links_flush(&self) -> bool {
+        let leaves_unflushed = self.parts.iter().any(|member| member.part.follows_unflushed)
+            || self.journal.as_ref().is_some_and(|journal| journal.has_unflushed());
+        if leaves_unflushed {
+            return false;
+        }
         let segment_writes = self.parts.iter().map(|member| match &member.part.way {
             Way::Segments(taken) => taken.writes.len(),
             Way::Journal(_) => 0,
@@ -302,22 +307,27 @@ impl<D: Disk> Round<D> {
         let shared = self.shared.clone();
         let covers_all = shared.disk.one_flush_covers_all();
         let mut is_covered = covers_all && journal_was_flushed;
+        let mut covering = None;
         let mut flushes = Vec::new();
-        for member in &mut self.parts {
-            let wrote_segments =
-                matches!(member.part.way, Way::Segments(_)) && member.outcome == Outcome::Written;
-            if !wrote_segments || !member.part.wants_flush {
+        for (index, member) in self.parts.iter_mut().enumerate() {
+            let was_written = member.outcome == Outcome::Written && member.part.wants_flush;
+            if !was_written || !member.part.has_dirty_segments() {
                 continue;
             }
             let must_flush = !is_covered || member.part.has_grown();
-            if covers_all && must_flush {
+            member.relies_on_another = !must_flush;
+            if covers_all && !is_covered {
                 is_covered = true;
+                covering = Some(index);
             }
-            if must_flush || member.made_file {
-                flushes.push(member.flush_segments(&shared, was_linked || !must_flush));
-            }
+            flushes.push(member.flush_segments(&shared, was_linked || !must_flush));
         }
         join_all(flushes).await;
+        let Some(Outcome::Failed(error)) = covering.map(|index| self.parts[index].outcome.clone()) else {
+            return;
+        };
+        let relying = self.parts.iter_mut().filter(|member| member.relies_on_another);
+        relying.for_each(|member| member.fail(&error));
     }
 
     fn finish(&mut self) {
@@ -386,7 +396,7 @@ fn entry_of<D: Disk>(part: &RoundPart<D>, bytes: &JournalPart, payload: &[u8]) -
 impl<D: Disk> Member<D> {
     fn new(part: RoundPart<D>) -> Member<D> {
         part.ask_again_for_the_rest();
-        Member { part, frame: None, outcome: Outcome::Pending, made_file: false }
+        Member { part, frame: None, outcome: Outcome::Pending, relies_on_another: false }
     }
 
     fn mark_written(&mut self) {
@@ -402,16 +412,13 @@ impl<D: Disk> Member<D> {
     async fn write_segments(&mut self, shared: &Shared<D>, flush: bool) {
         let written = self.part.write_segments(shared, flush).await;
         self.outcome = match written {
-            Ok(made_file) => {
-                self.made_file = made_file;
-                Outcome::Written
-            }
+            Ok(()) => Outcome::Written,
             Err(error) => Outcome::Failed(error),
         };
     }
 
     async fn flush_segments(&mut self, shared: &Shared<D>, content_is_flushed: bool) {
-        let flushed = self.part.flush_segments(shared, content_is_flushed, self.made_file).await;
+        let flushed = self.part.flush_segments(shared, content_is_flushed).await;
         if let Err(error) = flushed {
             self.fail(&error);
         }
@@ -435,11 +442,9 @@ impl<D: Disk> Member<D> {
 
     /// `None` for a part that did not ask for a flush, unless the journal's flush covered it anyway.
     fn report_flushed(&mut self, journal: Option<&Journal<D>>, journal_is_flushed: bool) -> Option<Progress> {
-        let was_journalled = self.frame.is_some();
+        let is_covered = self.frame.is_some() && journal_is_flushed && !self.part.follows_unflushed;
         let result: Result<Offset, DiskError> = match &self.outcome {
-            Outcome::Written if self.part.wants_flush || (was_journalled && journal_is_flushed) => {
-                Ok(self.part.flushed(journal))
-            }
+            Outcome::Written if self.part.wants_flush || is_covered => Ok(self.part.flushed(journal)),
             Outcome::Failed(error) if self.part.log.stopped().is_none() && !error.is_recoverable() => {
                 self.part.failed(error);
                 Err(error.clone())

@@ -66,6 +66,8 @@ pub(crate) struct Segment {
     pub(crate) name_is_durable: bool,
     /// Length of the file that is durable: overwrites below it are covered by a flush of any file.
     pub(crate) durable_length: u64,
+    /// Length that was written, durable or not.
+    pub(crate) written_length: u64,
     /// Whether something was written since the last flush.
     pub(crate) is_dirty: bool,
     pub(crate) verified: Verified,
@@ -82,6 +84,7 @@ impl Segment {
             has_file: false,
             name_is_durable: false,
             durable_length: 0,
+            written_length: 0,
             is_dirty: false,
             verified: Verified::default(),
         }

@@ -1,3 +1,4 @@
 //! Tests of whole stores on the simulated disk: what only shows when all parts work together.
 mod basics;
 mod bed;
+mod power_cut;

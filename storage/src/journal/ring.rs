@@ -66,6 +66,8 @@ struct RingFile<D: Disk> {
     last_sequence: u64,
     /// Length that is written and durable.
     durable_length: u64,
+    /// Whether something was written since its last flush.
+    is_dirty: bool,
 }
 
 /// Where one frame goes.
@@ -123,6 +125,7 @@ impl<D: Disk> Journal<D> {
                 generation: header.map_or(0, |header| header.generation),
                 last_sequence: 0,
                 durable_length: entry.size_bytes - entry.size_bytes % block_bytes as u64,
+                is_dirty: false,
             });
         }
         let files_max = usize::try_from(options.journal_files.max(2)).expect("a small number");
@@ -196,6 +199,7 @@ impl<D: Disk> Journal<D> {
                 return Err(error);
             }
         };
+        self.state.borrow_mut().files[place.file].is_dirty = !flush;
         let bytes = frame.freeze(0..place.length);
         let written = if flush {
             file.write_at_and_flush(place.position, bytes).await
@@ -265,16 +269,23 @@ impl<D: Disk> Journal<D> {
         file.flush().await
     }
 
-    /// Makes all frames that were written durable.
+    /// Makes all frames that were written durable: a round may have left one file and entered the next.
     pub(crate) async fn flush(&self) -> Result<(), DiskError> {
-        let current = {
+        let dirty: Vec<(usize, D::File)> = {
             let ring = self.state.borrow();
-            ring.current.and_then(|(file, _)| ring.files[file].file.clone())
+            let dirty = ring.files.iter().enumerate().filter(|(_, file)| file.is_dirty);
+            dirty.filter_map(|(index, file)| Some((index, file.file.clone()?))).collect()
         };
-        match current {
-            Some(file) => file.flush().await.inspect_err(|_| self.fail()),
-            None => Ok(()),
+        for (index, file) in dirty {
+            file.flush().await.inspect_err(|_| self.fail())?;
+            self.state.borrow_mut().files[index].is_dirty = false;
         }
+        Ok(())
+    }
+
+    /// Whether frames were written and not flushed.
+    pub(crate) fn has_unflushed(&self) -> bool {
+        self.state.borrow().files.iter().any(|file| file.is_dirty)
     }
 
     /// Takes note that all frames placed so far are durable: they were flushed, or a flush of another file covered them.
@@ -340,6 +351,7 @@ impl<D: Disk> Ring<D> {
                     generation: 0,
                     last_sequence: 0,
                     durable_length: 0,
+                    is_dirty: false,
                 });
                 self.files.len() - 1
             }

@@ -84,6 +84,12 @@ impl<D: Disk> Log<D> {
             if self.is_settled() && self.0.state.borrow().tail.unsettled_bytes() == 0 {
                 return Ok(guard);
             }
+            if self.0.state.borrow().tail.unsettled_bytes() == 0 {
+                // Written under `write.caching`: only the flush is missing.
+                let journal = shared.journal();
+                self.flush_written(journal.as_deref()).await?;
+                continue;
+            }
             self.0.state.borrow_mut().settle_requested = true;
             let (back, result) = Round::run_alone(shared.clone(), guard, self).await;
             result?;

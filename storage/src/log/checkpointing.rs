@@ -123,7 +123,6 @@ impl<D: Disk> Log<D> {
         for (base_offset, name_is_durable) in dirty {
             let file = self.0.shared.file(&self.0.folder, self.key(), base_offset).await?;
             file.flush().await?;
-            let length = file.length().await?;
             if !name_is_durable {
                 self.0.shared.disk.flush_directory(&self.0.folder).await?;
             }
@@ -132,7 +131,7 @@ impl<D: Disk> Log<D> {
                 let segment = &mut state.segments[index];
                 segment.is_dirty = false;
                 segment.name_is_durable = true;
-                segment.durable_length = segment.durable_length.max(length);
+                segment.durable_length = segment.durable_length.max(segment.written_length);
             }
         }
         let mut state = self.0.state.borrow_mut();

@@ -33,10 +33,10 @@ impl LeaderEpochs {
         self.entries.last().map(|(epoch, _)| *epoch)
     }
 
-    /// The epoch that the batch at an offset has; `None` when the log knows none.
+    /// The epoch that the batch at an offset has; `None` when the log does not know it any more.
     pub(crate) fn at(&self, offset: Offset) -> Option<LeaderEpoch> {
         let after = self.entries.partition_point(|(_, start)| *start <= offset);
-        self.entries.get(after.saturating_sub(1)).map(|(epoch, _)| *epoch)
+        self.entries[..after].last().map(|(epoch, _)| *epoch)
     }
 
     /// The largest epoch that is at most `epoch`, and the offset behind its last record.
@@ -51,13 +51,11 @@ impl LeaderEpochs {
         self.entries.retain(|(_, start)| *start < log_end);
     }
 
-    /// Forgets epochs that ended at or below the log's new start; the one that spans it begins there now.
+    /// Forgets epochs that ended at or below the log's new start. The one that spans it keeps where it began: the batch that
+    /// holds the start may begin before it.
     pub(crate) fn advance(&mut self, log_start: Offset) {
         let after = self.entries.partition_point(|(_, start)| *start <= log_start);
-        if let Some(spanning) = after.checked_sub(1) {
-            self.entries.drain(..spanning);
-            self.entries[0].1 = log_start;
-        }
+        self.entries.drain(..after.saturating_sub(1));
     }
 
     /// Appends them to a file's body.
@@ -112,6 +110,6 @@ mod tests {
         assert_eq!(cut.latest(), Some(LeaderEpoch::new(3)));
         let mut advanced = epochs();
         advanced.advance(Offset::new(12));
-        assert_eq!(advanced.entries[0], (LeaderEpoch::new(3), Offset::new(12)));
+        assert_eq!(advanced.entries[0], (LeaderEpoch::new(3), Offset::new(10)));
     }
 }

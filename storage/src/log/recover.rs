@@ -162,7 +162,8 @@ async fn recover<D: Disk>(
     recovery.find_files().await?;
     recovery.begin(checkpoint).await?;
     recovery.walk().await?;
-    let log_start_offset = log_start.unwrap_or(recovery.first_offset());
+    let first = log_start.unwrap_or(recovery.first_offset());
+    let log_start_offset = recovery.cut_at.map_or(first, |cut_at| first.min(cut_at));
     recovery.start_at(log_start_offset).await?;
     let needs_checkpoint = recovery.walked_bytes > 0 && recovery_point.is_none();
     let state = recovery.into_state(log_start_offset, id.incarnation, recovery_point.unwrap_or(Offset::ZERO));
@@ -335,8 +336,9 @@ impl<D: Disk> Recovery<'_, D> {
         };
         let walked = segment.summary.size_bytes - start;
         if walked > 0 {
-            // It may only be in the device's cache: the process was killed before its flush.
+            // It may only be in the device's cache, and its name too: the process was killed before its flush.
             file.flush().await?;
+            self.shared.disk.flush_directory(&self.folder).await?;
         }
         self.walked_bytes += walked;
         self.next_offset = segment.summary.next_offset;

@@ -1,4 +1,6 @@
 //! A log's part of one round: what is taken, and what is true once it was written and once it was flushed.
+use alloc::vec::Vec;
+
 use crate::checkpoint::Checkpoint;
 use crate::config::{ROUND_BYTES_MAX, StoreOptions};
 use crate::disk::{Disk, DiskError, DiskFile};
@@ -29,6 +31,9 @@ pub(crate) struct RoundPart<D: Disk> {
     new_bytes: usize,
     /// Whether somebody waits for the flush.
     pub(crate) wants_flush: bool,
+    /// Bytes before this part were written and not flushed (`write.caching`): its own flush does not make it durable
+    /// without theirs.
+    pub(crate) follows_unflushed: bool,
     /// A checkpoint that is true once the round is flushed.
     draft: Option<Draft>,
 }
@@ -91,6 +96,7 @@ impl<D: Disk> Log<D> {
             up_to_offset: state.log_end_offset,
             new_bytes: part.length,
             wants_flush: state.wants_flush(pending),
+            follows_unflushed: state.flushed_offset < state.written_offset,
             draft: None,
         })
     }
@@ -110,6 +116,7 @@ impl<D: Disk> Log<D> {
             way: Way::Segments(taken),
             new_bytes: usize::try_from(new_bytes).expect("bytes in memory"),
             wants_flush: state.wants_flush(new_bytes),
+            follows_unflushed: state.flushed_offset < state.written_offset,
             draft,
         }
     }
@@ -192,11 +199,10 @@ impl<D: Disk> RoundPart<D> {
         self.up_to_offset
     }
 
-    /// Writes a part's bytes into their segments, in order. Says whether a file was created whose name is not durable.
-    pub(crate) async fn write_segments(&self, shared: &Shared<D>, flush: bool) -> Result<bool, DiskError> {
-        let Way::Segments(taken) = &self.way else { return Ok(false) };
+    /// Writes a part's bytes into their segments, in order.
+    pub(crate) async fn write_segments(&self, shared: &Shared<D>, flush: bool) -> Result<(), DiskError> {
+        let Way::Segments(taken) = &self.way else { return Ok(()) };
         let cell = &self.log.0;
-        let mut made_file = false;
         for write in &taken.writes {
             let has_file = self.log.with_segment(write.segment, |segment| segment.has_file);
             let file = if has_file {
@@ -206,46 +212,57 @@ impl<D: Disk> RoundPart<D> {
                 self.log.with_segment(write.segment, |segment| segment.has_file = true);
                 file
             };
-            made_file |= self.log.with_segment(write.segment, |segment| !segment.name_is_durable);
-            self.log.with_segment(write.segment, |segment| segment.is_dirty = true);
+            let end = write.position + write.bytes.len() as u64;
+            self.log.with_segment(write.segment, |segment| {
+                segment.is_dirty = true;
+                segment.written_length = segment.written_length.max(end);
+            });
             if flush {
                 file.write_at_and_flush(write.position, write.bytes.clone()).await?;
             } else {
                 file.write_at(write.position, write.bytes.clone()).await?;
             }
         }
-        Ok(made_file)
+        Ok(())
     }
 
-    /// Whether a file is longer than what of it is durable: only its own flush helps then.
+    /// Whether a file was written beyond what of it is durable, or has a name that is not: only its own flush helps then.
     pub(crate) fn has_grown(&self) -> bool {
-        let Way::Segments(taken) = &self.way else { return false };
-        taken.writes.iter().any(|write| {
-            let durable_length = self.log.with_segment(write.segment, |segment| segment.durable_length);
-            write.position + write.bytes.len() as u64 > durable_length
-        })
+        let state = self.log.0.state.borrow();
+        let mut dirty = state.segments.iter().filter(|segment| segment.is_dirty);
+        dirty.any(|segment| segment.written_length > segment.durable_length || !segment.name_is_durable)
     }
 
-    /// Flushes the segments that were written, and the folder if a file was created.
+    /// Whether a segment was written and not flushed.
+    pub(crate) fn has_dirty_segments(&self) -> bool {
+        self.log.0.state.borrow().segments.iter().any(|segment| segment.is_dirty)
+    }
+
+    /// Flushes every segment of the log that was written since its last flush, and the folder if a file was created.
     pub(crate) async fn flush_segments(
         &self,
         shared: &Shared<D>,
         content_is_flushed: bool,
-        made_file: bool,
     ) -> Result<(), DiskError> {
-        let Way::Segments(taken) = &self.way else { return Ok(()) };
-        for (index, write) in taken.writes.iter().enumerate() {
-            let is_last_of_file =
-                taken.writes.get(index + 1).is_none_or(|next| next.segment != write.segment);
-            if is_last_of_file && !content_is_flushed {
-                shared.file(&self.log.0.folder, self.log.key(), write.segment).await?.flush().await?;
+        let dirty: Vec<(Offset, bool)> = {
+            let state = self.log.0.state.borrow();
+            let dirty = state.segments.iter().filter(|segment| segment.is_dirty);
+            dirty.map(|segment| (segment.summary.base_offset, segment.name_is_durable)).collect()
+        };
+        for (base_offset, _) in &dirty {
+            if !content_is_flushed {
+                shared.file(&self.log.0.folder, self.log.key(), *base_offset).await?.flush().await?;
             }
         }
-        if made_file {
+        if dirty.iter().any(|(_, name_is_durable)| !name_is_durable) {
             shared.disk.flush_directory(&self.log.0.folder).await?;
-            for write in &taken.writes {
-                self.log.with_segment(write.segment, |segment| segment.name_is_durable = true);
-            }
+        }
+        for (base_offset, _) in dirty {
+            self.log.with_segment(base_offset, |segment| {
+                segment.name_is_durable = true;
+                segment.is_dirty = false;
+                segment.durable_length = segment.durable_length.max(segment.written_length);
+            });
         }
         Ok(())
     }
@@ -260,10 +277,6 @@ impl<D: Disk> RoundPart<D> {
             state.settled_offset = state.settled_offset.max(taken.next_offset);
             if taken.settles >= state.journalled_count {
                 no_longer_needed = state.journal_since.take();
-            }
-            for write in &taken.writes {
-                let length = write.position + write.bytes.len() as u64;
-                state.segment_written(write.segment, length);
             }
             if let Some(draft) = self.draft.take() {
                 state.draft = Some(draft);
@@ -307,14 +320,6 @@ impl<D: Disk> Log<D> {
 }
 
 impl LogState {
-    /// The file of a segment is durable up to this length.
-    fn segment_written(&mut self, base_offset: Offset, length: u64) {
-        let index = self.segment_index(base_offset).expect("a segment under I/O stays");
-        let segment = &mut self.segments[index];
-        segment.durable_length = segment.durable_length.max(length);
-        segment.is_dirty = false;
-    }
-
     fn wants_flush(&self, new_bytes: u64) -> bool {
         !self.config.write_caching || self.unflushed_bytes + new_bytes > UNFLUSHED_BYTES_MAX
     }

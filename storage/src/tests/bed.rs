@@ -35,10 +35,14 @@ pub(super) fn small_config() -> LogConfig {
 }
 
 pub(super) fn disk(seed: u64) -> SimulatedDisk {
+    disk_with(seed, true)
+}
+
+pub(super) fn disk_with(seed: u64, one_flush_covers_all: bool) -> SimulatedDisk {
     SimulatedDisk::new(SimulatedDiskOptions {
         seed,
         alignment: Alignment { memory_bytes: 512, position_bytes: 512 },
-        one_flush_covers_all: true,
+        one_flush_covers_all,
         capacity_bytes: 1 << 30,
         buffers: BufferPoolOptions { budget_bytes: 32 << 20, ..BufferPoolOptions::default() },
         polls_max: 0,

@@ -10,6 +10,7 @@ pub mod describe;
 pub mod layers;
 pub mod options;
 pub mod quantity;
+pub mod reference;
 pub mod sources;
 pub mod suggestion;
 pub mod topic;

@@ -1,25 +1,25 @@
 //! The cluster's metadata: which nodes, topics, partitions and configurations there are.
 //!
 //! A change is decided by [`controller`] (pure), written as [`MetadataRecord`]s to [`store`] (durable before anything is
-//! answered), and applied to the immutable [`MetadataImage`], of which every shard gets the newest. [`service`] is the
+//! answered), and applied to the immutable [`MetadataImage`], of which every shard gets the newest. [`control_thread`] is the
 //! thread that does so. With one node the store is a file; the quorum takes its place behind [`store::RecordLog`].
 //!
 //! What must hold: an image is a function of the records alone; a record is applied only after it is durable; what a
 //! restart reads back gives the image that was there before.
 
+pub mod control_thread;
 pub mod controller;
 pub mod data_directory;
 mod identity;
 mod image;
 mod record;
-pub mod service;
 pub mod store;
 mod watch;
 
+pub use control_thread::{MetadataError, MetadataHandle, MetadataOptions};
 pub use data_directory::{DataDirectory, DataDirectoryError};
 pub use identity::{ClusterId, NodeId, PartitionEpoch, random_topic_id};
 pub use image::{ApplyError, MetadataImage, NodeImage, PartitionImage, TopicImage};
 pub use record::{ConfigResource, MetadataRecord, RecordError};
 pub use ringmain_storage::{LeaderEpoch, TopicId};
-pub use service::{MetadataError, MetadataHandle, MetadataOptions};
 pub use watch::ImageWatch;

@@ -42,7 +42,7 @@ pub use summary::Summary;
 
 use crate::{
     config::{NodeConfig, Origin, describe::NodeFacts},
-    metadata::{DataDirectory, MetadataOptions, NodeId, service},
+    metadata::{DataDirectory, MetadataOptions, NodeId, control_thread},
     observability::AdminServer,
     runtime::{self, ExecutorHandle, Kicker},
     shard::{Inbox, Mailbox, NodeShared, mailbox},
@@ -65,7 +65,7 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
     let port = sockets[0].local_addr().map_err(StartError::Socket)?.as_socket().map_or(0, |it| it.port());
     let advertised = config.advertised_address(port);
     let (metadata, metadata_thread) =
-        service::start(&directory, MetadataOptions::new(&config, advertised.clone()))?;
+        control_thread::start(&directory, MetadataOptions::new(&config, advertised.clone()))?;
     let facts_for_clients = NodeFacts {
         listener: format!("PLAINTEXT://{}:{port}", config.network.listen.host),
         advertised_listener: format!("PLAINTEXT://{advertised}"),

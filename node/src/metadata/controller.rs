@@ -1,7 +1,7 @@
 //! Decisions about metadata: a request against an image gives records and an answer for each item. Pure.
 //!
 //! Owns Kafka's rules and words for refusing a change: clients show the words and tests of clients compare them. Does
-//! not own when the records become true: that is `service` with the store. One item that is refused never touches the
+//! not own when the records become true: that is `control_thread` with the store. One item that is refused never touches the
 //! others of its request.
 
 mod alter_configs;

@@ -5,7 +5,7 @@ use ringmain_storage::{
     disk::{DiskError, direct::RingError},
 };
 
-use crate::metadata::{DataDirectoryError, service::MetadataStartError};
+use crate::metadata::{DataDirectoryError, control_thread::MetadataStartError};
 
 /// Why a node cannot start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]

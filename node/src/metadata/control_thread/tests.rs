@@ -40,7 +40,7 @@ fn create(handle: &MetadataHandle, name: &str) -> Result<CreatedTopic, Refusal> 
 
 #[test]
 fn what_was_answered_is_there_after_a_restart() {
-    let directory = TemporaryDirectory::new("service-restart");
+    let directory = TemporaryDirectory::new("control-restart");
     let (data, handle, thread) = start_in(&directory);
     let cluster_id = data.cluster_id().to_string();
     let created = create(&handle, "orders").expect("made");
@@ -64,7 +64,7 @@ fn what_was_answered_is_there_after_a_restart() {
 
 #[test]
 fn requests_that_wait_together_see_each_other() {
-    let directory = TemporaryDirectory::new("service-batch");
+    let directory = TemporaryDirectory::new("control-batch");
     let (_data, handle, _thread) = start_in(&directory);
     let creates: Vec<_> =
         (0..50).map(|_| handle.create_topics(vec![CreateTopic::with_defaults("same")], false)).collect();
@@ -75,7 +75,7 @@ fn requests_that_wait_together_see_each_other() {
 
 #[test]
 fn a_watch_hears_of_a_change() {
-    let directory = TemporaryDirectory::new("service-watch");
+    let directory = TemporaryDirectory::new("control-watch");
     let (_data, handle, _thread) = start_in(&directory);
     let mut watch = handle.watch();
     block_on(watch.changed()).expect("the first image");

@@ -181,8 +181,8 @@ fn run(
     let publisher = ImagePublisher::new(Arc::clone(&image));
     let watch = publisher.watch();
     let (requests, receiver) = sync_channel(QUEUE_REQUESTS_MAX);
-    let service = Service { log, image, options, publisher, requests: receiver };
-    let thread = thread::Builder::new().name("metadata".to_owned()).spawn(move || service.run())?;
+    let control = ControlThread { log, image, options, publisher, requests: receiver };
+    let thread = thread::Builder::new().name("metadata".to_owned()).spawn(move || control.run())?;
     Ok((MetadataHandle { requests, watch }, MetadataThread(thread)))
 }
 
@@ -200,7 +200,7 @@ fn registration(image: &MetadataImage, cluster_id: &str, options: &MetadataOptio
     if image.version() == 0 { vec![created, registered] } else { vec![registered] }
 }
 
-struct Service<L> {
+struct ControlThread<L> {
     log: L,
     image: Arc<MetadataImage>,
     options: ControllerOptions,
@@ -208,7 +208,7 @@ struct Service<L> {
     requests: Receiver<Request>,
 }
 
-impl<L: RecordLog> Service<L> {
+impl<L: RecordLog> ControlThread<L> {
     fn run(mut self) {
         while let Ok(first) = self.requests.recv() {
             let waiting = std::iter::once(first).chain(self.requests.try_iter().take(BATCH_REQUESTS_MAX - 1));

@@ -81,14 +81,8 @@ pub struct LimitsConfig {
     pub request_bytes_max: usize,
     /// Connections of the node; `None` is sized from the limit of open files.
     pub connections_max: Option<usize>,
-    /// Connections from one address; `None` is no limit of its own.
-    pub connections_per_ip_max: Option<usize>,
     /// Idle time after which a connection is closed.
     pub connection_idle_ms: u64,
-    /// Requests of one connection worked on at once.
-    pub connection_in_flight_requests_max: usize,
-    /// Bytes of requests of one connection worked on at once.
-    pub connection_in_flight_bytes_max: usize,
     /// Bytes of requests that one shard holds.
     pub shard_in_flight_bytes_max: usize,
     /// The largest fetch answer.
@@ -173,11 +167,7 @@ impl NodeConfig {
             limits: LimitsConfig {
                 request_bytes_max: settings.number("limits.request_bytes_max"),
                 connections_max: settings.optional_number("limits.connections_max"),
-                connections_per_ip_max: settings.optional_number("limits.connections_per_ip_max"),
                 connection_idle_ms: settings.number("limits.connection_idle_ms"),
-                connection_in_flight_requests_max: settings
-                    .number("limits.connection_in_flight_requests_max"),
-                connection_in_flight_bytes_max: settings.number("limits.connection_in_flight_bytes_max"),
                 shard_in_flight_bytes_max: settings.number("limits.shard_in_flight_bytes_max"),
                 fetch_bytes_max: settings.number("limits.fetch_bytes_max"),
                 fetch_wait_ms_max: settings.number("limits.fetch_wait_ms_max"),
@@ -227,13 +217,6 @@ impl NodeConfig {
                 ),
             ),
             _ => {}
-        }
-        if self.limits.shard_in_flight_bytes_max < self.limits.connection_in_flight_bytes_max {
-            problem(
-                "limits.shard_in_flight_bytes_max",
-                "limits.shard_in_flight_bytes_max: must not be less than limits.connection_in_flight_bytes_max"
-                    .to_owned(),
-            );
         }
         if let Err(error) = TopicConfig::resolve(&self.topic_defaults.layers(), &Default::default()) {
             problem("data_dir", format!("topic_defaults: {error}"));

@@ -160,13 +160,6 @@ fn own_rows() -> Vec<BrokerConfig> {
             "Connections of the whole node; the next one is closed at once.",
         ),
         row(
-            "max.connections.per.ip",
-            Int,
-            Some("2147483647"),
-            Option("limits.connections_per_ip_max"),
-            "Connections from one address.",
-        ),
-        row(
             "max.incremental.fetch.session.cache.slots",
             Int,
             Some("1000"),

@@ -80,7 +80,7 @@ const FRAME_BYTES_MAX: u64 = i32::MAX as u64;
 use OptionKind::{Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, Milliseconds, OneOf, Path, Text};
 
 /// Every option, in the order of the reference.
-pub static OPTIONS: [OptionDefinition; 31] = [
+pub static OPTIONS: [OptionDefinition; 28] = [
     OptionDefinition {
         key: "data_dir",
         kind: Path,
@@ -165,37 +165,12 @@ pub static OPTIONS: [OptionDefinition; 31] = [
         cost: "About 4 KiB of memory for each idle connection.",
     },
     OptionDefinition {
-        key: "limits.connections_per_ip_max",
-        kind: CountOrAuto(1, 1_000_000),
-        default: "auto",
-        kafka_name: Some("max.connections.per.ip"),
-        documentation: "Connections from one address; 'auto' is no limit of its own.",
-        cost: "None.",
-    },
-    OptionDefinition {
         key: "limits.connection_idle_ms",
         kind: Milliseconds(1_000, 365 * DAY_MS),
         default: "10m",
         kafka_name: Some("connections.max.idle.ms"),
         documentation: "A connection on which nothing happens for so long is closed. Clients reconnect by themselves.",
         cost: "Longer keeps the connections of clients that are gone.",
-    },
-    OptionDefinition {
-        key: "limits.connection_in_flight_requests_max",
-        kind: Count(1, 1_000),
-        default: "32",
-        kafka_name: None,
-        documentation: "Requests of one connection that are worked on at once; further ones wait unread.",
-        cost: "More lets one client take a larger part of a shard.",
-    },
-    OptionDefinition {
-        key: "limits.connection_in_flight_bytes_max",
-        kind: Bytes(MIB, FRAME_BYTES_MAX),
-        default: "16 MiB",
-        kafka_name: None,
-        documentation: "Bytes of requests of one connection that are worked on at once; one request may always be, \
-                        however large.",
-        cost: "More lets one client take a larger part of the shard's budget.",
     },
     OptionDefinition {
         key: "limits.shard_in_flight_bytes_max",

@@ -19,12 +19,8 @@ pub struct TopicConfig {
     pub cleanup_policy: CleanupPolicy,
     /// How batches are stored.
     pub compression: CompressionSetting,
-    /// Effort of each codec when `compression` names it.
-    pub compression_levels: CompressionLevels,
     /// How long a compacted topic keeps the marks of deleted keys.
     pub delete_retention_ms: i64,
-    /// With `write_caching`: records after which a flush follows.
-    pub flush_messages: i64,
     /// With `write_caching`: time after which a flush follows, already bounded by [`WRITE_CACHING_FLUSH_MS_MAX`].
     pub flush_ms: i64,
     /// Bytes of a segment for each entry of its offset index.
@@ -85,17 +81,6 @@ pub enum CompressionSetting {
     Lz4,
     /// With zstd.
     Zstd,
-}
-
-/// Effort of each codec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CompressionLevels {
-    /// 1 to 9, or -1 for the library's choice.
-    pub gzip: i32,
-    /// 1 to 17.
-    pub lz4: i32,
-    /// Up to 22.
-    pub zstd: i32,
 }
 
 /// Whose clock a record's time is.
@@ -191,13 +176,7 @@ impl TopicConfig {
                 compact: values.list_contains("cleanup.policy", "compact"),
             },
             compression: CompressionSetting::from_name(values.text("compression.type")),
-            compression_levels: CompressionLevels {
-                gzip: values.int("compression.gzip.level"),
-                lz4: values.int("compression.lz4.level"),
-                zstd: values.int("compression.zstd.level"),
-            },
             delete_retention_ms: values.integer("delete.retention.ms"),
-            flush_messages: values.integer("flush.messages"),
             flush_ms: values.integer("flush.ms").min(WRITE_CACHING_FLUSH_MS_MAX),
             index_interval_bytes: values.int("index.interval.bytes"),
             max_compaction_lag_ms: values.integer("max.compaction.lag.ms"),

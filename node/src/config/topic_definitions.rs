@@ -36,7 +36,7 @@ pub static TOPIC_CONFIGS: [ConfigDefinition; 38] = [
         "-1",
         BetweenOr(1, 9, -1),
         &["compression.gzip.level"],
-        Acts,
+        Accepted("a batch is compressed with the library's own effort"),
         "Effort of gzip when compression.type is gzip; -1 is the library's own choice.",
     ),
     row(
@@ -64,7 +64,7 @@ pub static TOPIC_CONFIGS: [ConfigDefinition; 38] = [
         "3",
         Between(-131_072, 22),
         &["compression.zstd.level"],
-        Acts,
+        Accepted("a batch is compressed with the library's own effort"),
         "Effort of zstd when compression.type is zstd.",
     ),
     row(
@@ -91,9 +91,9 @@ pub static TOPIC_CONFIGS: [ConfigDefinition; 38] = [
         FOREVER,
         AtLeast(1),
         &["log.flush.interval.messages"],
-        Acts,
-        "With write.caching=true: flush once so many records are written and not flushed. Without it every record of \
-         acks=all is flushed before it is acknowledged, whatever this says.",
+        Accepted("with write.caching the time decides, see flush.ms"),
+        "How many records may be written before a flush. Without write.caching every record of acks=all is flushed before \
+         it is acknowledged.",
     ),
     row(
         "flush.ms",

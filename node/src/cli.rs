@@ -6,6 +6,7 @@
 mod arguments;
 mod client;
 mod failure;
+mod inspect;
 mod node;
 mod output;
 mod topic;
@@ -38,6 +39,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Start(start) if start.check => node::check(&start),
         Command::Start(start) => return served(node::start(&start)),
         Command::Topic(command) => topic::run(command),
+        Command::Inspect(command) => inspect::run(command),
     };
     Outcome::Exit(match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -263,3 +263,28 @@ fn a_server_killed_while_lines_are_written_neither_loses_nor_doubles_one() {
     let back = done(&server, &["topic", "consume", "survivor", "--until-end"]);
     assert!(back == sent, "{} bytes came back of {}", back.len(), sent.len());
 }
+
+#[test]
+fn a_segment_can_be_looked_into() {
+    let server = Server::start("cli-inspect");
+    if !server.is_ours() {
+        return;
+    }
+    done(&server, &["topic", "create", "seen"]);
+    let file = input_file("inspect", b"one\ntwo\nthree\n");
+    done(&server, &["topic", "produce", "seen", file.to_str().expect("the tests' paths are UTF-8")]);
+    let mut server = server;
+    // A clean stop settles what the journal holds into the segment.
+    assert!(server.terminate().0.success());
+    let segment = server.data_dir().join("seen-0/00000000000000000000.log");
+    let path = segment.to_str().expect("the tests' paths are UTF-8").to_owned();
+    let shown = printed(&server, &["inspect", "segment", &path]);
+    assert!(shown.contains("1 batches with 3 records"), "{shown}");
+    let mut bytes = fs::read(&segment).expect("the segment is there");
+    // Inside the first record's value.
+    bytes[70] ^= 1;
+    fs::write(&segment, bytes).expect("the segment can be changed");
+    let problem = refused(&server, &["inspect", "segment", &path]);
+    assert!(problem.contains("1 batch(es) of"), "{problem}");
+    fs::remove_file(&file).expect("the file is there");
+}

@@ -32,6 +32,29 @@ pub(super) enum Command {
     /// Make, look at, fill and read topics of a running cluster (Ringmain or Kafka)
     #[command(subcommand)]
     Topic(TopicCommand),
+    /// Show what is in a file of a data directory
+    #[command(subcommand)]
+    Inspect(InspectCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum InspectCommand {
+    /// The record batches of a segment (<20 digits>.log): offsets, sizes, producers, checksums
+    Segment(InspectFileArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Only reads, and needs no running node. Ends with 1 when a batch is damaged.
+
+Example:
+  ringmain inspect segment ringmain-data/orders-0/00000000000000000000.log")]
+pub(super) struct InspectFileArguments {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Print each batch as a line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

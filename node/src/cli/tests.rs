@@ -26,6 +26,7 @@ fn every_command_is_understood() {
         "ringmain topic produce a - --key-separator \\t -z zstd --acks 1 --batch-bytes 1MiB",
         "ringmain topic consume a --from @5 --partition 0 --until-end --count 3 --json",
         "ringmain topic consume a --from 12 --format %s",
+        "ringmain inspect segment 00000000000000000000.log --json",
     ];
     for line in lines {
         assert!(parse(line).is_ok(), "{line}");

@@ -58,7 +58,7 @@ pub(super) trait MemoryRegistrar {
     /// New memory; returns what [`Block::registration`] shall say, 0 for nothing.
     fn register(&self, block: &Block) -> u64;
     /// The memory of a registration is about to be given back.
-    fn unregister(&self, registration: u64);
+    fn unregister(&self, registration: u64, bytes: usize);
 }
 
 /// What outlives the pool's owner: the way back for blocks that readers on other cores still hold.
@@ -242,7 +242,7 @@ impl Owner {
         if block.registration() != 0
             && let Some(registrar) = &*self.registrar.borrow()
         {
-            registrar.unregister(block.registration());
+            registrar.unregister(block.registration(), block.size());
         }
         self.allocated_bytes.set(self.allocated_bytes.get() - block.size());
     }

@@ -6,7 +6,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
 use super::{
@@ -22,11 +22,18 @@ const REGISTERED_COUNT_MAX: u16 = 256;
 /// Tells rings apart, because a buffer of one disk may be written by another.
 static NEXT_RING: AtomicU32 = AtomicU32::new(1);
 
+/// What all rings of the process have registered together: they share one limit of locked memory.
+static PROCESS_BYTES: AtomicUsize = AtomicUsize::new(0);
+
 /// The registered buffers of one ring.
 pub(super) struct RegisteredBuffers {
     ring: Ring,
     number: u32,
     free_slots: RefCell<Vec<u16>>,
+    /// Registered here; part of [`PROCESS_BYTES`].
+    bytes: Cell<usize>,
+    /// What the process may register.
+    process_bytes_max: usize,
     /// The kernel refused one; not asked again before one was taken back.
     refused: Cell<bool>,
 }
@@ -43,7 +50,14 @@ impl RegisteredBuffers {
                 Vec::new()
             }
         };
-        RegisteredBuffers { ring, number, free_slots: RefCell::new(free_slots), refused: Cell::new(false) }
+        RegisteredBuffers {
+            ring,
+            number,
+            free_slots: RefCell::new(free_slots),
+            bytes: Cell::new(0),
+            process_bytes_max: process_bytes_max(),
+            refused: Cell::new(false),
+        }
     }
 
     /// The slot of a registration that was made here.
@@ -52,6 +66,28 @@ impl RegisteredBuffers {
             return None;
         }
         u16::try_from(registration & 0xffff_ffff).ok()
+    }
+
+    /// Takes `bytes` from what the process may register.
+    fn reserve(&self, bytes: usize) -> bool {
+        let before = PROCESS_BYTES.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.set(self.bytes.get() + bytes);
+        let fits = before.saturating_add(bytes) <= self.process_bytes_max;
+        if !fits {
+            self.give_back(bytes);
+        }
+        fits
+    }
+
+    fn give_back(&self, bytes: usize) {
+        PROCESS_BYTES.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes.set(self.bytes.get() - bytes);
+    }
+
+    fn refuse(&self) -> u64 {
+        self.refused.set(true);
+        self.ring.count(|counters| counters.buffers_refused += 1);
+        0
     }
 
     fn update(&self, slot: u16, start: *mut u8, length: usize) -> bool {
@@ -71,20 +107,21 @@ impl MemoryRegistrar for RegisteredBuffers {
         if block.size() < REGISTERED_BYTES_MIN || self.refused.get() {
             return 0;
         }
-        let Some(slot) = self.free_slots.borrow_mut().pop() else {
-            return 0;
-        };
-        if self.update(slot, block.start(), block.size()) {
-            self.ring.count(|counters| counters.buffers_registered += 1);
-            return u64::from(self.number) << 32 | u64::from(slot);
+        let Some(slot) = self.free_slots.borrow_mut().pop() else { return 0 };
+        if !self.reserve(block.size()) {
+            self.free_slots.borrow_mut().push(slot);
+            return self.refuse();
         }
-        self.free_slots.borrow_mut().push(slot);
-        self.refused.set(true);
-        self.ring.count(|counters| counters.buffers_refused += 1);
-        0
+        if !self.update(slot, block.start(), block.size()) {
+            self.free_slots.borrow_mut().push(slot);
+            self.give_back(block.size());
+            return self.refuse();
+        }
+        self.ring.count(|counters| counters.buffers_registered += 1);
+        u64::from(self.number) << 32 | u64::from(slot)
     }
 
-    fn unregister(&self, registration: u64) {
+    fn unregister(&self, registration: u64, bytes: usize) {
         let Some(slot) = self.slot(registration) else {
             return;
         };
@@ -92,7 +129,31 @@ impl MemoryRegistrar for RegisteredBuffers {
         // A slot that could not be emptied keeps its pages pinned and is left alone.
         if self.update(slot, std::ptr::null_mut(), 0) {
             self.free_slots.borrow_mut().push(slot);
+            self.give_back(bytes);
             self.refused.set(false);
         }
     }
+}
+
+impl Drop for RegisteredBuffers {
+    fn drop(&mut self) {
+        // The kernel lets go of everything with the ring.
+        PROCESS_BYTES.fetch_sub(self.bytes.get(), Ordering::Relaxed);
+    }
+}
+
+/// Half of what the process may lock: the other half is for glommio's executors, which do not start without.
+fn process_bytes_max() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is the one that the call fills, and outlives it.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) } == 0;
+    // SAFETY: no memory is involved.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    if !known {
+        return 0;
+    }
+    if is_root || limit.rlim_cur == libc::RLIM_INFINITY {
+        return usize::MAX;
+    }
+    usize::try_from(limit.rlim_cur / 2).unwrap_or(usize::MAX)
 }

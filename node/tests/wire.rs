@@ -41,7 +41,7 @@ const SCENARIOS: [&str; 18] = [
 /// The release whose classes write the requests and read the answers.
 const PLAYER: &str = "4.2.0";
 /// A failure shows this many differences of a scenario; the first ones tell what is wrong.
-const SHOWN_MAX: usize = 40;
+const SHOWN_MAX: usize = 400;
 
 /// An intended difference: `scenario | heading | path | reason`; `*` stands for any text.
 struct Intended {

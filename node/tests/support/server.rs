@@ -1,7 +1,8 @@
 //! The server under test: the real binary as a process of its own, on its own ports and data.
 
+use super::frames::{self, Connection, Reply};
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,7 +46,7 @@ impl Server {
         Self::start_with(name, Options::default())
     }
 
-    /// Starts a server on fresh data and waits until its port accepts.
+    /// Starts a server on fresh data and waits until it answers.
     pub(crate) fn start_with(name: &str, options: Options) -> Self {
         if let Ok(target) = std::env::var("KAFKA_TEST_TARGET") {
             let listen = target.parse().expect("KAFKA_TEST_TARGET is ADDRESS:PORT");
@@ -88,13 +89,13 @@ impl Server {
         fs::read_to_string(self.folder.join("output")).unwrap_or_default()
     }
 
-    /// Starts the server on the data of its predecessor; the time until its port accepted.
+    /// Starts the server on the data of its predecessor; the time until it answered.
     pub(crate) fn restart(&mut self) -> Duration {
         assert!(self.process.is_none(), "the server runs already");
         let begin = Instant::now();
         self.spawn();
         loop {
-            if TcpStream::connect_timeout(&self.listen, Duration::from_secs(1)).is_ok() {
+            if self.answers() {
                 return begin.elapsed();
             }
             if let Some(status) = self.exit_status() {
@@ -103,6 +104,13 @@ impl Server {
             assert!(begin.elapsed() < START_LIMIT, "the server is not ready:\n{}", self.output());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Whether somebody answers on the port: sockets of a killed process accept for a moment longer than it lives.
+    fn answers(&self) -> bool {
+        let Ok(mut connection) = Connection::open(self.listen) else { return false };
+        connection.send(&frames::api_versions(1))
+            && matches!(connection.receive(Duration::from_millis(500)), Reply::Frame(_))
     }
 
     /// Starts the server without waiting for it.
@@ -140,6 +148,10 @@ impl Server {
         let mut child = self.process.take().expect("the server runs");
         child.kill().expect("a child can be killed");
         child.wait().expect("a child can be waited for");
+        // TEMPORARY
+        while std::net::TcpListener::bind(self.listen).is_err() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// SIGTERM; the exit status and the time it took.

@@ -125,6 +125,11 @@ final class Names {
         return new TextNode(value.replace("-v" + version, "-v*").replaceAll("\\d{13,}", "TIME"));
     }
 
+    /** Under each heading the numbers begin anew, so that one id more or less does not change what follows. */
+    void forget() {
+        numbered.clear();
+    }
+
     /** Ids are numbered in the order of their first appearance, so that equal stays equal and different different. */
     private String name(String kind, String id) {
         String key = kind + " " + id;

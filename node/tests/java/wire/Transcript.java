@@ -96,7 +96,10 @@ public final class Transcript {
         String[] words = line.split("\\s+", 2);
         String rest = words.length > 1 ? words[1] : "";
         switch (words[0]) {
-            case "==" -> heading = rest;
+            case "==" -> {
+                heading = rest;
+                names.forget();
+            }
             case "topic" -> new Setting(this).createTopic(substitute(rest, -1));
             case "settle" -> new Setting(this).awaitTopics(substitute(rest, -1).split("\\s+"));
             case "gone" -> new Setting(this).awaitGone(substitute(rest, -1));

@@ -160,10 +160,10 @@ def poll_error(consumer):
 
 def tail(broker, topic):
     """A reader that waits at the end gets each record soon after it was written."""
-    consumer = consumer_of(broker, longest_wait_ms=10_000)
+    consumer = consumer_of(broker, longest_wait_ms=4_000)
     consumer.assign([TopicPartition(topic, 0, OFFSET_END)])
     while True:
-        message = consumer.poll(5)
+        message = consumer.poll(15)
         assert message is not None, "the end of the partition is not told"
         if message.error() and message.error().code() == KafkaError._PARTITION_EOF:
             break

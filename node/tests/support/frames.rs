@@ -13,6 +13,7 @@ pub(crate) const METADATA: i16 = 3;
 pub(crate) const API_VERSIONS: i16 = 18;
 pub(crate) const CREATE_TOPICS: i16 = 19;
 pub(crate) const DELETE_TOPICS: i16 = 20;
+pub(crate) const CREATE_PARTITIONS: i16 = 37;
 
 /// Longer than any answer of a healthy server on a busy machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);

@@ -364,6 +364,34 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     server.kill();
 }
 
+#[test]
+fn a_log_larger_than_memory_is_read_from_its_start() {
+    let _alone = whole_machine();
+    // One shard keeps 256 MiB of newest records; the sizes let batches lie across every border of blocks and buffers.
+    let server = Server::start_with("large", Options { shards: "1".into(), ..Options::default() });
+    frames::create_topic(server.address(), "log", 1, &[("segment.bytes", "16777216")]);
+    let mut connection = connect(&server);
+    let mut random = Random::new(450);
+    let contents = filler(&mut random, 1_000_000);
+    let size_of = |number: usize| if number.is_multiple_of(3) { 900_000 } else { 5_000 + number * 37 };
+    let mut written = 0;
+    let mut count = 0;
+    while written < 380_000_000 {
+        let size = size_of(count);
+        let expected = (0, i64::try_from(count).expect("few"));
+        assert_eq!(append(&mut connection, "log", 0, &[&contents[count % 1_000..][..size]]), expected);
+        written += size;
+        count += 1;
+    }
+    let found = frames::read_all(&mut connection, ("log", 0), 0).expect("the log can be read");
+    assert_eq!(found.len(), count);
+    for (number, (base, batch)) in found.iter().enumerate() {
+        assert!(frames::is_intact(batch), "offset {base}: the checksum is wrong");
+        let value = &contents[number % 1_000..][..size_of(number)];
+        assert!(frames::values(batch)[0] == value, "offset {base} has another value");
+    }
+}
+
 /// DeleteRecords version 0 of partition 0: error code and low watermark.
 fn delete_records(connection: &mut Connection, topic: &str, offset: i64) -> (i16, i64) {
     let request =

@@ -197,12 +197,26 @@ fn varint(bytes: &mut Vec<u8>, value: i64) {
     bytes.push(u8::try_from(rest).expect("seven bits"));
 }
 
-/// CRC-32C (Castagnoli), bit by bit.
+/// CRC-32C (Castagnoli), byte by byte.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc: u32, _| {
-            (crc >> 1) ^ (0x82f6_3b78 & 0_u32.wrapping_sub(crc & 1))
-        })
+    const TABLE: [u32; 256] = {
+        let mut table = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let mut crc = byte as u32;
+            let mut bit = 0;
+            while bit < 8 {
+                crc = (crc >> 1) ^ (0x82f6_3b78 * (crc & 1));
+                bit += 1;
+            }
+            table[byte] = crc;
+            byte += 1;
+        }
+        table
+    };
+    !bytes.iter().fold(!0, |crc: u32, byte| {
+        let index = usize::from(crc.to_le_bytes()[0] ^ byte);
+        TABLE[index] ^ (crc >> 8)
     })
 }
 

@@ -24,6 +24,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
+    time::{Duration, Instant},
 };
 
 use ringmain_storage::{
@@ -42,7 +43,7 @@ pub use summary::Summary;
 
 use crate::{
     config::{NodeConfig, Origin, describe::NodeFacts},
-    metadata::{DataDirectory, MetadataOptions, NodeId, control_thread},
+    metadata::{DataDirectory, DataDirectoryError, MetadataOptions, NodeId, control_thread},
     observability::AdminServer,
     runtime::{self, ExecutorHandle, Kicker},
     shard::{Inbox, Mailbox, NodeShared, mailbox},
@@ -56,7 +57,10 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
     let limits = Limits::from_process(&config)?;
     let cores = cores::assign(config.shards)?;
     probe_ring().map_err(StartError::Ring)?;
-    let directory = DataDirectory::open(&config.data_dir, NodeId(config.node_id))?;
+    let directory = patiently(
+        || DataDirectory::open(&config.data_dir, NodeId(config.node_id)),
+        |error| matches!(error, DataDirectoryError::InUse(_)),
+    )?;
     let facts = probe_disk(directory.path()).map_err(StartError::Disk)?;
     if !facts.direct_io {
         tracing::warn!(file_system = %facts.file_system, "no direct I/O here: use ext4 or XFS for anything that matters");
@@ -117,6 +121,20 @@ fn start_admin(node: &Arc<NodeShared>) -> Result<Option<AdminServer>, StartError
     }
 }
 
+/// Tries again for a while what a process that was killed may still hold: the kernel ends its rings, and closes what they
+/// refer to, some time after the process is gone.
+fn patiently<T, E>(attempt: impl Fn() -> Result<T, E>, is_passing: impl Fn(&E) -> bool) -> Result<T, E> {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    const STEP: Duration = Duration::from_millis(20);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Err(error) if is_passing(&error) && Instant::now() < deadline => std::thread::sleep(STEP),
+            result => return result,
+        }
+    }
+}
+
 /// One bound socket for each shard, all on the same port.
 fn bind(config: &NodeConfig, shards: usize) -> Result<Vec<socket2::Socket>, StartError> {
     let listen = &config.network.listen;
@@ -127,7 +145,8 @@ fn bind(config: &NodeConfig, shards: usize) -> Result<Vec<socket2::Socket>, Star
         .next()
         .ok_or_else(|| unusable(std::io::ErrorKind::AddrNotAvailable.into()))?;
     // Several nodes could share a port by SO_REUSEPORT without noticing: a plain listener refuses that.
-    drop(std::net::TcpListener::bind(address).map_err(unusable)?);
+    let in_use = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+    drop(patiently(|| std::net::TcpListener::bind(address), in_use).map_err(unusable)?);
     let first = runtime::bind(address).map_err(unusable)?;
     let mut sockets = vec![first];
     for _ in 1..shards {

@@ -1,6 +1,6 @@
 //! CreatePartitions: more partitions for topics that exist.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use ringmain_protocol::{
     codec::Text,
@@ -25,7 +25,10 @@ pub(super) async fn answer(
         }
         Err(error) => refused_by_service(names.len(), &error),
     };
-    let results = names.into_iter().zip(results).map(|(name, result)| {
+    // Kafka answers a name that stands twice in a request once.
+    let mut answered = BTreeSet::new();
+    let once = names.into_iter().zip(results).filter(|(name, _)| answered.insert(name.clone()));
+    let results = once.map(|(name, result)| {
         let (error_code, error_message) = refusal_parts(result);
         CreatePartitionsTopicResult { name: Text::Owned(name), error_code, error_message }
     });

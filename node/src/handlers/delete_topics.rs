@@ -1,6 +1,6 @@
 //! DeleteTopics: by name or id; answered once no shard serves them any more.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use ringmain_protocol::{
     codec::{Text, Uuid},
@@ -32,7 +32,13 @@ pub(super) async fn answer(
         }
         Err(error) => refused_by_service(wanted.len(), &error),
     };
-    let responses = wanted.into_iter().zip(results).map(|(wanted, result)| match result {
+    // Kafka answers what stands twice in a request once.
+    let mut answered = BTreeSet::new();
+    let once = wanted
+        .into_iter()
+        .zip(results)
+        .filter(|(wanted, _)| answered.insert((wanted.name.clone(), wanted.topic_id)));
+    let responses = once.map(|(wanted, result)| match result {
         Ok(DeletedTopic { name, topic_id }) => DeletableTopicResult {
             name: Some(Text::Owned(name)),
             topic_id: Uuid(topic_id.0),

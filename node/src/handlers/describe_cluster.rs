@@ -10,16 +10,26 @@ use crate::shard::Shard;
 
 /// The endpoints that clients of brokers ask for.
 const BROKERS: i8 = 1;
+/// The endpoints of the metadata quorum, which clients of brokers do not reach.
+const CONTROLLERS: i8 = 2;
 /// Operations on the cluster that a client without restrictions may do, as bits of Kafka's `AclOperation` codes:
 /// create 5, alter 7, describe 8, cluster action 9, describe configs 10, alter configs 11, idempotent write 12.
 pub(super) const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
 
 pub(super) fn answer(shard: &Shard, request: &DescribeClusterRequest) -> DescribeClusterResponse<'static> {
     if request.endpoint_type != BROKERS {
+        let (error_code, message) = if request.endpoint_type == CONTROLLERS {
+            let message = "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
+            (ErrorCode::MISMATCHED_ENDPOINT_TYPE, message.to_owned())
+        } else {
+            (
+                ErrorCode::UNSUPPORTED_ENDPOINT_TYPE,
+                format!("Unsupported endpoint type {}", request.endpoint_type),
+            )
+        };
         return DescribeClusterResponse {
-            error_code: ErrorCode::UNSUPPORTED_ENDPOINT_TYPE,
-            error_message: Some(Text::Borrowed("Unsupported endpoint type 2")),
-            endpoint_type: request.endpoint_type,
+            error_code,
+            error_message: Some(Text::Owned(message)),
             ..Default::default()
         };
     }

@@ -147,9 +147,15 @@ impl Poll {
         if self.by_owner.len() < 2 {
             return;
         }
+        let mut limits = vec![0; results.len()];
+        for (index, fetch) in self.by_owner.values().flatten() {
+            limits[*index] = fetch.max_bytes;
+        }
         let mut length = 0;
-        for fetched in results {
-            if fetched.length > 0 && length > 0 && length + fetched.length > self.max_bytes {
+        for (fetched, limit) in results.iter_mut().zip(limits) {
+            // Only the first batch of all may exceed its partition's limit.
+            let exceeds = fetched.length > limit || length + fetched.length > self.max_bytes;
+            if fetched.length > 0 && length > 0 && exceeds {
                 fetched.length = 0;
                 fetched.chunks = Vec::new();
             }

@@ -9,13 +9,22 @@ use ringmain_protocol::{
 
 use crate::shard::Shard;
 
+/// In place of a producer id.
+const NO_PRODUCER: i64 = -1;
+/// In place of a producer epoch.
+const NO_EPOCH: i16 = -1;
+
 pub(super) async fn answer(shard: &Rc<Shard>, request: &InitProducerIdRequest<'_>) -> InitProducerIdResponse {
     let refused = |error_code| InitProducerIdResponse {
         error_code,
-        producer_id: -1,
-        producer_epoch: -1,
+        producer_id: NO_PRODUCER,
+        producer_epoch: NO_EPOCH,
         ..Default::default()
     };
+    let half_given = (request.producer_id == NO_PRODUCER) != (request.producer_epoch == NO_EPOCH);
+    if half_given || request.transactional_id == Some("") {
+        return refused(ErrorCode::INVALID_REQUEST);
+    }
     if request.transactional_id.is_some() {
         // There is no transaction coordinator to be found.
         return refused(ErrorCode::NOT_COORDINATOR);

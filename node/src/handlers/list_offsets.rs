@@ -13,7 +13,7 @@ use ringmain_protocol::{
     },
     records::{BatchError, RecordBatch},
 };
-use ringmain_storage::LeaderEpoch;
+use ringmain_storage::{LeaderEpoch, Offset};
 
 use super::RequestInfo;
 use crate::shard::{Partition, Shard, read_error};
@@ -40,7 +40,8 @@ pub(super) async fn answer<'a>(
     for topic in &request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         let twice = named_twice(&topic.partitions);
-        for asked in &topic.partitions {
+        let mut answered = BTreeSet::new();
+        for asked in topic.partitions.iter().filter(|asked| answered.insert(asked.partition_index)) {
             let partition_index = asked.partition_index;
             let found = if twice.contains(&partition_index) {
                 Err(ErrorCode::INVALID_REQUEST)
@@ -113,7 +114,9 @@ fn start_of_log(partition: &Partition) -> Found {
         let (epoch, end) = partition.log().end_offset_for_epoch(LeaderEpoch::new(epoch))?;
         (end > start).then_some(epoch.value())
     };
-    let leader_epoch = (0..=partition.leader_epoch().value()).find_map(ends_after_start).unwrap_or(-1);
+    let leader_epoch = (0..=partition.leader_epoch().value())
+        .find_map(ends_after_start)
+        .unwrap_or(partition.leader_epoch().value());
     Found { timestamp: NONE, offset: start.value(), leader_epoch }
 }
 
@@ -122,17 +125,17 @@ async fn by_time(partition: &Partition, timestamp: i64) -> Result<Found, ErrorCo
     let up_to = partition.high_watermark();
     let bytes = partition.log().batch_for_time(timestamp, up_to).await.map_err(|error| read_error(&error))?;
     let Some(bytes) = bytes else { return Ok(NOTHING) };
-    first_in(&bytes, timestamp).map_err(|error| error.error_code())
+    first_in(&bytes, timestamp, partition.log().log_start_offset()).map_err(|error| error.error_code())
 }
 
 /// The index found the batch by its largest timestamp. Without such a record its header lied, and there is nothing to
 /// tell: later batches can only have later records.
-fn first_in(bytes: &[u8], timestamp: i64) -> Result<Found, BatchError> {
+fn first_in(bytes: &[u8], timestamp: i64, log_start_offset: Offset) -> Result<Found, BatchError> {
     let (batch, _) = RecordBatch::parse(bytes)?;
     let records = batch.decompress(DECOMPRESSED_BYTES_MAX)?;
     for record in batch.records(&records) {
         let record = record?;
-        if record.timestamp >= timestamp {
+        if record.timestamp >= timestamp && record.offset >= log_start_offset.value() {
             let leader_epoch = batch.header().partition_leader_epoch.get();
             return Ok(Found { timestamp: record.timestamp, offset: record.offset, leader_epoch });
         }

@@ -25,6 +25,8 @@ use crate::{
 
 /// The only version in which an empty list of topics means all of them.
 const EMPTY_IS_ALL_VERSION: i16 = 0;
+/// The first version in which a topic may be asked for by its id.
+const IDS_FROM_VERSION: i16 = 12;
 /// Operations on a topic that a client without restrictions may do, as bits of Kafka's `AclOperation` codes: read 3,
 /// write 4, create 5, delete 6, alter 7, describe 8, describe configs 10, alter configs 11.
 const TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
@@ -36,6 +38,11 @@ pub(super) async fn answer(
 ) -> MetadataResponse<'static> {
     let asked =
         request.topics.as_deref().filter(|asked| info.version > EMPTY_IS_ALL_VERSION || !asked.is_empty());
+    if let Some(asked) =
+        asked.filter(|asked| info.version < IDS_FROM_VERSION && asked.iter().any(has_no_name))
+    {
+        return refused(asked);
+    }
     if let Some(asked) = asked
         && request.allow_auto_topic_creation
         && shard.config().topics.auto_create
@@ -62,6 +69,22 @@ pub(super) async fn answer(
         response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     }
     response
+}
+
+/// Ids stand in the schema from version 10 on, but may be used only from 12 on.
+fn has_no_name(topic: &MetadataRequestTopic<'_>) -> bool {
+    !topic.topic_id.is_nil() || topic.name.is_none()
+}
+
+/// The answer to a request that its version does not allow.
+fn refused(asked: &[MetadataRequestTopic<'_>]) -> MetadataResponse<'static> {
+    let topics = asked.iter().map(|topic| MetadataTopic {
+        error_code: ErrorCode::INVALID_REQUEST,
+        name: Some(Text::Owned(topic.name.unwrap_or_default().to_owned())),
+        topic_id: topic.topic_id,
+        ..Default::default()
+    });
+    MetadataResponse { topics: topics.collect(), ..Default::default() }
 }
 
 /// Makes the topics that are asked for and absent, and waits until they can be used.

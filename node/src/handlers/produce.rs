@@ -6,7 +6,10 @@
 mod layout;
 mod validate;
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use bytes::Bytes;
 use ringmain_protocol::{
@@ -17,7 +20,7 @@ use ringmain_protocol::{
 use ringmain_replication::Acks;
 use ringmain_storage::{LogKey, ShardId};
 
-use self::layout::Layout;
+use self::{layout::Layout, validate::Valid};
 use super::{RequestError, RequestInfo};
 use crate::{
     runtime,
@@ -28,11 +31,10 @@ use crate::{
 /// Versions below carry message sets, which are older than record batches.
 const FIRST_VERSION_WITH_BATCHES: i16 = 3;
 
-/// A batch on its way to its partition.
+/// A batch on its way to its partition, or the refusal of one, which the owner completes with where the log starts.
 struct Routed {
     key: LogKey,
-    batch: Bytes,
-    log_append_time: bool,
+    valid: Result<Valid, Box<ProduceAnswer>>,
     part: usize,
 }
 
@@ -50,10 +52,11 @@ pub(super) async fn begin(
     body: Bytes,
     slot: Slot,
 ) -> Result<(), (RequestError, Slot)> {
-    let request: ProduceRequest<'_, &[u8]> = match decode_request(&mut Reader::new(&body), info.version) {
+    let mut request: ProduceRequest<'_, &[u8]> = match decode_request(&mut Reader::new(&body), info.version) {
         Ok(request) => request,
         Err(error) => return Err((error.into(), slot)),
     };
+    keep_last(&mut request);
     let acks = Acks::from_wire(request.acks);
     let layout = Layout::new(&request);
     let parts = layout.parts();
@@ -108,14 +111,9 @@ fn route(
                 answers.put(part, ProduceAnswer::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
                 continue;
             };
-            match validate::batch(found.config(), version, partition.records, body) {
-                Ok(validate::Valid { batch, log_append_time }) => {
-                    let key = LogKey { topic_id: found.topic_id(), partition: partition.index };
-                    let routed = Routed { key, batch, log_append_time, part };
-                    routes.entry(shard.owner(key)).or_default().push(routed);
-                }
-                Err(answer) => answers.put(part, *answer),
-            }
+            let key = LogKey { topic_id: found.topic_id(), partition: partition.index };
+            let valid = validate::batch(found.config(), version, partition.records, body);
+            routes.entry(shard.owner(key)).or_default().push(Routed { key, valid, part });
         }
     }
     routes
@@ -123,7 +121,14 @@ fn route(
 
 fn append_here(shard: &Rc<Shard>, routed: Vec<Routed>, terms: Terms, answers: &Rc<Gather<ProduceAnswer>>) {
     let Terms { acks, timeout_ms } = terms;
-    for Routed { key, batch, log_append_time, part } in routed {
+    for Routed { key, valid, part } in routed {
+        let Valid { batch, log_append_time } = match valid {
+            Ok(valid) => valid,
+            Err(refusal) => {
+                answers.put(part, with_log_start(shard, key, *refusal));
+                continue;
+            }
+        };
         let answers = answers.clone();
         let operation = ProduceOperation { batch, acks, timeout_ms, log_append_time, answers, part };
         match shard.partition(key) {
@@ -131,6 +136,31 @@ fn append_here(shard: &Rc<Shard>, routed: Vec<Routed>, terms: Terms, answers: &R
             None => operation.answer(ProduceAnswer::error(shard.absent(key))),
         }
     }
+}
+
+/// Kafka tells where the log starts with what it finds wrong inside a batch, not with what it finds wrong around it.
+fn with_log_start(shard: &Shard, key: LogKey, mut refusal: ProduceAnswer) -> ProduceAnswer {
+    let inside = matches!(refusal.error, ErrorCode::INVALID_RECORD | ErrorCode::INVALID_TIMESTAMP);
+    if let Some(partition) = shard.partition(key).filter(|_| inside) {
+        refusal.log_start_offset = partition.log().log_start_offset().value();
+    }
+    refusal
+}
+
+/// Of a partition that a request names more than once, the last batch counts; the others are not answered.
+fn keep_last(request: &mut ProduceRequest<'_, &[u8]>) {
+    if let [topic] = request.topics.as_slice()
+        && topic.partitions.len() < 2
+    {
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    for topic in request.topics.iter_mut().rev() {
+        topic.partitions.reverse();
+        topic.partitions.retain(|partition| seen.insert((topic.name, partition.index)));
+        topic.partitions.reverse();
+    }
+    request.topics.retain(|topic| !topic.partitions.is_empty());
 }
 
 async fn append_there(

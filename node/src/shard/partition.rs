@@ -52,11 +52,11 @@ pub(crate) struct Partition {
 
 impl Partition {
     /// A partition whose log was recovered; not leading yet.
-    pub(crate) fn new(log: Log<NodeDisk>, config: &TopicConfig) -> Rc<Self> {
+    pub(crate) fn new(log: Log<NodeDisk>, config: &TopicConfig, replicas: u32) -> Rc<Self> {
         let machine = ringmain_replication::Partition::new(
             log.log_end_offset(),
             commit_rule(config),
-            min_in_sync(config),
+            min_in_sync(config, replicas),
         );
         Rc::new(Self {
             topic: log.identity().topic.as_str().into(),
@@ -114,10 +114,12 @@ impl Partition {
     }
 
     /// Takes another configuration from now on.
-    pub(crate) fn configure(&self, shard: &Shard, config: &TopicConfig) {
+    pub(crate) fn configure(&self, shard: &Shard, config: &TopicConfig, replicas: u32) {
         self.log.set_config(log_config(config, shard.config()));
-        let event =
-            Event::Configure { commit_rule: commit_rule(config), min_in_sync_replicas: min_in_sync(config) };
+        let event = Event::Configure {
+            commit_rule: commit_rule(config),
+            min_in_sync_replicas: min_in_sync(config, replicas),
+        };
         self.step(shard, event);
     }
 
@@ -139,11 +141,15 @@ impl Partition {
         }
         let must_wait =
             self.draining.get() || !self.log.is_active() || !shard.store().has_room(operation.batch.len());
-        if !must_wait {
+        if must_wait {
+            self.queue.borrow_mut().push_back(operation);
+        } else {
             self.begin(shard, operation);
-            return;
+            if self.queue.borrow().is_empty() {
+                return;
+            }
+            // The log had no memory for it after all: it waits like the others.
         }
-        self.queue.borrow_mut().push_back(operation);
         if !self.draining.replace(true) {
             let (partition, shard) = (self.clone(), shard.clone());
             runtime::spawn(async move { partition.drain(&shard).await });
@@ -164,7 +170,13 @@ impl Partition {
                     self.queue.borrow_mut().push_front(operation);
                     runtime::yield_to_reactor().await;
                 }
-                Ok(()) => self.begin(shard, operation),
+                Ok(()) => {
+                    self.begin(shard, operation);
+                    // Where it came back for want of memory, the next rounds free some.
+                    if !self.queue.borrow().is_empty() {
+                        runtime::yield_to_reactor().await;
+                    }
+                }
                 Err(error) => self.refuse(operation, &error),
             }
         }
@@ -289,6 +301,12 @@ impl Partition {
                     }
                     Ok(appended.last_offset.plus(1))
                 }
+                Err(AppendError::NoRoom | AppendError::Inactive) => {
+                    drop(in_flight);
+                    let InFlight { operation, .. } = self.take_in_flight(request);
+                    self.queue.borrow_mut().push_front(operation);
+                    return;
+                }
                 Err(error) => Err(append_error(&error)),
             },
             Err(ProducerError::OutOfOrderSequence { .. }) => Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER),
@@ -362,6 +380,7 @@ fn commit_rule(config: &TopicConfig) -> CommitRule {
     if config.write_caching { CommitRule::Written } else { CommitRule::Flushed }
 }
 
-fn min_in_sync(config: &TopicConfig) -> u32 {
-    config.min_insync_replicas
+/// As Kafka: a partition cannot be asked for more in-sync replicas than it has replicas.
+fn min_in_sync(config: &TopicConfig, replicas: u32) -> u32 {
+    config.min_insync_replicas.min(replicas)
 }

@@ -112,7 +112,7 @@ impl Shard {
                 }
                 match self.partition(key) {
                     Some(open) => {
-                        open.configure(self, resolved.config());
+                        open.configure(self, resolved.config(), replicas(partition));
                         open.lead(self, partition.leader_epoch, in_sync(partition));
                     }
                     None => to_open.push((key, resolved.clone(), partition.clone())),
@@ -157,7 +157,7 @@ impl Shard {
         let config = log_config(&topic.config, self.config());
         match self.store.open_log(identity, config, runtime::unix_ms()).await {
             Ok(log) => {
-                let open = Partition::new(log, &topic.config);
+                let open = Partition::new(log, &topic.config, replicas(&partition));
                 open.lead(self, partition.leader_epoch, in_sync(&partition));
                 self.partitions.borrow_mut().insert(key, open);
             }
@@ -202,6 +202,10 @@ impl Shard {
 
 /// Longest time between two flushes of what `write.caching` left.
 const FLUSH_PERIOD_MAX_MS: i64 = crate::config::topic::WRITE_CACHING_FLUSH_MS_MAX;
+
+fn replicas(partition: &crate::metadata::PartitionImage) -> u32 {
+    u32::try_from(partition.replicas.len()).expect("a partition has few replicas")
+}
 
 fn in_sync(partition: &crate::metadata::PartitionImage) -> u32 {
     u32::try_from(partition.in_sync.len()).expect("a partition has few replicas")

@@ -81,12 +81,6 @@ pub enum BatchError {
         /// The limit.
         limit: usize,
     },
-    /// A timestamp that the topic does not accept, or a type that only the broker sets.
-    #[error("timestamp {0} is out of range")]
-    Timestamp(i64),
-    /// The producer says that its timestamps are the broker's.
-    #[error("timestamps of type LogAppendTime from a client")]
-    AppendTimeFromClient,
     /// A record has not the form of a record.
     #[error("record {index}: {error}")]
     InvalidRecord {
@@ -172,9 +166,7 @@ impl BatchError {
             // The limit is on what one batch may take: clients answer by splitting the batch.
             Self::TooLarge { .. } | Self::DecompressedTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
             Self::UnsupportedCompression(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-            Self::Timestamp(_) | Self::AppendTimeFromClient | Self::RejectedRecords { timestamp: true } => {
-                ErrorCode::INVALID_TIMESTAMP
-            }
+            Self::RejectedRecords { timestamp: true } => ErrorCode::INVALID_TIMESTAMP,
             Self::Missing
             | Self::Truncated { .. }
             | Self::MoreThanOne(_)

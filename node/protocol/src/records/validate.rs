@@ -110,16 +110,12 @@ pub fn validate_header<'a>(
     let base_timestamp = batch.header().base_timestamp.get();
     let has_max_timestamp = max_timestamp > 0 && max_timestamp >= base_timestamp;
     let create_time = rules.timestamp_type == TimestampType::CreateTime;
-    if create_time && has_max_timestamp && !rules.accept_timestamp(max_timestamp) {
-        // The walk would find at least this one; it also tells which, so leave it to the walk
-        // where there is one.
-        if rules.level == ValidationLevel::Header {
-            return Err(BatchError::Timestamp(max_timestamp));
-        }
-    }
+    // The walk finds at least this one, and tells the producer which records it rejects.
+    let rejects_timestamp = create_time && has_max_timestamp && !rules.accept_timestamp(max_timestamp);
     let needs_records = rules.level == ValidationLevel::Full
         || rules.compacted
         || rules.compression.is_some_and(|topic| topic != codec)
+        || rejects_timestamp
         || (create_time && !has_max_timestamp);
     Ok(HeaderChecked { batch, codec, needs_records })
 }
@@ -136,10 +132,6 @@ fn check_header_fields(batch: &RecordBatch<'_>) -> Result<(), BatchError> {
     let (producer_id, base_sequence) = (header.producer_id.get(), header.base_sequence.get());
     if producer_id >= 0 && base_sequence < 0 {
         return Err(BatchError::Sequence { producer_id, base_sequence });
-    }
-    // Kafka lets this pass in some cases and then clears the bit; no client sets it.
-    if batch.attributes().timestamp_type() == TimestampType::LogAppendTime {
-        return Err(BatchError::AppendTimeFromClient);
     }
     Ok(())
 }
@@ -235,7 +227,11 @@ impl<'a> HeaderChecked<'a> {
             TimestampType::LogAppendTime => {
                 (Cow::Owned(with_log_append_time(&batch, rules.now_ms)), rules.now_ms)
             }
-            TimestampType::CreateTime if batch.header().max_timestamp.get() != max_timestamp => {
+            // A client has no say in whose time it is: as Kafka, clear the bit that claims append time.
+            TimestampType::CreateTime
+                if batch.header().max_timestamp.get() != max_timestamp
+                    || batch.attributes().timestamp_type() == TimestampType::LogAppendTime =>
+            {
                 (Cow::Owned(with_max_timestamp(&batch, max_timestamp)), max_timestamp)
             }
             TimestampType::CreateTime => (bytes, max_timestamp),

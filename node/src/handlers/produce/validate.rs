@@ -5,7 +5,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use ringmain_protocol::records::{self, Compression, Rejection, TimestampType, ValidationRules};
+use ringmain_protocol::{
+    ErrorCode,
+    records::{self, Compression, RecordBatchHeader, Rejection, TimestampType, ValidationRules},
+};
 
 use crate::{
     config::{
@@ -37,6 +40,12 @@ pub(super) fn batch(
     body: &Bytes,
 ) -> Result<Valid, Box<ProduceAnswer>> {
     let rules = rules(config, version);
+    let header = RecordBatchHeader::peek(records.unwrap_or_default());
+    if header.is_some_and(|header| header.attributes().is_transactional()) {
+        // It would wait for a marker that never comes: there is no transaction coordinator. Kafka refuses a batch of a
+        // transaction that was not begun in the same way.
+        return Err(Box::new(ProduceAnswer::error(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)));
+    }
     let accepted = records::validate(records.unwrap_or_default(), &rules).map_err(refused)?;
     let batch = match accepted.bytes {
         Cow::Borrowed(bytes) => body.slice_ref(bytes),

@@ -27,15 +27,18 @@ pub struct DeletedTopic {
 }
 
 impl Controller<'_> {
-    /// Deletes topics. The answers are in the order of the request; of two items that mean the same topic, the second is
-    /// refused.
+    /// Deletes topics. The answers are in the order of the request; items that mean the same topic are all refused, since
+    /// the client cannot have meant both.
     pub fn delete_topics(&self, topics: &[DeleteTopic]) -> Decision<Vec<Result<DeletedTopic, Refusal>>> {
-        let mut deleted = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let found = topics.iter().filter_map(|item| self.find(item).ok());
+        let twice: BTreeSet<TopicId> =
+            found.map(|topic| topic.topic_id).filter(|topic_id| !seen.insert(*topic_id)).collect();
         let mut records = Vec::new();
         let mut answer = Vec::with_capacity(topics.len());
         for item in topics {
             let result = self.find(item).and_then(|topic| {
-                if deleted.insert(topic.topic_id) {
+                if !twice.contains(&topic.topic_id) {
                     Ok(topic)
                 } else {
                     let what = if item.name.is_some() { "name" } else { "id" };

@@ -238,7 +238,7 @@ fn topics_are_deleted_by_name_or_id() {
     assert_eq!(
         codes,
         [
-            "NONE",
+            "INVALID_REQUEST",
             "INVALID_REQUEST",
             "UNKNOWN_TOPIC_OR_PARTITION",
             "UNKNOWN_TOPIC_ID",
@@ -246,6 +246,8 @@ fn topics_are_deleted_by_name_or_id() {
             "INVALID_REQUEST"
         ]
     );
+    assert_eq!(decision.records, [], "of what is named twice nothing is deleted");
+    let decision = Controller::new(&image, &options()).delete_topics(&items[1..4]);
     assert_eq!(decision.records, [MetadataRecord::TopicDeleted { topic_id: id }]);
 }
 

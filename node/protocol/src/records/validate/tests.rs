@@ -68,7 +68,7 @@ fn right_batches_are_accepted_as_they_are() {
 #[test]
 fn lying_headers_are_refused_with_kafkas_code() {
     type Lie = fn(&mut RecordBatchHeader);
-    let lies: [(Lie, ErrorCode); 18] = [
+    let lies: [(Lie, ErrorCode); 17] = [
         (|header| header.record_count = 2.into(), ErrorCode::INVALID_RECORD),
         (|header| header.record_count = 4.into(), ErrorCode::INVALID_RECORD),
         (|header| header.record_count = 0.into(), ErrorCode::INVALID_RECORD),
@@ -81,7 +81,6 @@ fn lying_headers_are_refused_with_kafkas_code() {
         (|header| header.base_offset = 1.into(), ErrorCode::INVALID_RECORD),
         (|header| header.base_offset = (-1).into(), ErrorCode::INVALID_RECORD),
         (|header| header.attributes = (1 << 5).into(), ErrorCode::INVALID_RECORD),
-        (|header| header.attributes = (1 << 3).into(), ErrorCode::INVALID_TIMESTAMP),
         (|header| header.attributes = 5.into(), ErrorCode::UNSUPPORTED_COMPRESSION_TYPE),
         (|header| header.attributes = 7.into(), ErrorCode::UNSUPPORTED_COMPRESSION_TYPE),
         (|header| header.base_sequence = (-1).into(), ErrorCode::INVALID_RECORD),
@@ -91,6 +90,17 @@ fn lying_headers_are_refused_with_kafkas_code() {
     for (index, (lie, expected)) in lies.into_iter().enumerate() {
         let bytes = changed(batch(Compression::None), lie);
         assert_eq!(refused(&bytes), expected, "lie {index}");
+    }
+}
+
+#[test]
+fn a_client_has_no_say_in_the_type_of_timestamps() {
+    let bytes = changed(batch(Compression::None), |header| header.attributes = (1 << 3).into());
+    for rules in [RULES, HEADER_RULES] {
+        let accepted = validate(&bytes, &rules).expect("Kafka clears the bit");
+        let (batch, _) = RecordBatch::parse(&accepted.bytes).expect("a batch");
+        assert_eq!(batch.attributes().timestamp_type(), TimestampType::CreateTime);
+        assert_eq!(batch.verify_checksum(), Ok(()));
     }
 }
 
@@ -205,8 +215,8 @@ fn timestamps_out_of_range_are_named() {
         [(1, RecordRejection::Timestamp(NOW_MS + 7)), (2, RecordRejection::Timestamp(NOW_MS - 1))]
     );
     let header = ValidationRules { level: ValidationLevel::Header, ..rules };
-    let rejection = validate(&bytes, &header).expect_err("the maximum is out of range");
-    assert_eq!(rejection.error, BatchError::Timestamp(NOW_MS + 7));
+    let at_header_level = validate(&bytes, &header).expect_err("the maximum is out of range");
+    assert_eq!(at_header_level, rejection, "the producer is told which records, whatever the level");
     let append_time = ValidationRules { timestamp_type: TimestampType::LogAppendTime, ..rules };
     assert!(validate(&bytes, &append_time).is_ok(), "the producer's clock does not matter");
 }

@@ -8,6 +8,7 @@ mod commit_loop;
 mod counters;
 mod fetch;
 mod gather;
+mod in_flight;
 mod mailbox;
 mod maintenance;
 mod partition;

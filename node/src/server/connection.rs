@@ -121,68 +121,92 @@ impl Connection {
     }
 
     async fn receive_requests(self: &Rc<Self>, shard: &Rc<Shard>) -> std::io::Result<Ended> {
-        let frame_bytes_max = shard.config().limits.request_bytes_max;
         let mut buffer = BytesMut::new();
         let mut target_bytes = RECEIVE_BYTES_MIN;
         let mut turn_bytes = 0;
+        let mut is_drained = true;
         let mut partial: Option<RequestBytesGuard>;
         loop {
-            while let Some(frame) = match split_frame(&mut buffer, frame_bytes_max) {
-                Ok(frame) => frame,
-                Err(refusal) => {
-                    shard.counters().frames_refused.increment();
-                    tracing::debug!(peer = %self.peer, %refusal, "refuse a frame");
-                    return Ok(Ended::Closed);
-                }
-            } {
-                if handlers::waits_for_answers(&frame) {
-                    self.responses.idle().await;
-                }
-                self.responses.room().await;
-                shard.request_bytes().room().await;
-                if self.responses.is_closed() {
-                    return Ok(Ended::Closed);
-                }
-                let slot = self.responses.push(frame.len());
-                if handlers::handle(shard, self, frame, slot).await.is_break() {
-                    return Ok(Ended::Refused);
-                }
+            if let Some(ended) = self.handle_frames(shard, &mut buffer).await {
+                return Ok(ended);
+            }
+            if is_drained {
+                turn_bytes = 0;
+                self.wait_for_more(shard, &mut buffer).await?;
             }
             // A frame that is long in coming counts like one that is worked on.
-            partial = (buffer.len() > PARTIAL_BYTES_FREE).then(|| shard.request_bytes().add(buffer.len()));
+            let partial =
+                (buffer.len() > PARTIAL_BYTES_FREE).then(|| shard.request_bytes().add(buffer.len()));
             if partial.is_some() && !shard.request_bytes().room_within(PARTIAL_WAIT).await {
                 shard.counters().frames_refused.increment();
                 tracing::debug!(peer = %self.peer, "end a connection that holds back a large frame");
                 return Ok(Ended::Closed);
             }
+            if is_drained {
+                turn_bytes = 0;
+                self.wait_for_more(shard, &mut buffer).await?;
+            }
             reserve(&mut buffer, target_bytes);
             let capacity = buffer.capacity() - buffer.len();
-            match self.socket.try_receive(&mut buffer)? {
-                Some(0) => return Ok(Ended::Finished),
-                Some(received) => {
-                    self.last_active.set(Instant::now());
-                    if received == capacity && target_bytes < RECEIVE_BYTES_MAX {
-                        target_bytes *= 2;
-                    }
-                    turn_bytes += received;
-                    if turn_bytes >= TURN_BYTES {
-                        turn_bytes = 0;
-                        runtime::yield_to_reactor().await;
-                    }
-                }
-                None => {
-                    turn_bytes = 0;
-                    if buffer.is_empty() {
-                        // An idle connection holds no memory; the next one that receives uses the same, still in cache.
-                        shard.receive_buffers().put(std::mem::take(&mut buffer));
-                        self.socket.readable().await?;
-                        buffer = shard.receive_buffers().take();
-                    } else {
-                        self.socket.readable().await?;
-                    }
-                }
+            let Some(received) = self.socket.try_receive(&mut buffer)? else {
+                is_drained = true;
+                continue;
+            };
+            if received == 0 {
+                return Ok(Ended::Finished);
+            }
+            self.last_active.set(Instant::now());
+            if received == capacity && target_bytes < RECEIVE_BYTES_MAX {
+                target_bytes *= 2;
+            }
+            // Less than there was room for: another call would only say that there is nothing more.
+            is_drained = received < capacity;
+            turn_bytes += received;
+            if turn_bytes >= TURN_BYTES {
+                turn_bytes = 0;
+                runtime::yield_to_reactor().await;
             }
         }
+    }
+
+    /// Begins every request that arrived whole. `Some`: the connection ends.
+    async fn handle_frames(self: &Rc<Self>, shard: &Rc<Shard>, buffer: &mut BytesMut) -> Option<Ended> {
+        let frame_bytes_max = shard.config().limits.request_bytes_max;
+        loop {
+            let frame = match split_frame(buffer, frame_bytes_max) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return None,
+                Err(refusal) => {
+                    shard.counters().frames_refused.increment();
+                    tracing::debug!(peer = %self.peer, %refusal, "refuse a frame");
+                    return Some(Ended::Closed);
+                }
+            };
+            if handlers::waits_for_answers(&frame) {
+                self.responses.idle().await;
+            }
+            self.responses.room().await;
+            shard.request_bytes().room().await;
+            if self.responses.is_closed() {
+                return Some(Ended::Closed);
+            }
+            let slot = self.responses.push(frame.len());
+            if handlers::handle(shard, self, frame, slot).await.is_break() {
+                return Some(Ended::Refused);
+            }
+        }
+    }
+
+    /// Waits until there is something to receive. An idle connection holds no memory meanwhile: the next one that receives
+    /// uses the same buffer, which is still in the cache.
+    async fn wait_for_more(&self, shard: &Shard, buffer: &mut BytesMut) -> std::io::Result<()> {
+        if !buffer.is_empty() {
+            return self.socket.readable().await;
+        }
+        shard.receive_buffers().put(std::mem::take(buffer));
+        self.socket.readable().await?;
+        *buffer = shard.receive_buffers().take();
+        Ok(())
     }
 
     async fn send_responses(&self) -> std::io::Result<()> {

@@ -7,7 +7,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     rc::Rc,
 };
 
@@ -20,6 +20,7 @@ use ringmain_storage::{
 use super::{
     Shard,
     fetch::FetchWaiter,
+    in_flight::InFlight,
     produce::{ProduceAnswer, ProduceOperation},
 };
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
 };
 
 /// An operation that was appended, or is about to be.
-struct InFlight {
+struct Appending {
     operation: ProduceOperation,
     base_offset: i64,
     log_append_time_ms: i64,
@@ -39,8 +40,7 @@ pub(crate) struct Partition {
     log: Log<NodeDisk>,
     topic: Rc<str>,
     machine: RefCell<ringmain_replication::Partition>,
-    in_flight: RefCell<HashMap<RequestToken, InFlight>>,
-    next_token: Cell<u64>,
+    in_flight: RefCell<InFlight<Appending>>,
     /// Operations that wait for activation or room. Bounded by the request bytes in flight of the shards.
     queue: RefCell<VecDeque<ProduceOperation>>,
     draining: Cell<bool>,
@@ -62,7 +62,6 @@ impl Partition {
             topic: log.identity().topic.as_str().into(),
             machine: RefCell::new(machine),
             in_flight: RefCell::default(),
-            next_token: Cell::new(0),
             queue: RefCell::default(),
             draining: Cell::new(false),
             fetch_waiters: RefCell::default(),
@@ -184,11 +183,9 @@ impl Partition {
     }
 
     fn begin(&self, shard: &Shard, operation: ProduceOperation) {
-        let request = RequestToken(self.next_token.get());
-        self.next_token.set(request.0 + 1);
         let acks = operation.acks;
-        let entry = InFlight { operation, base_offset: -1, log_append_time_ms: -1 };
-        self.in_flight.borrow_mut().insert(request, entry);
+        let entry = Appending { operation, base_offset: -1, log_append_time_ms: -1 };
+        let request = self.in_flight.borrow_mut().insert(entry);
         self.step(shard, Event::Produce { request, acks });
     }
 
@@ -263,7 +260,7 @@ impl Partition {
                 self.take_in_flight(request).operation.answer(ProduceAnswer::error(error));
             }
             Effect::AnswerProduce { request, outcome } => {
-                let InFlight { operation, base_offset, log_append_time_ms } = self.take_in_flight(request);
+                let Appending { operation, base_offset, log_append_time_ms } = self.take_in_flight(request);
                 operation.answer(match outcome {
                     ProduceOutcome::Done => ProduceAnswer {
                         error: ErrorCode::NONE,
@@ -284,7 +281,7 @@ impl Partition {
     fn append(&self, request: RequestToken, leader_epoch: LeaderEpoch, effects: &mut Vec<Effect>) {
         let now_ms = runtime::unix_ms();
         let mut in_flight = self.in_flight.borrow_mut();
-        let entry = in_flight.get_mut(&request).expect("the state machine names requests under way");
+        let entry = in_flight.get_mut(request).expect("the state machine names requests under way");
         let batch = &entry.operation.batch;
         let appended = match self.log.check_producer(header(batch), now_ms) {
             Ok(ProducerCheck::Duplicate { base_offset, append_time_ms }) => {
@@ -303,7 +300,7 @@ impl Partition {
                 }
                 Err(AppendError::NoRoom | AppendError::Inactive) => {
                     drop(in_flight);
-                    let InFlight { operation, .. } = self.take_in_flight(request);
+                    let Appending { operation, .. } = self.take_in_flight(request);
                     self.queue.borrow_mut().push_front(operation);
                     return;
                 }
@@ -340,8 +337,8 @@ impl Partition {
         operation.answer(ProduceAnswer::error(append_error(error)));
     }
 
-    fn take_in_flight(&self, request: RequestToken) -> InFlight {
-        self.in_flight.borrow_mut().remove(&request).expect("a request is answered once")
+    fn take_in_flight(&self, request: RequestToken) -> Appending {
+        self.in_flight.borrow_mut().remove(request).expect("a request is answered once")
     }
 }
 

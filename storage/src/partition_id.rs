@@ -23,6 +23,14 @@ pub(crate) const FILE_BYTES_MAX: usize = 4096;
 
 const PARTITION_ID_FILE: Kind = Kind { magic: *b"RMpartid", version: 1 };
 
+/// Truncations that fit between the first incarnations of two logs created a millisecond apart.
+const TRUNCATIONS_BITS: u32 = 20;
+
+/// The incarnation of a log that is created now: above those of a former self, whatever was cut from it.
+pub(crate) fn first_incarnation(now_ms: i64) -> u64 {
+    now_ms.unsigned_abs() << TRUNCATIONS_BITS
+}
+
 /// What a folder says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PartitionId {

@@ -7,7 +7,7 @@
 //! 3. Later segments are removed, the one that holds the offset is cut and flushed.
 //! 4. The checkpoint is replaced, then `partition.id` says "settled".
 //!
-//! Advancing the start: the checkpoint says so first; then segments below it are removed, at the next start if need be.
+//! Advancing the start: what lies below it is settled, the checkpoint says so; then segments below it are removed, at the next start if need be.
 //!
 //! Deleting: the folder gets a name that no partition has, durably; what is in it goes then, or at the next start. Files
 //! that readers still send from stay alive until they are done.
@@ -179,6 +179,10 @@ impl<D: Disk> Log<D> {
         let _changes = self.0.changes.acquire().await;
         if offset <= self.log_start_offset() {
             return Ok(());
+        }
+        if self.0.state.borrow().settled_offset < offset {
+            // A start above the segments' end would cut the log off from what the journal holds of it.
+            self.settle_alone().await?;
         }
         self.write_log_start(offset).await?;
         {

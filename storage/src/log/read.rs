@@ -162,7 +162,7 @@ impl<D: Disk> Log<D> {
         }
         let index = state.segment_index(place.segment).expect("the place was just found");
         let summary = state.segments[index].summary;
-        let end = tail_start.unwrap_or(summary.size_bytes);
+        let end = state.tail.settled_end_in(place.segment).unwrap_or(summary.size_bytes);
         let Some(verified_end) = state.segments[index].verified.end_of_range_at(place.position) else {
             return Step::Load { place, end };
         };
@@ -196,9 +196,11 @@ impl<D: Disk> Log<D> {
             if self.finish_seek_in_tail(place, offset) {
                 return Ok(());
             }
-            let bytes = file.read_cached(place.position, SEEK_BYTES).await?;
+            let (tail_start, end) = self.file_bounds(place.segment);
+            let length = usize::try_from(end.saturating_sub(place.position)).unwrap_or(usize::MAX);
+            let bytes = file.read_cached(place.position, length.min(SEEK_BYTES)).await?;
             let mut rest = &bytes[..];
-            while rest.len() >= BATCH_HEADER_BYTES {
+            while rest.len() >= BATCH_HEADER_BYTES && place.position < tail_start {
                 let header = self.check_header(place, rest)?;
                 if header.next_offset() > offset.value() {
                     self.remember(offset, place);
@@ -214,6 +216,14 @@ impl<D: Disk> Log<D> {
                     .into());
             }
         }
+    }
+
+    /// Where the tail of a segment begins, and up to where its file holds the log's bytes.
+    fn file_bounds(&self, segment: Offset) -> (u64, u64) {
+        let state = self.0.state.borrow();
+        let size = state.segment_index(segment).map_or(0, |index| state.segments[index].summary.size_bytes);
+        let end = state.tail.settled_end_in(segment).unwrap_or(size);
+        (state.tail.start_in(segment).unwrap_or(u64::MAX), end)
     }
 
     /// When the walk has reached the tail, it ends there.

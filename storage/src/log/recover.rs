@@ -124,7 +124,7 @@ async fn create<D: Disk>(
 ) -> Result<PartitionId, OpenError> {
     let folder = identity.folder();
     shared.disk.create_directory(&folder).await?;
-    let incarnation = now_ms.unsigned_abs();
+    let incarnation = partition_id::first_incarnation(now_ms);
     let id = PartitionId { key: identity.key(), incarnation, state: FolderState::Settled };
     let path = format!("{folder}/{}", partition_id::FILE_NAME);
     shared.disk.replace(&path, &id.to_file(), true).await?;

@@ -435,16 +435,30 @@ impl Tail {
         assert_eq!(length, 0, "the tail holds what is asked of it");
     }
 
-    /// Drops the oldest buffer if all of it is settled and the log's end is not in it. Returns the memory given back.
+    /// Drops the oldest buffer if all of it is settled, with the whole of every batch that begins in it, and the log's end is
+    /// elsewhere. Returns the memory given back.
     pub(crate) fn drop_oldest(&mut self) -> Option<usize> {
         let first = self.extents.front()?.buffer;
-        let goes = |extent: &Extent| extent.settled && extent.buffer == first;
-        let stays = self.extents.iter().find(|extent| !goes(extent))?;
-        (stays.buffer != first).then_some(())?;
+        let stays = self.extents.iter().find(|extent| extent.buffer != first)?;
+        // The last batch that begins in the buffer may end in a later one: then it is read from the file.
+        let batch_end =
+            self.extents.iter().map(|extent| extent.whole_batches).find(|end| *end >= stays.first);
+        (batch_end.unwrap_or(self.count) <= self.settled_count()).then_some(())?;
         self.extents.retain(|extent| extent.buffer != first);
         let front = self.buffers.pop_front().expect("its extents were there");
         assert_eq!(front.id, first, "buffers are used in order");
         Some(front.memory.capacity())
+    }
+
+    /// Count of bytes that are in their segments.
+    fn settled_count(&self) -> u64 {
+        self.first_unsettled().map_or(self.count, |extent| extent.first)
+    }
+
+    /// Position up to which the file of a segment holds the log's bytes; `None` when it holds all that there are.
+    pub(crate) fn settled_end_in(&self, segment: Offset) -> Option<u64> {
+        let mut unsettled = self.extents.iter().filter(|extent| !extent.settled && extent.segment == segment);
+        unsettled.next().map(|extent| extent.position + extent.prefix as u64)
     }
 
     /// Drops everything. Returns the memory given back.

@@ -63,6 +63,8 @@ struct Script {
     options: StoreOptions,
     models: BTreeMap<u64, Model>,
     now_ms: i64,
+    /// A third of the operations are reads.
+    reads_often: bool,
 }
 
 fn name(log: u64, model: &Model) -> LogIdentity {
@@ -91,6 +93,7 @@ impl Script {
             options: small_options(),
             models: (0..LOGS).map(|log| (log, Model::default())).collect(),
             now_ms: START_MS,
+            reads_often: false,
         }
     }
 
@@ -135,6 +138,9 @@ impl Script {
 
     async fn step(&mut self, running: &mut Running) -> Result<(), Off> {
         let log = self.random.below(LOGS);
+        if self.reads_often && self.random.chance(3) {
+            return self.read(running, log).await;
+        }
         match self.random.below(40) {
             0..20 => self.append(running, log).await,
             20..32 => self.round(&running.store, &running.logs).await,
@@ -147,6 +153,7 @@ impl Script {
             35 => self.advance(running, log).await,
             36..38 => self.truncate(running, log).await,
             38 => self.restart(running).await,
+            39 if self.random.chance(2) => self.read(running, log).await,
             _ if self.random.chance(3) => self.delete(running, log).await,
             _ => Ok(()),
         }
@@ -252,6 +259,33 @@ impl Script {
         Ok(())
     }
 
+    /// Reads somewhere, warm or cold, and compares.
+    async fn read(&mut self, running: &Running, log: u64) -> Result<(), Off> {
+        let model = &self.models[&log];
+        let span = model.end.since(model.start);
+        let from = model.start.plus(self.random.below(span + 1).cast_signed());
+        let up_to = from.plus(self.random.below(model.end.since(from) + 1).cast_signed());
+        let max_bytes = usize::try_from(self.random.below(40 << 10)).expect("small");
+        if self.random.chance(4) {
+            self.disk.drop_page_cache();
+        }
+        let fetched = match running.logs[&log].read(from, up_to, max_bytes, true).await {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                assert!(self.disk.is_power_cut(), "{error}");
+                return Err(Off);
+            }
+        };
+        let expected = model.bytes_between(from, fetched.next_offset);
+        let expected = if fetched.next_offset > from { expected } else { Vec::new() };
+        assert!(bytes_of(&fetched) == expected, "a read of {from}..{up_to} returns what was appended");
+        let holds_one =
+            model.batches.iter().any(|(base, _, next)| *base <= from && from < *next && *next <= up_to);
+        assert!(!holds_one || fetched.next_offset > from, "the first batch is returned, however large");
+        assert!(fetched.next_offset <= up_to.max(from), "nothing above the high watermark is returned");
+        Ok(())
+    }
+
     async fn delete(&mut self, running: &mut Running, log: u64) -> Result<(), Off> {
         self.models.get_mut(&log).expect("a log").deleting = true;
         let handle = running.logs.remove(&log).expect("it is open");
@@ -336,6 +370,18 @@ impl Script {
         let found = read_all(handle, start, 100_000).await;
         assert!(found == model.bytes_between(start, end), "{what}: the bytes are those that were appended");
         model.end = end;
+    }
+}
+
+#[test]
+fn a_long_script_agrees_with_its_model() {
+    for seed in 0..20 {
+        let mut script = Script::new(seed, seed % 4 != 0);
+        script.reads_often = true;
+        run(async {
+            assert!(script.run(2_000).await.is_ok(), "without a cut the script ends");
+        });
+        run(script.verify(&alloc::format!("seed {seed}")));
     }
 }
 

@@ -305,7 +305,7 @@ impl<D: Disk> Round<D> {
     /// Flushes each segment that needs it. When the journal was not flushed, at least one file is.
     async fn flush_segments(&mut self, was_linked: bool, journal_was_flushed: bool) {
         let shared = self.shared.clone();
-        let covers_all = shared.disk.one_flush_covers_all();
+        let covers_all = shared.disk.one_flush_covers_all() || crate::planted::is("one-flush-believed");
         let mut is_covered = covers_all && journal_was_flushed;
         let mut covering = None;
         let mut flushes = Vec::new();

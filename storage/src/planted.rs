@@ -9,7 +9,7 @@ pub(crate) const fn is(_defect: &str) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) use switched::is;
+pub(crate) use switched::{is, with};
 
 #[cfg(test)]
 mod switched {
@@ -22,5 +22,18 @@ mod switched {
     /// Whether this defect is switched on, in this thread.
     pub(crate) fn is(defect: &str) -> bool {
         PLANTED.get() == defect
+    }
+
+    /// Runs with a defect; it is switched off again when the run panics, too.
+    pub(crate) fn with<T>(defect: &'static str, run: impl FnOnce() -> T) -> T {
+        struct SwitchOff;
+        impl Drop for SwitchOff {
+            fn drop(&mut self) {
+                PLANTED.set("");
+            }
+        }
+        PLANTED.set(defect);
+        let _off = SwitchOff;
+        run()
     }
 }

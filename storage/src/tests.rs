@@ -1,4 +1,5 @@
 //! Tests of whole stores on the simulated disk: what only shows when all parts work together.
 mod basics;
 mod bed;
+mod planted;
 mod power_cut;

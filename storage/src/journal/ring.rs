@@ -313,6 +313,9 @@ impl<D: Disk> Journal<D> {
     /// Logs that should be settled now, so that the file that is entered next is free in time.
     pub(crate) fn logs_to_settle(&self) -> Vec<Log<D>> {
         let ring = self.state.borrow();
+        if crate::planted::is("journal-reused-early") {
+            return Vec::new();
+        }
         let Some(oldest) = ring.oldest_file(self.files_max) else { return Vec::new() };
         let last = ring.files[oldest].last_sequence;
         let needing = ring.live.iter().take_while(|((since, _), _)| *since <= last);

@@ -231,6 +231,7 @@ impl<D: Disk> RoundPart<D> {
         let state = self.log.0.state.borrow();
         let mut dirty = state.segments.iter().filter(|segment| segment.is_dirty);
         dirty.any(|segment| segment.written_length > segment.durable_length || !segment.name_is_durable)
+            && !crate::planted::is("growth-not-flushed")
     }
 
     /// Whether a segment was written and not flushed.
@@ -254,7 +255,8 @@ impl<D: Disk> RoundPart<D> {
                 shared.file(&self.log.0.folder, self.log.key(), *base_offset).await?.flush().await?;
             }
         }
-        if dirty.iter().any(|(_, name_is_durable)| !name_is_durable) {
+        let has_new_name = dirty.iter().any(|(_, name_is_durable)| !name_is_durable);
+        if has_new_name && !crate::planted::is("name-not-flushed") {
             shared.disk.flush_directory(&self.log.0.folder).await?;
         }
         for (base_offset, _) in dirty {

@@ -86,11 +86,11 @@ struct Running {
 struct Off;
 
 impl Script {
-    fn new(seed: u64, one_flush: bool) -> Script {
+    fn new(seed: u64, options: StoreOptions, one_flush: bool) -> Script {
         Script {
             random: Random::new(seed),
             disk: disk_with(seed, one_flush),
-            options: small_options(),
+            options,
             models: (0..LOGS).map(|log| (log, Model::default())).collect(),
             now_ms: START_MS,
             reads_often: false,
@@ -375,8 +375,8 @@ impl Script {
 
 #[test]
 fn a_long_script_agrees_with_its_model() {
-    for seed in 0..20 {
-        let mut script = Script::new(seed, seed % 4 != 0);
+    for seed in 0..12 {
+        let mut script = Script::new(seed, small_options(), seed % 4 != 0);
         script.reads_often = true;
         run(async {
             assert!(script.run(2_000).await.is_ok(), "without a cut the script ends");
@@ -385,16 +385,16 @@ fn a_long_script_agrees_with_its_model() {
     }
 }
 
-fn cut_everywhere(seed: u64, operations: u32, one_flush: bool) {
+pub(super) fn cut_everywhere(seed: u64, operations: u32, options: StoreOptions, one_flush: bool) {
     let total = {
-        let mut script = Script::new(seed, one_flush);
+        let mut script = Script::new(seed, options, one_flush);
         run(async {
             assert!(script.run(operations).await.is_ok(), "without a cut the script ends");
         });
         script.disk.operations()
     };
     for nth in 1..=total {
-        let mut script = Script::new(seed, one_flush);
+        let mut script = Script::new(seed, options, one_flush);
         script.disk.cut_power_at(nth);
         run(async {
             let _ = script.run(operations).await;
@@ -405,14 +405,14 @@ fn cut_everywhere(seed: u64, operations: u32, one_flush: bool) {
 
 #[test]
 fn nothing_durable_is_lost_and_nothing_else_appears() {
-    for seed in 0..8 {
-        cut_everywhere(seed, 120, true);
+    for seed in 0..5 {
+        cut_everywhere(seed, 120, small_options(), true);
     }
 }
 
 #[test]
 fn the_same_where_every_file_needs_its_own_flush() {
     for seed in 104..108 {
-        cut_everywhere(seed, 120, false);
+        cut_everywhere(seed, 120, small_options(), false);
     }
 }

@@ -1,0 +1,59 @@
+//! Each rule of the journal and of recovery, broken on purpose: the power cuts must find it.
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::bed::small_options;
+use super::power_cut::cut_everywhere;
+use crate::config::StoreOptions;
+use crate::planted;
+
+/// Scripts tried before a defect counts as not found.
+const SEEDS: u64 = 20;
+
+fn is_found(defect: &'static str, one_flush: bool) {
+    is_found_with(defect, small_options(), one_flush);
+}
+
+fn is_found_with(defect: &'static str, options: StoreOptions, one_flush: bool) {
+    let found = (0..SEEDS).any(|seed| {
+        let run = || planted::with(defect, || cut_everywhere(seed, 120, options, one_flush));
+        catch_unwind(AssertUnwindSafe(run)).is_err()
+    });
+    assert!(found, "{defect} is found");
+}
+
+#[test]
+fn a_round_that_is_not_flushed() {
+    is_found("no-flush", true);
+}
+
+#[test]
+fn a_journal_file_that_is_used_again_while_it_is_needed() {
+    // A ring so small that a script goes round it.
+    let options = StoreOptions { journal_files: 2, journal_file_bytes: 24 << 10, ..small_options() };
+    is_found_with("journal-reused-early", options, true);
+}
+
+#[test]
+fn entries_of_a_log_before_its_truncation() {
+    is_found("any-incarnation", true);
+}
+
+#[test]
+fn a_torn_frame_that_is_applied() {
+    is_found("torn-frame-applied", true);
+}
+
+#[test]
+fn a_segment_that_grew_and_was_flushed_by_another_file() {
+    is_found("growth-not-flushed", true);
+}
+
+#[test]
+fn overwrites_that_no_flush_covers() {
+    is_found("one-flush-believed", false);
+}
+
+#[test]
+fn a_new_file_whose_name_is_not_durable() {
+    is_found("name-not-flushed", true);
+}

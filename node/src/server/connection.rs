@@ -130,13 +130,8 @@ impl Connection {
             if let Some(ended) = self.handle_frames(shard, &mut buffer).await {
                 return Ok(ended);
             }
-            if is_drained {
-                turn_bytes = 0;
-                self.wait_for_more(shard, &mut buffer).await?;
-            }
             // A frame that is long in coming counts like one that is worked on.
-            let partial =
-                (buffer.len() > PARTIAL_BYTES_FREE).then(|| shard.request_bytes().add(buffer.len()));
+            partial = (buffer.len() > PARTIAL_BYTES_FREE).then(|| shard.request_bytes().add(buffer.len()));
             if partial.is_some() && !shard.request_bytes().room_within(PARTIAL_WAIT).await {
                 shard.counters().frames_refused.increment();
                 tracing::debug!(peer = %self.peer, "end a connection that holds back a large frame");

@@ -17,8 +17,9 @@ pub(crate) use socket::{Listener, SEND_RANGES_MAX, Socket, bind, bind_again};
 /// The disk of a shard. A simulation of shards puts the disk that lies here.
 pub(crate) type NodeDisk = ringmain_storage::disk::direct::DirectDisk;
 
-/// Threads of a shard's pool for calls that block (directory listings, unlinking large files).
-const BLOCKING_THREADS: usize = 1;
+/// Threads of a shard's pool for what would hold up the shard: directory listings, unlinking large files, decompressing
+/// large batches. Two, so that one of the latter does not hold up the former.
+const BLOCKING_THREADS: usize = 2;
 /// Submission queue entries of an executor's own rings. Disk and socket readiness go through the companion ring, so few
 /// are needed; a ring of this depth costs little locked memory.
 const RING_DEPTH: usize = 64;
@@ -71,6 +72,11 @@ where
 /// Runs `future` on this shard beside the others.
 pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
     glommio::spawn_local(future).detach();
+}
+
+/// Runs what takes long beside the shard, on a thread of its pool. A panic there ends the process like any other.
+pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    glommio::executor().spawn_blocking(work).await
 }
 
 /// Resolves after `duration`.

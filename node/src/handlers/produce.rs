@@ -83,7 +83,7 @@ pub(super) async fn begin(
             return Ok(());
         }
     };
-    for (owner, routed) in route(shard, info.version, &request, &body, &answers) {
+    for (owner, routed) in route(shard, info.version, &request, &body, &answers).await {
         if owner == shard.id() {
             append_here(shard, routed, terms, &answers);
         } else {
@@ -94,7 +94,7 @@ pub(super) async fn begin(
 }
 
 /// Validates each batch and finds its shard; what is invalid is answered.
-fn route(
+async fn route(
     shard: &Rc<Shard>,
     version: i16,
     request: &ProduceRequest<'_, &[u8]>,
@@ -112,7 +112,7 @@ fn route(
                 continue;
             };
             let key = LogKey { topic_id: found.topic_id(), partition: partition.index };
-            let valid = validate::batch(found.config(), version, partition.records, body);
+            let valid = validate::batch(found.config(), version, partition.records, body).await;
             routes.entry(shard.owner(key)).or_default().push(Routed { key, valid, part });
         }
     }

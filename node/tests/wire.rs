@@ -48,6 +48,8 @@ struct Intended {
     scenario: String,
     step: String,
     path: String,
+    /// Depends on chance, so that it need not occur in every run: its reason begins with "sometimes".
+    sometimes: bool,
 }
 
 fn intended() -> Vec<Intended> {
@@ -59,7 +61,8 @@ fn intended() -> Vec<Intended> {
             let parts: Vec<&str> = line.split('|').map(str::trim).collect();
             let [scenario, step, path, reason] = parts[..] else { panic!("four parts are needed: {line}") };
             assert!(reason.len() > 10, "a difference needs a reason: {line}");
-            Intended { scenario: scenario.into(), step: step.into(), path: path.into() }
+            let sometimes = reason.starts_with("sometimes");
+            Intended { scenario: scenario.into(), step: step.into(), path: path.into(), sometimes }
         })
         .collect()
 }
@@ -183,7 +186,9 @@ fn answers_are_kafkas() {
     let mut report = report.into_inner().expect("one thread");
     if only.is_none() && server.is_ours() {
         check_coverage(&played, &mut report);
-        for (index, entry) in intended().iter().enumerate().filter(|(index, _)| !used.contains(index)) {
+        for (index, entry) in
+            intended().iter().enumerate().filter(|(index, entry)| !entry.sometimes && !used.contains(index))
+        {
             writeln!(
                 report,
                 "differences.txt: entry {index} ({} | {} | {}) matches nothing any more",

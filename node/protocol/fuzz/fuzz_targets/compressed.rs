@@ -1,3 +1,4 @@
+//! Fuzz target. Any bytes as compressed records. What must hold stands in `checks.rs`.
 #![no_main]
 
 #[path = "../checks.rs"]

@@ -1,3 +1,4 @@
+//! Fuzz target. Any bytes as record batches. What must hold stands in `checks.rs`.
 #![no_main]
 
 #[path = "../checks.rs"]

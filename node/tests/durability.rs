@@ -322,46 +322,64 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     frames::create_topic(server.address(), "log", 1, &[("segment.bytes", "16777216")]);
     let mut connection = connect(&server);
     let mut random = Random::new(56);
-    let mut acknowledged = Vec::new();
+    let mut written = Written::default();
     let full = loop {
-        let value = filler(&mut random, 900_000);
-        let (error, offset) = append(&mut connection, "log", 0, &[&value]);
-        if error != 0 {
-            break error;
+        match written.append(&mut connection, &mut random) {
+            0 => assert!(written.acknowledged.len() < 600, "more is acknowledged than the disk holds"),
+            error => break error,
         }
-        assert_eq!(offset, i64::try_from(acknowledged.len()).expect("few"));
-        acknowledged.push(value);
-        assert!(acknowledged.len() < 600, "more is acknowledged than the disk holds");
     };
-    println!("full after {} MB", acknowledged.len() * 9 / 10);
+    println!("full after {} MB", written.acknowledged.len() * 9 / 10);
     assert_eq!(full, KAFKA_STORAGE_ERROR);
-    let verify = |connection: &mut Connection, acknowledged: &[Vec<u8>]| {
-        let found = frames::read_all(connection, ("log", 0), 0).expect("a full disk can be read");
-        assert_eq!(found.len(), acknowledged.len());
-        for ((base, batch), value) in found.iter().zip(acknowledged) {
-            assert!(frames::is_intact(batch) && frames::values(batch)[0] == *value, "offset {base} differs");
-        }
-    };
-    verify(&mut connection, &acknowledged);
-    assert_eq!(append(&mut connection, "log", 0, &[&filler(&mut random, 900_000)]).0, KAFKA_STORAGE_ERROR);
+    written.verify(&mut connection);
+    assert_eq!(written.append(&mut connection, &mut random), KAFKA_STORAGE_ERROR);
     fs::remove_file(&ballast).expect("the ballast can go");
     let end = Instant::now() + Duration::from_secs(15);
-    loop {
-        let value = filler(&mut random, 900_000);
-        let (error, _) = append(&mut connection, "log", 0, &[&value]);
-        if error == 0 {
-            acknowledged.push(value);
-            break;
-        }
-        assert_eq!(error, KAFKA_STORAGE_ERROR);
+    while written.append(&mut connection, &mut random) != 0 {
         assert!(Instant::now() < end, "space was freed, and nothing can be written");
         std::thread::sleep(Duration::from_millis(100));
     }
-    verify(&mut connection, &acknowledged);
+    written.verify(&mut connection);
     server.kill();
     server.restart();
-    verify(&mut connect(&server), &acknowledged);
+    written.verify(&mut connect(&server));
     server.kill();
+}
+
+/// What was sent to a disk that fills up.
+#[derive(Default)]
+struct Written {
+    acknowledged: Vec<Vec<u8>>,
+    /// Answered with an error: may appear later, when there is space again, as after any lost answer.
+    refused: BTreeSet<Vec<u8>>,
+}
+
+impl Written {
+    fn append(&mut self, connection: &mut Connection, random: &mut Random) -> i16 {
+        let value = filler(random, 900_000);
+        let (error, _) = append(connection, "log", 0, &[&value]);
+        if error == 0 {
+            self.acknowledged.push(value);
+        } else {
+            assert_eq!(error, KAFKA_STORAGE_ERROR);
+            self.refused.insert(value);
+        }
+        error
+    }
+
+    /// Everything acknowledged is there, in its order, and nothing that was never sent.
+    fn verify(&self, connection: &mut Connection) {
+        let found = frames::read_all(connection, ("log", 0), 0).expect("the log can be read");
+        let mut expected = self.acknowledged.iter();
+        for (base, batch) in found {
+            assert!(frames::is_intact(&batch), "offset {base}: the checksum is wrong");
+            let value = frames::values(&batch).remove(0);
+            if !self.refused.contains(&value) {
+                assert!(expected.next() == Some(&value), "offset {base} differs");
+            }
+        }
+        assert!(expected.next().is_none(), "an acknowledged record is missing");
+    }
 }
 
 #[test]

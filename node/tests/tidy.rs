@@ -94,6 +94,9 @@ const RUST_RULES: [(&str, Rule); 7] = [
 ];
 
 fn opens_with_header(source: &Source) -> Vec<String> {
+    if source.path.contains("/fuzz_targets/") {
+        return vec![]; // Three lines each; the checks that they call have the header.
+    }
     let mut lines = source.text.lines().skip_while(|line| line.is_empty() || line.starts_with("#!["));
     let first = lines.next().unwrap_or_default();
     if first.starts_with("//! ") { vec![] } else { vec![format!("begins with {first:?}")] }
@@ -107,7 +110,7 @@ fn is_short(source: &Source) -> Vec<String> {
 fn is_named_well(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
     let stem = source.stem();
-    if stem.split('_').any(|word| EMPTY_WORDS.contains(&word)) || stem.ends_with(|last: char| last == '2') {
+    if stem.split('_').any(|word| EMPTY_WORDS.contains(&word)) || stem.ends_with('2') {
         found.push(format!("the file's name {stem} says nothing"));
     }
     for (number, line) in source.code() {

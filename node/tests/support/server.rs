@@ -148,10 +148,6 @@ impl Server {
         let mut child = self.process.take().expect("the server runs");
         child.kill().expect("a child can be killed");
         child.wait().expect("a child can be waited for");
-        // TEMPORARY
-        while std::net::TcpListener::bind(self.listen).is_err() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
     }
 
     /// SIGTERM; the exit status and the time it took.

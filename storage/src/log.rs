@@ -208,6 +208,11 @@ impl<D: Disk> Log<D> {
         Rc::downgrade(&self.0)
     }
 
+    /// Whether two handles are of one log.
+    pub(crate) fn is_same(&self, other: &Log<D>) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Who it is.
     #[must_use]
     pub fn identity(&self) -> &LogIdentity {
@@ -337,8 +342,12 @@ impl<D: Disk> Log<D> {
     /// Gives back the oldest memory of the tail; when it is not settled, asks for that and says `false`.
     pub(crate) fn give_back_oldest_memory(&self) -> bool {
         let Ok(mut state) = self.0.state.try_borrow_mut() else { return false };
-        let freed = state.tail.drop_oldest();
         let is_unsettled = state.tail.unsettled_bytes() > 0;
+        let freed = match state.tail.drop_oldest() {
+            // The last buffer, with the log's end in it: the next append reads its block back.
+            None if !is_unsettled && state.tail.memory_bytes() > 0 => Some(state.tail.clear()),
+            freed => freed,
+        };
         drop(state);
         match freed {
             Some(bytes) => self.0.shared.gave_memory(bytes),

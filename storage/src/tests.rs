@@ -1,5 +1,7 @@
 //! Tests of whole stores on the simulated disk: what only shows when all parts work together.
 mod basics;
 mod bed;
+mod behaviour;
+mod faults;
 mod planted;
 mod power_cut;

@@ -36,7 +36,7 @@ impl<D: Disk> Log<D> {
             let offline = |error| self.offline(error);
             let file = self.0.shared.file(&self.0.folder, self.key(), end.segment).await.map_err(offline)?;
             let block = file.read_at(block_start, self.0.shared.block_bytes).await.map_err(offline)?;
-            self.0.shared.make_memory(BUFFER_BYTES_MIN);
+            self.0.shared.make_memory(BUFFER_BYTES_MIN, Some(self));
             let mut state = self.0.state.borrow_mut();
             if state.end() != end || state.tail.can_append_at(end) {
                 continue; // Somebody else was faster, or the log was cut meanwhile.
@@ -109,7 +109,7 @@ impl<D: Disk> Log<D> {
         if !shared.has_room(batch.len()) {
             return Err(AppendError::NoRoom);
         }
-        shared.make_memory(0);
+        shared.make_memory(0, Some(self));
         let mut state = self.0.state.borrow_mut();
         state.check_appendable()?;
         state.check_epoch(leader_epoch)?;

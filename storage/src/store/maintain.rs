@@ -24,7 +24,7 @@ impl<D: Disk> Store<D> {
     pub async fn maintain(&self, now_ms: i64) -> Result<(), StoreError> {
         self.shared.retry_stalled();
         self.shared.memory_may_be_back();
-        self.shared.make_memory(0);
+        self.shared.make_memory(0, None);
         self.shared.disk.buffers().give_back_idle();
         let mut first_error = None;
         let mut flushes_left = FLUSHES_A_CALL;

@@ -95,7 +95,9 @@ impl<D: Disk> Shared<D> {
     /// Takes note that the pool has no buffer left, and gives up tails that are only kept for readers.
     pub(crate) fn memory_is_short(&self) {
         self.is_memory_short.set(true);
-        self.make_memory(self.options.tail_bytes_max / SHORTAGE_SHARE);
+        for _ in 0..SHORTAGE_ROUNDS {
+            self.make_memory(self.options.tail_bytes_max / SHORTAGE_SHARE, None);
+        }
     }
 
     /// Lets those who wait for memory try again.
@@ -200,14 +202,16 @@ impl<D: Disk> Shared<D> {
         }
     }
 
-    /// Drops the oldest settled tails until `bytes` more fit into the budget. What is not settled is asked to be.
-    pub(crate) fn make_memory(&self, bytes: usize) {
-        let mut tries = self.memory_order.borrow().len();
+    /// Drops the oldest settled tails until `bytes` more fit into the budget, but for those of the log that asks. What is
+    /// not settled is asked to be. Looks at a few only: an append must not pay for all logs of the shard.
+    pub(crate) fn make_memory(&self, bytes: usize, asking: Option<&Log<D>>) {
+        let mut tries = self.memory_order.borrow().len().min(MEMORY_TRIES);
         while tries > 0 && self.tail_bytes.get() + bytes > self.options.tail_bytes_max {
             tries -= 1;
             let Some(oldest) = self.memory_order.borrow_mut().pop_front() else { break };
             let Some(log) = Weak::upgrade(&oldest).map(Log::from_cell) else { continue };
-            if !log.give_back_oldest_memory() {
+            let is_asking = asking.is_some_and(|asking| asking.is_same(&log));
+            if is_asking || !log.give_back_oldest_memory() {
                 self.memory_order.borrow_mut().push_back(oldest);
             }
         }
@@ -216,6 +220,12 @@ impl<D: Disk> Shared<D> {
 
 /// In a shortage of memory this share of the tails' budget is given up at once.
 const SHORTAGE_SHARE: usize = 8;
+
+/// How often a shortage looks for tails to give up.
+const SHORTAGE_ROUNDS: usize = 16;
+
+/// Tails that one append looks at when memory is short.
+const MEMORY_TRIES: usize = 16;
 
 /// Blocks of direct writes are at least this large, the block of every usual file system: a write that ends inside of one
 /// makes ext4 and XFS zero the rest of it and take turns.

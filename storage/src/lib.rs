@@ -13,6 +13,7 @@ pub mod disk;
 mod error;
 mod group_commit;
 mod identity;
+pub mod inspect;
 mod journal;
 mod log;
 mod offset;

@@ -3,5 +3,6 @@ mod basics;
 mod bed;
 mod behaviour;
 mod faults;
+mod fixtures;
 mod planted;
 mod power_cut;

@@ -28,6 +28,11 @@ impl LeaderEpochs {
         self.entries.push((epoch, base_offset));
     }
 
+    /// All of them, with their first offsets.
+    pub(crate) fn entries(&self) -> &[(LeaderEpoch, Offset)] {
+        &self.entries
+    }
+
     /// The newest.
     pub(crate) fn latest(&self) -> Option<LeaderEpoch> {
         self.entries.last().map(|(epoch, _)| *epoch)

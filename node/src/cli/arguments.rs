@@ -41,18 +41,23 @@ pub(super) enum Command {
 pub(super) enum InspectCommand {
     /// The record batches of a segment (<20 digits>.log): offsets, sizes, producers, checksums
     Segment(InspectFileArguments),
+    /// A partition's checkpoint (partition.checkpoint): recovery point, segments, producers, leader epochs
+    Checkpoint(InspectFileArguments),
+    /// A file of a shard's journal (<n>.journal): its frames, and what each holds
+    Journal(InspectFileArguments),
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Only reads, and needs no running node. Ends with 1 when a batch is damaged.
+#[command(after_help = "Only reads, and needs no running node. Ends with 1 when something is damaged.
 
-Example:
-  ringmain inspect segment ringmain-data/orders-0/00000000000000000000.log")]
+Examples:
+  ringmain inspect segment ringmain-data/orders-0/00000000000000000000.log
+  ringmain inspect checkpoint ringmain-data/orders-0/partition.checkpoint")]
 pub(super) struct InspectFileArguments {
     /// The file
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
-    /// Print each batch as a line of JSON
+    /// Print JSON: a line for each batch of a segment, one for a checkpoint
     #[arg(long)]
     pub(super) json: bool,
 }

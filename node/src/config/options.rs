@@ -87,7 +87,7 @@ pub static OPTIONS: [OptionDefinition; 28] = [
         default: "./ringmain-data",
         kafka_name: Some("log.dirs"),
         documentation: "Where everything of this node is kept. One node, one directory, one file system (ext4 or XFS).",
-        cost: "Must allow direct I/O; a network or overlay file system is refused.",
+        cost: "Without direct I/O a start warns: what is acknowledged there may be lost with the power.",
     },
     OptionDefinition {
         key: "node_id",
@@ -120,7 +120,7 @@ pub static OPTIONS: [OptionDefinition; 28] = [
         default: "info",
         kafka_name: None,
         documentation: "Least severity of the diagnostics on standard error.",
-        cost: "'trace' writes a line for each request.",
+        cost: "'debug' writes a line for each connection that ends badly.",
     },
     OptionDefinition {
         key: "network.listen",

@@ -105,6 +105,7 @@ pub fn validate_header<'a>(
     }
     batch.verify_checksum()?;
     check_header_fields(&batch)?;
+    check_count(&batch, codec, rules)?;
 
     let max_timestamp = batch.header().max_timestamp.get();
     let base_timestamp = batch.header().base_timestamp.get();
@@ -118,6 +119,26 @@ pub fn validate_header<'a>(
         || rejects_timestamp
         || (create_time && !has_max_timestamp);
     Ok(HeaderChecked { batch, codec, needs_records })
+}
+
+/// A record takes at least so many bytes: its length, attributes, two deltas, key, value and number of headers.
+const RECORD_BYTES_MIN: usize = 7;
+
+/// The records that are claimed must fit into the bytes that are there, or that they may decompress to: otherwise a few
+/// bytes could move the end of a log by two billion offsets.
+fn check_count(
+    batch: &RecordBatch<'_>,
+    codec: Compression,
+    rules: &ValidationRules,
+) -> Result<(), BatchError> {
+    let bytes = match codec {
+        Compression::None => batch.records_bytes().len(),
+        _ => rules.decompressed_size_max,
+    };
+    let (count, last_offset_delta) =
+        (batch.header().record_count.get(), batch.header().last_offset_delta.get());
+    let fits = usize::try_from(count).is_ok_and(|count| count <= bytes / RECORD_BYTES_MIN);
+    if fits { Ok(()) } else { Err(BatchError::Count { count, last_offset_delta }) }
 }
 
 fn check_header_fields(batch: &RecordBatch<'_>) -> Result<(), BatchError> {

@@ -349,8 +349,7 @@ impl<D: Disk> Drop for Round<D> {
                 member.part.failed(&error);
             }
         } else if self.stage == Stage::Begun {
-            let unwritten = self.parts.iter().filter(|member| member.frame.is_none());
-            unwritten.for_each(|member| member.part.log.request_settle());
+            self.parts.iter().for_each(|member| member.part.log.request_settle());
             if let (Some(journal), Some(first)) = (&self.journal, self.frames.first()) {
                 journal.cancel_from(&first.place);
             }

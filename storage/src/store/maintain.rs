@@ -86,14 +86,17 @@ impl<D: Disk> Store<D> {
         let _round = self.shared.round.acquire().await;
         let journal = self.shared.journal();
         if let Some(journal) = &journal {
-            journal.flush().await?;
+            if let Err(error) = journal.flush().await {
+                // Any of these logs may have bytes in it, and nobody knows which of them are durable.
+                return Ok(unflushed.iter().map(|log| stop(log, &error)).collect());
+            }
             journal.flushed();
         }
         let mut progress = Vec::new();
         for log in unflushed {
             let result: Result<_, DiskError> = log.flush_written(journal.as_deref()).await;
             if let Err(error) = &result {
-                log.stop(error);
+                stop(&log, error);
             }
             progress.push(Progress { log: log.key(), result });
         }
@@ -136,6 +139,13 @@ impl<D: Disk> Store<D> {
         log.let_go();
         Ok(())
     }
+}
+
+/// Stops a log after a failed flush.
+fn stop<D: Disk>(log: &Log<D>, error: &DiskError) -> Progress {
+    log.stop(error);
+    log.give_up_unwritten();
+    Progress { log: log.key(), result: Err(error.clone()) }
 }
 
 /// A full disk passes; everything else does not.

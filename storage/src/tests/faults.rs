@@ -183,6 +183,39 @@ fn the_first_failed_flush_stops_every_log_that_relied_on_it() {
 }
 
 #[test]
+fn a_round_that_is_dropped_before_it_writes_loses_nothing() {
+    run(async {
+        let disk = disk(11);
+        let (store, large, small) = two_pending(&disk).await;
+        store.pending().await;
+        drop(store.begin_round());
+        round(&store).await;
+        for log in [&large, &small] {
+            assert_eq!(log.flushed_offset(), log.log_end_offset());
+            assert!(log.stopped().is_none());
+        }
+    });
+}
+
+#[test]
+fn a_failed_flush_of_cached_writes_stops_their_logs() {
+    run(async {
+        let disk = disk(12);
+        let store = open(&disk, small_options()).await;
+        let config = crate::config::LogConfig { write_caching: true, ..small_config() };
+        let log = store.open_log(identity("t", 0), config, START_MS).await.expect("it opens");
+        append(&store, &log, &batch(1, b"cached"), START_MS).await;
+        let (written, flushed) = round(&store).await;
+        assert_eq!((written.len(), flushed.len()), (1, 0), "acknowledged once written");
+        disk.fail_flush(1);
+        let progress = store.flush_cached().await.expect("the store goes on");
+        assert!(progress[0].result.is_err());
+        assert!(log.stopped().is_some());
+        assert_eq!(log.flushed_offset(), Offset::ZERO);
+    });
+}
+
+#[test]
 fn a_lost_journal_frame_refuses_the_log() {
     run(async {
         let disk = disk(8);

@@ -133,7 +133,8 @@ async fn begin(
         version: header.api_version,
         correlation_id: header.correlation_id,
     };
-    if !header.is_version_served() && info.api_key != ApiKey::ApiVersions {
+    let served = header.is_version_served() && !ApiKey::WITHOUT_HANDLER.contains(&info.api_key);
+    if !served && info.api_key != ApiKey::ApiVersions {
         let error = RequestError::UnsupportedVersion { api_key: info.api_key, version: info.version };
         return Err((error, slot));
     }
@@ -192,6 +193,13 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
         }
         ApiKey::DescribeCluster => info.answer(&describe_cluster::answer(shard, &decode(info, body)?)),
         ApiKey::Produce | ApiKey::Fetch => unreachable!("these do not hold up the reader"),
+        ApiKey::OffsetCommit
+        | ApiKey::OffsetFetch
+        | ApiKey::FindCoordinator
+        | ApiKey::JoinGroup
+        | ApiKey::Heartbeat
+        | ApiKey::LeaveGroup
+        | ApiKey::SyncGroup => unreachable!("requests without a handler end the connection"),
     }
 }
 

@@ -122,6 +122,18 @@ impl Encode for Option<Text<'_>> {
     }
 }
 
+impl<'wire: 'a, 'a> Decode<'wire> for &'a [u8] {
+    fn decode(reader: &mut Reader<'wire>, version: Version) -> Result<Self, DecodeError> {
+        reader.nullable_bytes(version)?.ok_or(DecodeError::UnexpectedNull)
+    }
+}
+
+impl Encode for &[u8] {
+    fn encode(&self, writer: &mut Writer, version: Version) -> Result<(), EncodeError> {
+        writer.nullable_bytes(Some(self), version)
+    }
+}
+
 impl<'wire: 'a, 'a> Decode<'wire> for Option<&'a [u8]> {
     fn decode(reader: &mut Reader<'wire>, version: Version) -> Result<Self, DecodeError> {
         reader.nullable_bytes(version)

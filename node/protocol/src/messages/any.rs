@@ -70,6 +70,13 @@ any! {
     Fetch: FetchRequest<'a>, FetchResponse<'a, R>;
     ListOffsets: ListOffsetsRequest<'a>, ListOffsetsResponse<'a>;
     Metadata: MetadataRequest<'a>, MetadataResponse<'a>;
+    FindCoordinator: FindCoordinatorRequest<'a>, FindCoordinatorResponse<'a>;
+    JoinGroup: JoinGroupRequest<'a>, JoinGroupResponse<'a>;
+    SyncGroup: SyncGroupRequest<'a>, SyncGroupResponse<'a>;
+    Heartbeat: HeartbeatRequest<'a>, HeartbeatResponse;
+    LeaveGroup: LeaveGroupRequest<'a>, LeaveGroupResponse<'a>;
+    OffsetCommit: OffsetCommitRequest<'a>, OffsetCommitResponse<'a>;
+    OffsetFetch: OffsetFetchRequest<'a>, OffsetFetchResponse<'a>;
     ApiVersions: ApiVersionsRequest<'a>, ApiVersionsResponse<'a>;
     CreateTopics: CreateTopicsRequest<'a>, CreateTopicsResponse<'a>;
     DeleteTopics: DeleteTopicsRequest<'a>, DeleteTopicsResponse<'a>;

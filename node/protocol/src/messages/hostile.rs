@@ -76,6 +76,13 @@ lies! {
     fetch: FetchRequest<'_>, FetchResponse<'_, &[u8]>;
     list_offsets: ListOffsetsRequest<'_>, ListOffsetsResponse<'_>;
     metadata: MetadataRequest<'_>, MetadataResponse<'_>;
+    find_coordinator: FindCoordinatorRequest<'_>, FindCoordinatorResponse<'_>;
+    join_group: JoinGroupRequest<'_>, JoinGroupResponse<'_>;
+    sync_group: SyncGroupRequest<'_>, SyncGroupResponse<'_>;
+    heartbeat: HeartbeatRequest<'_>, HeartbeatResponse;
+    leave_group: LeaveGroupRequest<'_>, LeaveGroupResponse<'_>;
+    offset_commit: OffsetCommitRequest<'_>, OffsetCommitResponse<'_>;
+    offset_fetch: OffsetFetchRequest<'_>, OffsetFetchResponse<'_>;
     api_versions: ApiVersionsRequest<'_>, ApiVersionsResponse<'_>;
     create_topics: CreateTopicsRequest<'_>, CreateTopicsResponse<'_>;
     delete_topics: DeleteTopicsRequest<'_>, DeleteTopicsResponse<'_>;

@@ -11,7 +11,7 @@
 # RINGMAIN_TOOLS_DIR (by default where the tests keep them).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-poms=$here/../node/tests/kafka
+releases=$here/../node/tests/kafka
 tools=${RINGMAIN_TOOLS_DIR:-$here/../target/test-tools}
 
 usage() {
@@ -19,18 +19,9 @@ usage() {
     exit 2
 }
 
-fetch() {
-    jars=$tools/kafka-broker-$1
-    [ -e "$jars/.complete" ] && return
-    [ -e "$poms/broker-$1.xml" ] || { echo "kafka.sh: there is no $poms/broker-$1.xml" >&2; exit 1; }
-    mvn -q -B -f "$poms/broker-$1.xml" dependency:copy-dependencies \
-        -DincludeScope=runtime -DoutputDirectory="$jars" >&2
-    touch "$jars/.complete"
-}
-
 start() {
     version=$1 port=$2 data=$3
-    fetch "$version"
+    jars=$("$releases/fetch.sh" "$version" "$tools")
     mkdir -p "$data"
     # What a single node needs to know; everything else is Kafka's default.
     cat >"$data/server.properties" <<PROPERTIES

@@ -5,13 +5,7 @@
 set -eu
 version=$1 port=$2 data=$3 tools=$4
 here=$(cd "$(dirname "$0")" && pwd)
-jars=$tools/kafka-broker-$version
-
-if [ ! -e "$jars/.complete" ]; then
-    mvn -q -B -f "$here/broker-$version.xml" dependency:copy-dependencies \
-        -DincludeScope=runtime -DoutputDirectory="$jars" >&2
-    touch "$jars/.complete"
-fi
+jars=$("$here/fetch.sh" "$version" "$tools")
 
 mkdir -p "$data"
 cat >"$data/server.properties" <<PROPERTIES

@@ -269,7 +269,7 @@ impl Connection {
 
     async fn send_file(&self, range: &FileRange) -> std::io::Result<()> {
         let Some(file) = range.descriptor() else {
-            let bytes = range.memory().cloned().unwrap_or_default();
+            let bytes = range.memory().cloned().expect("a range without a descriptor lies in memory");
             return self.send_memory(&mut vec![bytes], false).await;
         };
         let mut position = range.position();

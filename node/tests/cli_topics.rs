@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::server::Server;
 
@@ -222,6 +222,32 @@ fn a_reader_that_goes_away_is_no_error() {
     consumer.stdout.take().expect("piped").read_exact(&mut begin).expect("it writes");
     assert_eq!(&begin, b"first");
     let output = consumer.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    fs::remove_file(&file).expect("the file is there");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_noticed_while_nothing_comes() {
+    let server = Server::start("cli-quiet-pipe");
+    done(&server, &["topic", "create", "quiet"]);
+    let file = input_file("quiet-pipe", b"only\n");
+    done(&server, &["topic", "produce", "quiet", file.to_str().expect("the tests' paths are UTF-8")]);
+    let mut consumer = command(&server, &["topic", "consume", "quiet"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut line = [0; 5];
+    consumer.stdout.take().expect("piped").read_exact(&mut line).expect("it writes");
+    assert_eq!(&line, b"only\n");
+    // The pipe is closed now, and no other record will ever come.
+    let begin = Instant::now();
+    while consumer.try_wait().expect("a child can be asked").is_none() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "it goes on for nobody");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = consumer.wait_with_output().expect("it ended");
     assert!(output.status.success(), "{}", output.status);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     fs::remove_file(&file).expect("the file is there");

@@ -1,7 +1,9 @@
 //! What the tools print: aligned columns for people, JSON for scripts.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -14,6 +16,21 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 /// Prints a JSON value, indented.
 pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
     print(&format!("{value:#}\n"))
+}
+
+/// Waits so long; fails with [`Failure::BrokenPipe`] as soon as whoever reads standard output has gone away.
+///
+/// A write would tell too, but a command that has nothing to write yet would never learn it.
+pub(super) fn wait_until_closed(wait: Duration) -> Result<(), Failure> {
+    let output = io::stdout();
+    // Errors and hang-ups are told without being asked for, and nothing else is wanted.
+    let mut watched = [PollFd::new(&output, PollFlags::empty())];
+    let timeout = Timespec::try_from(wait).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
+    match poll(&mut watched, Some(&timeout)) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Ok(_) => Err(Failure::BrokenPipe),
+        Err(error) => Err(Failure::output(error.into())),
+    }
 }
 
 /// Rows under a heading, each column as wide as its widest cell.

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
+use std::time::Duration;
 
 use ringmain_protocol::ErrorCode;
 use ringmain_protocol::messages::{
@@ -20,6 +21,7 @@ use super::format::Format;
 use crate::cli::arguments::{ConsumeArguments, StartPosition};
 use crate::cli::client::{Answer, Client, ClientError, Connection, TopicView};
 use crate::cli::failure::Failure;
+use crate::cli::output::wait_until_closed;
 
 /// How long a broker may wait for records before it answers with none.
 const FETCH_WAIT_MS: i32 = 500;
@@ -205,6 +207,8 @@ impl Consumer {
             };
             // Whoever watches a slow topic sees each record as it comes.
             self.printer.output.flush().map_err(Failure::output)?;
+            // And when they stop watching, the topic may stay silent for ever: no write would fail.
+            wait_until_closed(Duration::ZERO)?;
             let answer = link.receive()?;
             self.take(leader, &answer)?;
             if self.is_done() {

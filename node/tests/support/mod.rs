@@ -12,6 +12,7 @@
 pub(crate) mod frames;
 pub(crate) mod lines;
 pub(crate) mod process;
+pub(crate) mod ran;
 pub(crate) mod reference;
 pub(crate) mod server;
 pub(crate) mod tools;

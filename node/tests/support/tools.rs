@@ -102,7 +102,7 @@ pub(crate) fn java_program(folder: &str, client_version: &str) -> Result<String,
 }
 
 /// FNV-1a: enough to tell an edited source from the old one.
-fn checksum(text: &str) -> u32 {
+pub(crate) fn checksum(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -6,12 +6,15 @@
 //! - [`frame`] and [`header`]: what lies around each message.
 //! - [`messages`]: each API, declared once for all its versions.
 //! - [`records`]: record batches, the unit of append, checksum and replication.
+//! - [`coordinator_records`], [`consumer_protocol`]: what Kafka keeps of consumer groups.
 //! - [`codec`]: the primitives below them.
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 extern crate alloc;
 
 pub mod codec;
+pub mod consumer_protocol;
+pub mod coordinator_records;
 pub mod frame;
 pub mod header;
 pub mod messages;
@@ -21,6 +24,8 @@ mod api_key;
 #[cfg(test)]
 mod counting_allocator;
 mod error_code;
+mod versioned;
 
 pub use api_key::{ApiKey, VersionRange};
 pub use error_code::ErrorCode;
+pub use versioned::Versioned;

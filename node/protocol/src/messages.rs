@@ -27,10 +27,10 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
-mod table;
+pub(crate) mod table;
 
 #[cfg(test)]
-mod generate;
+pub(crate) mod generate;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

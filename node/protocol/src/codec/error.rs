@@ -54,6 +54,9 @@ pub enum DecodeError {
         /// The version asked for.
         version: i16,
     },
+    /// A structure that is written with its version before it, in a version that is not known.
+    #[error("unknown version {0} of a format")]
+    UnknownFormatVersion(i16),
 }
 
 /// The message cannot be written in the version asked for. The code that built it is at fault.
@@ -87,4 +90,7 @@ pub enum EncodeError {
         /// The version asked for.
         version: i16,
     },
+    /// A structure that is written with its version before it, in a version that is not known.
+    #[error("unknown version {0} of a format")]
+    UnknownFormatVersion(i16),
 }

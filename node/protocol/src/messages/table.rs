@@ -263,4 +263,4 @@ macro_rules! row {
         $place:expr, $writer:ident, $version:ident) => {};
 }
 
-pub(super) use {message, row};
+pub(crate) use {message, row};

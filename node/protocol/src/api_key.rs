@@ -7,8 +7,11 @@ use core::fmt;
 
 use crate::codec::Version;
 
+/// For an API none of whose versions is flexible: a version that no client can ask for.
+const NEVER_FLEXIBLE: i16 = i16::MAX;
+
 macro_rules! api_keys {
-    ($($(#[$meta:meta])* $code:literal $name:ident $min:literal..=$max:literal, flexible from $flexible:literal;)*) => {
+    ($($(#[$meta:meta])* $code:literal $name:ident $min:literal..=$max:literal $(, flexible from $flexible:literal)?;)*) => {
         /// An API that is served.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(i16)]
@@ -40,7 +43,7 @@ macro_rules! api_keys {
 
             const fn flexible_from(self) -> i16 {
                 match self {
-                    $(Self::$name => $flexible,)*
+                    $(Self::$name => [$($flexible,)? NEVER_FLEXIBLE][0],)*
                 }
             }
         }
@@ -63,6 +66,9 @@ api_keys! {
     12 Heartbeat               0..=4,  flexible from 4;
     13 LeaveGroup              0..=5,  flexible from 4;
     14 SyncGroup               0..=5,  flexible from 4;
+    15 DescribeGroups          0..=6,  flexible from 5;
+    16 ListGroups              0..=5,  flexible from 3;
+    17 SaslHandshake           0..=1;
     18 ApiVersions             0..=4,  flexible from 3;
     19 CreateTopics            2..=7,  flexible from 5;
     20 DeleteTopics            1..=6,  flexible from 4;
@@ -70,9 +76,16 @@ api_keys! {
     22 InitProducerId          0..=4,  flexible from 2;
     23 OffsetForLeaderEpoch    2..=4,  flexible from 4;
     32 DescribeConfigs         1..=4,  flexible from 4;
+    33 AlterConfigs            0..=2,  flexible from 2;
+    35 DescribeLogDirs         1..=4,  flexible from 2;
+    36 SaslAuthenticate        0..=2,  flexible from 2;
     37 CreatePartitions        0..=3,  flexible from 2;
+    42 DeleteGroups            0..=2,  flexible from 2;
     44 IncrementalAlterConfigs 0..=1,  flexible from 1;
+    46 ListPartitionReassignments 0..=0, flexible from 0;
+    47 OffsetDelete            0..=0;
     60 DescribeCluster         0..=2,  flexible from 0;
+    61 DescribeProducers       0..=0,  flexible from 0;
 }
 
 impl ApiKey {
@@ -86,6 +99,16 @@ impl ApiKey {
         Self::Heartbeat,
         Self::LeaveGroup,
         Self::SyncGroup,
+        Self::DescribeGroups,
+        Self::ListGroups,
+        Self::DeleteGroups,
+        Self::OffsetDelete,
+        Self::SaslHandshake,
+        Self::SaslAuthenticate,
+        Self::AlterConfigs,
+        Self::DescribeLogDirs,
+        Self::ListPartitionReassignments,
+        Self::DescribeProducers,
     ];
 
     /// The API's number.

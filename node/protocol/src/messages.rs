@@ -4,15 +4,20 @@
 //! Requests borrow from the frame: strings are `&str`, record batches the very bytes of the frame.
 //! The meaning of a field is Kafka's; comments say only what its name does not.
 
+mod alter_configs;
 mod any;
 mod api_versions;
 mod config_resource;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -20,12 +25,17 @@ mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
 mod sync_group;
 pub(crate) mod table;
 
@@ -38,15 +48,20 @@ mod oracle;
 #[cfg(test)]
 mod tests;
 
+pub use alter_configs::*;
 pub use any::*;
 pub use api_versions::*;
 pub use config_resource::*;
 pub use create_partitions::*;
 pub use create_topics::*;
+pub use delete_groups::*;
 pub use delete_records::*;
 pub use delete_topics::*;
 pub use describe_cluster::*;
 pub use describe_configs::*;
+pub use describe_groups::*;
+pub use describe_log_dirs::*;
+pub use describe_producers::*;
 pub use fetch::*;
 pub use find_coordinator::*;
 pub use heartbeat::*;
@@ -54,12 +69,17 @@ pub use incremental_alter_configs::*;
 pub use init_producer_id::*;
 pub use join_group::*;
 pub use leave_group::*;
+pub use list_groups::*;
 pub use list_offsets::*;
+pub use list_partition_reassignments::*;
 pub use metadata::*;
 pub use offset_commit::*;
+pub use offset_delete::*;
 pub use offset_fetch::*;
 pub use offset_for_leader_epoch::*;
 pub use produce::*;
+pub use sasl_authenticate::*;
+pub use sasl_handshake::*;
 pub use sync_group::*;
 
 use crate::ApiKey;

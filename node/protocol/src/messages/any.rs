@@ -77,6 +77,16 @@ any! {
     LeaveGroup: LeaveGroupRequest<'a>, LeaveGroupResponse<'a>;
     OffsetCommit: OffsetCommitRequest<'a>, OffsetCommitResponse<'a>;
     OffsetFetch: OffsetFetchRequest<'a>, OffsetFetchResponse<'a>;
+    DescribeGroups: DescribeGroupsRequest<'a>, DescribeGroupsResponse<'a>;
+    ListGroups: ListGroupsRequest<'a>, ListGroupsResponse<'a>;
+    DeleteGroups: DeleteGroupsRequest<'a>, DeleteGroupsResponse<'a>;
+    OffsetDelete: OffsetDeleteRequest<'a>, OffsetDeleteResponse<'a>;
+    SaslHandshake: SaslHandshakeRequest<'a>, SaslHandshakeResponse<'a>;
+    SaslAuthenticate: SaslAuthenticateRequest<'a>, SaslAuthenticateResponse<'a>;
+    AlterConfigs: AlterConfigsRequest<'a>, AlterConfigsResponse<'a>;
+    DescribeLogDirs: DescribeLogDirsRequest<'a>, DescribeLogDirsResponse<'a>;
+    ListPartitionReassignments: ListPartitionReassignmentsRequest<'a>, ListPartitionReassignmentsResponse<'a>;
+    DescribeProducers: DescribeProducersRequest<'a>, DescribeProducersResponse<'a>;
     ApiVersions: ApiVersionsRequest<'a>, ApiVersionsResponse<'a>;
     CreateTopics: CreateTopicsRequest<'a>, CreateTopicsResponse<'a>;
     DeleteTopics: DeleteTopicsRequest<'a>, DeleteTopicsResponse<'a>;

@@ -83,6 +83,16 @@ lies! {
     leave_group: LeaveGroupRequest<'_>, LeaveGroupResponse<'_>;
     offset_commit: OffsetCommitRequest<'_>, OffsetCommitResponse<'_>;
     offset_fetch: OffsetFetchRequest<'_>, OffsetFetchResponse<'_>;
+    describe_groups: DescribeGroupsRequest<'_>, DescribeGroupsResponse<'_>;
+    list_groups: ListGroupsRequest<'_>, ListGroupsResponse<'_>;
+    delete_groups: DeleteGroupsRequest<'_>, DeleteGroupsResponse<'_>;
+    offset_delete: OffsetDeleteRequest<'_>, OffsetDeleteResponse<'_>;
+    sasl_handshake: SaslHandshakeRequest<'_>, SaslHandshakeResponse<'_>;
+    sasl_authenticate: SaslAuthenticateRequest<'_>, SaslAuthenticateResponse<'_>;
+    alter_configs: AlterConfigsRequest<'_>, AlterConfigsResponse<'_>;
+    describe_log_dirs: DescribeLogDirsRequest<'_>, DescribeLogDirsResponse<'_>;
+    list_partition_reassignments: ListPartitionReassignmentsRequest<'_>, ListPartitionReassignmentsResponse<'_>;
+    describe_producers: DescribeProducersRequest<'_>, DescribeProducersResponse<'_>;
     api_versions: ApiVersionsRequest<'_>, ApiVersionsResponse<'_>;
     create_topics: CreateTopicsRequest<'_>, CreateTopicsResponse<'_>;
     delete_topics: DeleteTopicsRequest<'_>, DeleteTopicsResponse<'_>;

@@ -192,6 +192,16 @@ compare_with_oracle! {
     leave_group: LeaveGroupRequest, LeaveGroupResponse;
     offset_commit: OffsetCommitRequest, OffsetCommitResponse;
     offset_fetch: OffsetFetchRequest, OffsetFetchResponse;
+    describe_groups: DescribeGroupsRequest, DescribeGroupsResponse;
+    list_groups: ListGroupsRequest, ListGroupsResponse;
+    delete_groups: DeleteGroupsRequest, DeleteGroupsResponse;
+    offset_delete: OffsetDeleteRequest, OffsetDeleteResponse;
+    sasl_handshake: SaslHandshakeRequest, SaslHandshakeResponse;
+    sasl_authenticate: SaslAuthenticateRequest, SaslAuthenticateResponse;
+    alter_configs: AlterConfigsRequest, AlterConfigsResponse;
+    describe_log_dirs: DescribeLogDirsRequest, DescribeLogDirsResponse;
+    list_partition_reassignments: ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse;
+    describe_producers: DescribeProducersRequest, DescribeProducersResponse;
     api_versions: ApiVersionsRequest, ApiVersionsResponse;
     create_topics: CreateTopicsRequest, CreateTopicsResponse;
     delete_topics: DeleteTopicsRequest, DeleteTopicsResponse;

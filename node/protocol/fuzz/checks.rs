@@ -2,14 +2,18 @@
 //! in the ordinary tests (`tests/fuzz_corpus.rs`). Nothing may panic, and what is accepted must
 //! survive being written and read again.
 
-use ringmain_protocol::ApiKey;
 use ringmain_protocol::codec::{EncodeError, PayloadSlot, Reader, Writer};
+use ringmain_protocol::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
+use ringmain_protocol::coordinator_records::{
+    CoordinatorKey, GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
+};
 use ringmain_protocol::header::{RequestHeader, ResponseHeader};
 use ringmain_protocol::messages::{AnyRequest, AnyResponse};
 use ringmain_protocol::records::{
     Compression, RecordBatch, RecordBatchHeader, TimestampType, ValidationLevel, ValidationRules, batches,
     checksum, compress, decompress, validate,
 };
+use ringmain_protocol::{ApiKey, Versioned};
 
 /// Small, so that the fuzzer is fast and bombs show.
 const DECOMPRESSED_BYTES_MAX: usize = 1 << 20;
@@ -41,10 +45,10 @@ pub(crate) fn request(bytes: &[u8]) {
     }
 }
 
-/// Two bytes that choose API and version, then a response without the length before it.
+/// A byte each for API and version, then a response without the length before it.
 pub(crate) fn response(bytes: &[u8]) {
     let [api, version, rest @ ..] = bytes else { return };
-    let api_key = ApiKey::ALL[usize::from(*api) % ApiKey::ALL.len()];
+    let Some(api_key) = ApiKey::from_code(i16::from(*api)) else { return };
     let version = i16::from(*version);
     let mut reader = Reader::new(rest);
     let Ok(header) = ResponseHeader::decode(&mut reader, api_key, version) else { return };
@@ -89,6 +93,43 @@ fn with_payloads(writer: Writer, payloads: &[&[u8]]) -> Vec<u8> {
     }
     whole.extend_from_slice(&bytes[from..]);
     whole
+}
+
+/// What is read as a structure is written and read again.
+macro_rules! survives {
+    ($structure:ident, $bytes:expr) => {
+        if let Ok((number, value)) = $structure::read($bytes) {
+            // A newer version is read as the last one that is known.
+            let number = number.min($structure::VERSIONS.max);
+            match value.write(number) {
+                Ok(written) => assert_eq!($structure::read(&written), Ok((number, value))),
+                Err(error) => assert!(!fits(Err(error))),
+            }
+        }
+    };
+}
+
+/// A byte that chooses a structure, then what a coordinator keeps or members tell each other.
+pub(crate) fn group_structure(bytes: &[u8]) {
+    let [choice, structure @ ..] = bytes else { return };
+    match choice % 6 {
+        0 => survives!(OffsetCommitKey, structure),
+        1 => survives!(OffsetCommitValue, structure),
+        2 => survives!(GroupMetadataKey, structure),
+        3 => survives!(GroupMetadataValue, structure),
+        4 => survives!(ConsumerProtocolSubscription, structure),
+        _ => survives!(ConsumerProtocolAssignment, structure),
+    }
+    match CoordinatorKey::read(structure) {
+        Ok(CoordinatorKey::Offset(key)) => {
+            assert_eq!(OffsetCommitKey::read(structure).map(|read| read.1), Ok(key))
+        }
+        Ok(CoordinatorKey::Group(key)) => {
+            assert_eq!(GroupMetadataKey::read(structure).map(|read| read.1), Ok(key))
+        }
+        Ok(CoordinatorKey::Other(version)) => assert!(!(0..=2).contains(&version)),
+        Err(_) => {}
+    }
 }
 
 /// Two bytes that choose the topic's rules, then record batches.

@@ -35,6 +35,11 @@ fn response() {
 }
 
 #[test]
+fn group_structure() {
+    replay("group_structure", checks::group_structure);
+}
+
+#[test]
 fn record_batch() {
     replay("record_batch", checks::record_batch);
 }

@@ -182,6 +182,8 @@ pub struct ProducerSnapshot {
     pub producer_epoch: i16,
     /// Last sequence number, -1 when no batch is remembered.
     pub last_sequence: i32,
+    /// The largest timestamp of its last batch, -1 when no batch is remembered.
+    pub last_timestamp: i64,
     /// When it appended last, by this node's clock.
     pub last_append_ms: i64,
 }

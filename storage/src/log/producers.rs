@@ -154,6 +154,7 @@ impl Producers {
             producer_id,
             producer_epoch: producer.epoch,
             last_sequence: producer.batches.back().map_or(-1, |batch| batch.last_sequence),
+            last_timestamp: producer.batches.back().map_or(-1, |batch| batch.max_timestamp),
             last_append_ms: producer.last_append_ms,
         };
         self.known.iter().map(snapshot).collect()

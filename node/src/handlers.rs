@@ -4,6 +4,7 @@
 //! connection ends; nothing of a request is believed before it was decoded.
 //! Does not do: sockets (`server`), decisions about partitions and metadata (`shard`, `metadata`).
 
+mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
@@ -11,13 +12,18 @@ mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
+mod describe_producers;
 mod fetch;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_for_leader_epoch;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
 
 use std::{ops::ControlFlow, rc::Rc};
 
@@ -192,6 +198,16 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
             info.answer(&incremental_alter_configs::answer(shard, &decode(info, body)?).await)
         }
         ApiKey::DescribeCluster => info.answer(&describe_cluster::answer(shard, &decode(info, body)?)),
+        ApiKey::SaslHandshake => info.answer(&sasl_handshake::answer(&decode(info, body)?)),
+        ApiKey::SaslAuthenticate => info.answer(&sasl_authenticate::answer(&decode(info, body)?)),
+        ApiKey::AlterConfigs => info.answer(&alter_configs::answer(shard, &decode(info, body)?).await),
+        ApiKey::DescribeLogDirs => info.answer(&describe_log_dirs::answer(shard, &decode(info, body)?).await),
+        ApiKey::ListPartitionReassignments => {
+            info.answer(&list_partition_reassignments::answer(&decode(info, body)?))
+        }
+        ApiKey::DescribeProducers => {
+            info.answer(&describe_producers::answer(shard, &decode(info, body)?).await)
+        }
         ApiKey::Produce | ApiKey::Fetch => unreachable!("these do not hold up the reader"),
         ApiKey::OffsetCommit
         | ApiKey::OffsetFetch
@@ -203,13 +219,7 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
         | ApiKey::DescribeGroups
         | ApiKey::ListGroups
         | ApiKey::DeleteGroups
-        | ApiKey::OffsetDelete
-        | ApiKey::SaslHandshake
-        | ApiKey::SaslAuthenticate
-        | ApiKey::AlterConfigs
-        | ApiKey::DescribeLogDirs
-        | ApiKey::ListPartitionReassignments
-        | ApiKey::DescribeProducers => unreachable!("requests without a handler end the connection"),
+        | ApiKey::OffsetDelete => unreachable!("requests without a handler end the connection"),
     }
 }
 

@@ -103,12 +103,6 @@ impl ApiKey {
         Self::ListGroups,
         Self::DeleteGroups,
         Self::OffsetDelete,
-        Self::SaslHandshake,
-        Self::SaslAuthenticate,
-        Self::AlterConfigs,
-        Self::DescribeLogDirs,
-        Self::ListPartitionReassignments,
-        Self::DescribeProducers,
     ];
 
     /// The API's number.

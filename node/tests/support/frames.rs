@@ -10,10 +10,20 @@ pub(crate) const PRODUCE: i16 = 0;
 pub(crate) const FETCH: i16 = 1;
 pub(crate) const LIST_OFFSETS: i16 = 2;
 pub(crate) const METADATA: i16 = 3;
+pub(crate) const OFFSET_COMMIT: i16 = 8;
+pub(crate) const OFFSET_FETCH: i16 = 9;
+pub(crate) const FIND_COORDINATOR: i16 = 10;
+pub(crate) const JOIN_GROUP: i16 = 11;
+pub(crate) const HEARTBEAT: i16 = 12;
+pub(crate) const LEAVE_GROUP: i16 = 13;
+pub(crate) const SYNC_GROUP: i16 = 14;
+pub(crate) const DESCRIBE_GROUPS: i16 = 15;
+pub(crate) const LIST_GROUPS: i16 = 16;
 pub(crate) const API_VERSIONS: i16 = 18;
 pub(crate) const CREATE_TOPICS: i16 = 19;
 pub(crate) const DELETE_TOPICS: i16 = 20;
 pub(crate) const CREATE_PARTITIONS: i16 = 37;
+pub(crate) const DELETE_GROUPS: i16 = 42;
 
 /// Longer than any answer of a healthy server on a busy machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);

@@ -168,8 +168,18 @@ fn compare_named(
 
 /// The elements of a list by the field that names them, so that one more or less does not shift the rest; else by number.
 fn named(list: &[Value]) -> BTreeMap<String, &Value> {
-    const NAMES: [&str; 7] =
-        ["name", "topic", "partitionIndex", "index", "partition", "apiKey", "resourceName"];
+    const NAMES: [&str; 10] = [
+        "name",
+        "topic",
+        "partitionIndex",
+        "index",
+        "partition",
+        "apiKey",
+        "resourceName",
+        "groupId",
+        "memberId",
+        "key",
+    ];
     for field in NAMES {
         let by_name: BTreeMap<String, &Value> = list
             .iter()

@@ -26,6 +26,23 @@ final class Connection {
         input = new DataInputStream(socket.getInputStream());
     }
 
+    /** How long the next answers may take. */
+    void patience(int milliseconds) throws IOException {
+        socket.setSoTimeout(milliseconds);
+    }
+
+    /** Whether an answer begins to come within a time; nothing of it is taken. */
+    boolean hasBytesWithin(int milliseconds) throws Exception {
+        long end = System.nanoTime() + milliseconds * 1_000_000L;
+        while (input.available() == 0) {
+            if (System.nanoTime() > end) {
+                return false;
+            }
+            Thread.sleep(5);
+        }
+        return true;
+    }
+
     void sendFrame(byte[] frame) throws IOException {
         byte[] whole = ByteBuffer.allocate(4 + frame.length).putInt(frame.length).put(frame).array();
         output.write(whole);

@@ -10,6 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
  * Names for what differs between two runs: times, ids, addresses. Everything else stays as it is.
@@ -21,10 +22,13 @@ final class Names {
     private static final Set<String> NODE_FIELDS =
         Set.of("nodeId", "leaderId", "controllerId", "brokerId", "replicaNodes", "isrNodes", "preferredReadReplica");
     private static final long HOUR_MS = 3_600_000;
+    private static final Pattern UUID =
+        Pattern.compile("(\\S*-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
 
     private final long now = System.currentTimeMillis();
     private final long start = now - HOUR_MS;
     private final Map<String, String> numbered = new LinkedHashMap<>();
+    private final Map<String, String> members = new LinkedHashMap<>();
     private int nodeId = -1;
 
     void node(int id) {
@@ -99,8 +103,14 @@ final class Names {
         if (field.equals("sessionId") && value != 0) {
             return new TextNode(name("SESSION", Long.toString(value)));
         }
-        if (field.equals("port")) {
+        if (field.equals("port") && value >= 0) {
             return new TextNode("PORT");
+        }
+        if (field.equals("finalizedFeaturesEpoch") && value >= 0) {
+            return new TextNode("EPOCH");
+        }
+        if (Set.of("totalBytes", "usableBytes").contains(field) && value > 0) {
+            return new TextNode("BYTES");
         }
         if (Math.abs(value - start) < HOUR_MS / 4) {
             return new TextNode("T" + (value < start ? "" : "+") + (value - start));
@@ -118,11 +128,27 @@ final class Names {
         if (field.equals("clusterId")) {
             return new TextNode("CLUSTER");
         }
-        if (field.equals("host")) {
+        if (field.equals("host") && !value.isEmpty()) {
             return new TextNode("HOST");
         }
+        if (field.equals("logDir")) {
+            return new TextNode("DIR");
+        }
+        String shown = value;
+        for (Map.Entry<String, String> member : members.entrySet()) {
+            shown = shown.replace(member.getKey(), "${" + member.getValue() + "}");
+        }
+        // A member's id is the client's or its instance's name and a random id; those of each name are counted apart.
+        shown = UUID.matcher(shown).replaceAll(id -> name((id.group(1) == null ? "" : id.group(1)) + "ID", id.group()));
         // Kafka writes times into its error messages.
-        return new TextNode(value.replace("-v" + version, "-v*").replaceAll("\\d{13,}", "TIME"));
+        return new TextNode(shown.replace("-v" + version, "-v*").replaceAll("\\d{13,}", "TIME"));
+    }
+
+    /** A value with a random id in it is shown by the name that the scenario has given to it. */
+    void known(String value, String name) {
+        if (UUID.matcher(value).find()) {
+            members.put(value, name);
+        }
     }
 
     /** Under each heading the numbers begin anew, so that one id more or less does not change what follows. */

@@ -40,13 +40,13 @@ final class Requests {
         throw new IllegalArgumentException("no API is called " + name);
     }
 
-    static byte[] encode(ApiKeys api, short version, JsonNode fields, Names names) throws IOException {
+    static byte[] encode(ApiKeys api, short version, JsonNode fields, Names names, String clientId) throws IOException {
         ApiMessageType type = ApiMessageType.fromApiKey(api.id);
         RequestHeaderData header = new RequestHeaderData()
             .setRequestApiKey(api.id)
             .setRequestApiVersion(version)
             .setCorrelationId(CORRELATION_ID)
-            .setClientId("transcript");
+            .setClientId(clientId);
         ApiMessage body = type.newRequest();
         fill(body, fields, version, names);
         short headerVersion = type.requestHeaderVersion(version);

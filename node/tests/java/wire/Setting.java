@@ -1,6 +1,7 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
 import java.util.List;
 import org.apache.kafka.common.protocol.ApiKeys;
 import org.apache.kafka.common.protocol.Errors;
@@ -23,20 +24,97 @@ final class Setting {
     void clear() throws Exception {
         JsonNode metadata = metadata(null);
         transcript.names().node(metadata.get("controllerId").asInt());
-        ObjectNode request = Requests.object().put("timeoutMs", 10_000);
-        ArrayNode names = request.putArray("topicNames");
-        metadata.get("topics").forEach(topic -> names.add(topic.get("name").asText()));
-        if (names.isEmpty()) {
+        List<String> topics = users(metadata);
+        if (users(metadata).size() < metadata.get("topics").size()) {
+            clearGroups();
+        }
+        if (topics.isEmpty()) {
             return;
         }
+        ObjectNode request = Requests.object().put("timeoutMs", 10_000);
+        topics.forEach(request.putArray("topicNames")::add);
         transcript.exchange(ApiKeys.DELETE_TOPICS, (short) 4, request);
         for (int i = 0; i < TRIES; i++) {
-            if (metadata(null).get("topics").isEmpty()) {
+            if (users(metadata(null)).isEmpty()) {
                 return;
             }
             Thread.sleep(PAUSE_MS);
         }
         throw new IllegalStateException("the topics of an earlier scenario do not go away");
+    }
+
+    /** Topics that are not the broker's own. */
+    private static List<String> users(JsonNode metadata) {
+        List<String> names = new ArrayList<>();
+        for (JsonNode topic : metadata.get("topics")) {
+            if (!topic.get("isInternal").asBoolean()) {
+                names.add(topic.get("name").asText());
+            }
+        }
+        return names;
+    }
+
+    /** Makes all members of all groups leave, and deletes the groups. */
+    private void clearGroups() throws Exception {
+        ArrayNode names = Requests.object().putArray("groups");
+        transcript.exchange(ApiKeys.LIST_GROUPS, (short) 2, Requests.object()).get("groups")
+            .forEach(group -> names.add(group.get("groupId").asText()));
+        if (names.isEmpty()) {
+            return;
+        }
+        ObjectNode describe = Requests.object();
+        describe.set("groups", names);
+        for (JsonNode group : transcript.exchange(ApiKeys.DESCRIBE_GROUPS, (short) 4, describe).get("groups")) {
+            ObjectNode leave = Requests.object().put("groupId", group.get("groupId").asText());
+            ArrayNode members = leave.putArray("members");
+            for (JsonNode member : group.get("members")) {
+                ObjectNode leaving = members.addObject().put("memberId", member.get("memberId").asText());
+                leaving.set("groupInstanceId", member.get("groupInstanceId"));
+            }
+            transcript.exchange(ApiKeys.LEAVE_GROUP, (short) 3, leave);
+        }
+        ObjectNode delete = Requests.object();
+        delete.set("groupsNames", names);
+        String last = "";
+        for (int i = 0; i < TRIES; i++) {
+            last = "";
+            for (JsonNode result : transcript.exchange(ApiKeys.DELETE_GROUPS, (short) 0, delete).get("results")) {
+                int error = result.get("errorCode").asInt();
+                // A group that everybody has left in the middle of its first join is empty when the join has ended.
+                if (error != 0 && error != Errors.GROUP_ID_NOT_FOUND.code()) {
+                    last = result.toString();
+                }
+            }
+            if (last.isEmpty()) {
+                return;
+            }
+            Thread.sleep(PAUSE_MS);
+        }
+        throw new IllegalStateException("a group of an earlier scenario does not go away: " + last);
+    }
+
+    /** Waits until the topic of the offsets is there and each of its partitions is ready to serve groups. */
+    void awaitCoordinators() throws Exception {
+        ObjectNode find = Requests.object().put("key", "anybody");
+        ObjectNode fetch = Requests.object();
+        ArrayNode groups = fetch.putArray("groups");
+        // Enough names that each of the fifty partitions has one of them.
+        for (int number = 0; number < 600; number++) {
+            groups.addObject().put("groupId", "nobody-" + number).putNull("topics");
+        }
+        for (int i = 0; i < TRIES; i++) {
+            if (transcript.exchange(ApiKeys.FIND_COORDINATOR, (short) 1, find).get("errorCode").asInt() == 0) {
+                boolean ready = true;
+                for (JsonNode group : transcript.exchange(ApiKeys.OFFSET_FETCH, (short) 8, fetch).get("groups")) {
+                    ready &= group.get("errorCode").asInt() == 0;
+                }
+                if (ready) {
+                    return;
+                }
+            }
+            Thread.sleep(PAUSE_MS);
+        }
+        throw new IllegalStateException("the coordinators do not get ready");
     }
 
     /**

@@ -6,8 +6,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
 import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.protocol.ApiKeys;
 
@@ -24,6 +27,9 @@ public final class Transcript {
     private static final ObjectMapper MAPPER = new ObjectMapper();
     /** An answer that takes longer is recorded as silence; longer than any wait that a scenario asks for. */
     static final int SILENCE_MS = 2_500;
+    /** What waits for other members of a group; the first rebalance of a group alone takes three seconds. */
+    private static final Set<ApiKeys> WAITING = Set.of(ApiKeys.JOIN_GROUP, ApiKeys.SYNC_GROUP);
+    static final int REBALANCE_MS = 15_000;
 
     private final String host;
     private final int port;
@@ -34,6 +40,12 @@ public final class Transcript {
     private String heading = "";
     private byte[] lastRequest = {};
     private JsonNode lastAnswer = JsonNodeFactory.instance.objectNode();
+    /** The answers of the last step by version, for {@code keep}. */
+    private final Map<Integer, JsonNode> lastAnswers = new LinkedHashMap<>();
+    /** Requests that were begun and not finished, by connection: a broker answers one after the other. */
+    private final Map<String, Begun> begun = new LinkedHashMap<>();
+
+    private record Begun(ApiKeys api, short version, byte[] request) {}
 
     private Transcript(String host, int port) {
         this.host = host;
@@ -52,6 +64,9 @@ public final class Transcript {
     private void play(String scenario) throws Exception {
         new Setting(this).clear();
         kept.put("node", Integer.toString(names.nodeId()));
+        kept.put("x4096", "x".repeat(4096));
+        kept.put("x4097", "x".repeat(4097));
+        kept.put("u1366", "\u20ac".repeat(1366));
         String[] lines = scenario.split("\n");
         for (int number = 0; number < lines.length; number++) {
             String line = lines[number].strip();
@@ -107,20 +122,36 @@ public final class Transcript {
             case "wait" -> Thread.sleep(Long.parseLong(rest));
             case "keep" -> keep(rest);
             case "raw" -> raw(rest);
+            case "begin" -> begin(rest);
+            case "finish" -> finish(rest);
+            case "pending" -> pending(Integer.parseInt(rest));
+            case "drop" -> drop();
+            case "coordinators" -> new Setting(this).awaitCoordinators();
             case "send" -> send(rest, true);
             case "quietly" -> send(rest, false);
             default -> throw new IllegalArgumentException("unknown word " + words[0]);
         }
     }
 
-    /** {@code keep NAME /json/pointer}: a value of the last answer, for later use as {@code ${NAME}}. */
+    /**
+     * {@code keep NAME /json/pointer}: a value of the last answer, for later use as {@code ${NAME}}; of each version's answer
+     * as {@code ${NAME-v3}}.
+     */
     private void keep(String rest) {
         String[] words = rest.split("\\s+");
         JsonNode value = lastAnswer.at(words[1]);
         if (value.isMissingNode()) {
             throw new IllegalStateException("no " + words[1] + " in " + lastAnswer);
         }
-        kept.put(words[0], value.asText());
+        keep(words[0], value.asText());
+        if (lastAnswers.size() > 1) {
+            lastAnswers.forEach((version, answer) -> keep(words[0] + "-v" + version, answer.at(words[1]).asText()));
+        }
+    }
+
+    private void keep(String name, String value) {
+        kept.put(name, value);
+        names.known(value, name);
     }
 
     private void raw(String rest) throws Exception {
@@ -150,9 +181,11 @@ public final class Transcript {
         int from = Integer.parseInt(range[0]);
         int to = Integer.parseInt(range[range.length - 1]);
         String template = words.length > 2 ? words[2] : "{}";
+        lastAnswers.clear();
         for (int version = from; version <= to; version++) {
             JsonNode fields = MAPPER.readTree(substitute(template, version));
             JsonNode answer = exchange(api, (short) version, fields);
+            lastAnswers.put(version, answer);
             if (printed) {
                 print(api.name, api.id, version, names.normalize(answer, version), Connection.hex(lastRequest));
             }
@@ -161,15 +194,27 @@ public final class Transcript {
 
     /** One request and its answer as Kafka's classes read it; {@code "closed"} or {@code "silence"} without one. */
     JsonNode exchange(ApiKeys api, short version, JsonNode fields) throws Exception {
-        byte[] request;
+        if (begun.containsKey(connectionName)) {
+            throw new IllegalStateException("a request is under way on connection " + connectionName);
+        }
+        lastRequest = encode(api, version, fields);
+        connection().sendFrame(lastRequest);
+        return receive(api, version);
+    }
+
+    private byte[] encode(ApiKeys api, short version, JsonNode fields) throws Exception {
         try {
-            request = Requests.encode(api, version, fields, names);
+            // Members of groups are named after their client.
+            String clientId = connectionName.equals("main") ? "transcript" : connectionName;
+            return Requests.encode(api, version, fields, names, clientId);
         } catch (UnsupportedVersionException unable) {
             throw new IllegalArgumentException("the fields do not fit version " + version, unable);
         }
-        lastRequest = request;
+    }
+
+    private JsonNode receive(ApiKeys api, short version) throws Exception {
         Connection connection = connection();
-        connection.sendFrame(request);
+        connection.patience(WAITING.contains(api) ? REBALANCE_MS : SILENCE_MS);
         Connection.Reply reply = connection.receive();
         if (reply.outcome() == Connection.Outcome.FRAME) {
             lastAnswer = Requests.decode(api, version, reply.frame());
@@ -177,6 +222,65 @@ public final class Transcript {
         }
         disconnect();
         return JsonNodeFactory.instance.textNode(reply.outcome() == Connection.Outcome.CLOSED ? "closed" : "silence");
+    }
+
+    /**
+     * {@code begin API FROM-TO {fields}}: sends without waiting for the answer. Of several versions each goes over a
+     * connection of its own, named after this one and the version.
+     */
+    private void begin(String rest) throws Exception {
+        String[] words = rest.split("\\s+", 3);
+        ApiKeys api = Requests.api(words[0]);
+        String[] range = words[1].split("-");
+        int from = Integer.parseInt(range[0]);
+        int to = Integer.parseInt(range[range.length - 1]);
+        String group = connectionName;
+        for (int version = from; version <= to; version++) {
+            connectionName = from == to ? group : group + "-v" + version;
+            if (begun.containsKey(connectionName)) {
+                throw new IllegalStateException("a request is under way on connection " + connectionName);
+            }
+            byte[] request = encode(api, (short) version, MAPPER.readTree(substitute(words[2], version)));
+            connection().sendFrame(request);
+            begun.put(connectionName, new Begun(api, (short) version, request));
+        }
+        connectionName = group;
+    }
+
+    /** {@code finish NAME ...}: the answers to what was begun on these connections; on this one without a name. */
+    private void finish(String rest) throws Exception {
+        String before = connectionName;
+        lastAnswers.clear();
+        for (String name : rest.isEmpty() ? List.of(connectionName) : words(rest)) {
+            List<String> matching = begun.keySet().stream()
+                .filter(begun -> begun.equals(name) || begun.matches(Pattern.quote(name) + "-v\\d+")).toList();
+            if (matching.isEmpty()) {
+                throw new IllegalStateException("nothing is under way on connection " + name);
+            }
+            for (String one : matching) {
+                connectionName = one;
+                Begun request = begun.remove(one);
+                JsonNode answer = receive(request.api(), request.version());
+                lastAnswers.put((int) request.version(), answer);
+                print(request.api().name, request.api().id, request.version(),
+                    names.normalize(answer, request.version()), Connection.hex(request.request()));
+            }
+        }
+        connectionName = before;
+    }
+
+    /** {@code pending MS}: what was begun on this connection has no answer for so long. */
+    private void pending(int milliseconds) throws Exception {
+        Begun request = begun.get(connectionName);
+        boolean nothing = !connection().hasBytesWithin(milliseconds);
+        print(request.api().name, request.api().id, request.version(),
+            JsonNodeFactory.instance.textNode(nothing ? "pending" : "answered"), "");
+    }
+
+    /** Closes this connection, whatever is under way on it. */
+    private void drop() throws Exception {
+        begun.remove(connectionName);
+        disconnect();
     }
 
     Names names() {

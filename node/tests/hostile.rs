@@ -17,6 +17,8 @@ use support::witness::{Seen, Witness};
 
 /// How soon a hostile frame must have its answer, or its connection its end.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// What may honestly wait for longer: for records, or for the other members of a group.
+const WAITING: [i16; 3] = [frames::FETCH, frames::JOIN_GROUP, frames::SYNC_GROUP];
 /// The machine is shared with the test itself; what is longer is a stall, not noise.
 const WITNESS_WORST: Duration = Duration::from_secs(2);
 
@@ -139,7 +141,7 @@ fn mutated_requests_of_every_version() {
     let mut connection = Connection::open(server.address()).expect("the server accepts");
     for request in &requests {
         let key = i16::from_be_bytes([request[0], request[1]]);
-        let fetch = key == frames::FETCH;
+        let waits = WAITING.contains(&key);
         // A count that was changed may be an honest order for a thousand partitions: that takes its time.
         let creates = [frames::CREATE_TOPICS, frames::CREATE_PARTITIONS].contains(&key);
         let patience = if creates { PATIENCE * 10 } else { PATIENCE };
@@ -162,8 +164,8 @@ fn mutated_requests_of_every_version() {
                     continue;
                 }
                 Reply::Closed => closed += 1,
-                // A fetch may now ask to wait for weeks.
-                Reply::Silence if fetch => parked += 1,
+                // A fetch may now ask to wait for weeks, and a member for others.
+                Reply::Silence if waits => parked += 1,
                 Reply::Silence => panic!("no answer within {patience:?} to {}", to_hex(&mutated)),
             }
             connection = Connection::open(server.address()).expect("the server accepts");
@@ -193,7 +195,7 @@ fn noise_for_every_api_and_version() {
                 let mut connection = Connection::open(server.address()).expect("the server accepts");
                 connection.send(&[frame, frames::api_versions(10)].concat());
                 let reply = connection.receive(PATIENCE);
-                let waits = key == frames::FETCH;
+                let waits = WAITING.contains(&key);
                 assert!(
                     reply != Reply::Silence || waits,
                     "no answer to key {key}, version {version}, {fill:#x}"

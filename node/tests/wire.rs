@@ -11,13 +11,15 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use support::reference::{Reference, VERSIONS};
 use support::server::Server;
 use support::tools;
 use support::transcript::{self, Answer};
 
-const SCENARIOS: [&str; 18] = [
+/// Played where no coordinator has been asked for: the topic of the offsets would be among all topics.
+const PLAIN: [&str; 18] = [
     "api_versions",
     "batch_lies",
     "batch_lies_header",
@@ -36,6 +38,24 @@ const SCENARIOS: [&str; 18] = [
     "old_produce",
     "produce",
     "unsupported",
+];
+/// Played afterwards, or on other servers, because they wait for seconds; the longest first.
+const GROUPS: [&str; 15] = [
+    "group_leave",
+    "group_sync",
+    "group_static",
+    "group_join",
+    "groups_seen",
+    "offset_delete",
+    "offset_commit",
+    "offset_fetch",
+    "find_coordinator",
+    "internal_topics",
+    "alter_configs",
+    "describe_log_dirs",
+    "describe_producers",
+    "list_partition_reassignments",
+    "sasl",
 ];
 
 /// The release whose classes write the requests and read the answers.
@@ -165,27 +185,63 @@ fn check_coverage(played: &[Answer], report: &mut String) {
     }
 }
 
+/// Plays scenarios until none is left; the answers to each.
+fn play_from(
+    scenarios: &[&'static str],
+    next: &AtomicUsize,
+    class_path: &str,
+    server: &Server,
+) -> Vec<Played> {
+    let only = std::env::var("KAFKA_TEST_SCENARIO").ok();
+    let mut played = Vec::new();
+    while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+        if only.as_deref().is_none_or(|only| only == *scenario) {
+            played.push((*scenario, transcript::play(class_path, server.address(), scenario)));
+        }
+    }
+    played
+}
+
+type Played = (&'static str, Result<Vec<Answer>, String>);
+
 #[test]
 fn answers_are_kafkas() {
     let class_path = or_skip!(tools::java_program("wire", PLAYER));
     let server = Server::start("wire");
-    let report = Mutex::new(String::new());
-    let mut played = Vec::new();
-    let mut used = BTreeSet::new();
-    let only = std::env::var("KAFKA_TEST_SCENARIO").ok();
-    for scenario in SCENARIOS.iter().filter(|name| only.as_deref().is_none_or(|only| only == **name)) {
-        let mut report = report.lock().expect("one thread");
-        match transcript::play(&class_path, server.address(), scenario) {
-            Ok(answers) => {
-                check(scenario, &answers, &mut report, &mut used);
-                played.extend(answers);
+    let (plain, groups) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let mut played = if server.is_ours() {
+        // Members of groups mostly wait: three servers at once take no longer than the slowest.
+        let others = [Server::start("wire-groups"), Server::start("wire-groups")];
+        thread::scope(|scope| {
+            let lanes = others.each_ref().map(|other| {
+                let (class_path, groups) = (&class_path, &groups);
+                scope.spawn(move || play_from(&GROUPS, groups, class_path, other))
+            });
+            let mut played = play_from(&PLAIN, &plain, &class_path, &server);
+            for lane in lanes {
+                played.extend(lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            played
+        })
+    } else {
+        let mut played = play_from(&PLAIN, &plain, &class_path, &server);
+        played.extend(play_from(&GROUPS, &groups, &class_path, &server));
+        played
+    };
+    played.sort_by_key(|(scenario, _)| *scenario);
+
+    let (mut report, mut answers, mut used) = (String::new(), Vec::new(), BTreeSet::new());
+    for (scenario, result) in played {
+        match result {
+            Ok(given) => {
+                check(scenario, &given, &mut report, &mut used);
+                answers.extend(given);
             }
             Err(failure) => writeln!(report, "{scenario} cannot be played: {failure}").expect("text"),
         }
     }
-    let mut report = report.into_inner().expect("one thread");
-    if only.is_none() && server.is_ours() {
-        check_coverage(&played, &mut report);
+    if std::env::var("KAFKA_TEST_SCENARIO").is_err() && server.is_ours() {
+        check_coverage(&answers, &mut report);
         for (index, entry) in
             intended().iter().enumerate().filter(|(index, entry)| !entry.sometimes && !used.contains(index))
         {
@@ -202,7 +258,7 @@ fn answers_are_kafkas() {
 
 #[test]
 fn recorded_text_is_read_as_it_was_written() {
-    for scenario in SCENARIOS {
+    for scenario in PLAIN.iter().chain(&GROUPS) {
         let text =
             fs::read_to_string(tools::sources().join(format!("recorded/{scenario}.txt"))).expect("recorded");
         let [old, new] = transcript::read_recorded(&text, VERSIONS);
@@ -235,9 +291,16 @@ fn record() {
     let class_path = tools::java_program("wire", PLAYER).expect("Java and Maven are needed to record");
     let brokers = VERSIONS.map(Reference::start);
     let mut requests = BTreeMap::new();
-    for scenario in SCENARIOS {
-        let answers = [&brokers[0], &brokers[1]].map(|broker| {
-            transcript::play(&class_path, broker.address(), scenario).expect("Kafka answers the scenario")
+    for scenario in PLAIN.iter().chain(&GROUPS) {
+        let answers = thread::scope(|scope| {
+            let class_path = &class_path;
+            let players = brokers
+                .each_ref()
+                .map(|broker| scope.spawn(move || transcript::play(class_path, broker.address(), scenario)));
+            players.map(|player| {
+                let answers = player.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                answers.expect("Kafka answers the scenario")
+            })
         });
         let text = transcript::write_recorded(VERSIONS, [&answers[0], &answers[1]]);
         for answer in answers[1].iter().filter(|answer| !answer.request.is_empty()) {

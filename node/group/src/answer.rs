@@ -1,10 +1,13 @@
 //! What clients are told, without regard to versions of messages: the node shapes it for the version asked.
 
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use ringmain_protocol::ErrorCode;
+
+use crate::event::CommitOffsets;
 
 /// The answer to one request; each variant belongs to the event of its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,5 +142,12 @@ impl JoinAnswer {
 impl SyncAnswer {
     pub(crate) fn refused(error: ErrorCode) -> Self {
         Self { error, protocol_type: None, protocol_name: None, assignment: Bytes::new() }
+    }
+}
+
+impl CommitAnswer {
+    pub(crate) fn refused(error: ErrorCode, commit: &CommitOffsets<'_>) -> Self {
+        let partitions = commit.topics.iter().map(|topic| topic.partitions.len()).sum();
+        Self { partitions: vec![error; partitions] }
     }
 }

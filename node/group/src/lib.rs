@@ -17,11 +17,19 @@ extern crate alloc;
 
 mod answer;
 mod coordinator;
+mod deadlines;
 mod effect;
 mod event;
+mod group;
+mod planted;
 mod reads;
+mod records;
 mod settings;
 mod state;
+mod step;
+#[cfg(test)]
+mod tests;
+mod writes;
 
 pub use answer::{
     Answer, CommitAnswer, DeleteOffsetsAnswer, JoinAnswer, JoinedMember, LeaveAnswer, LeftMember, SyncAnswer,

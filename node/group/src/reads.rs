@@ -63,6 +63,6 @@ pub struct MemberDescription {
     pub client_host: Arc<str>,
     /// What it sent with the selected protocol; empty unless the group is stable.
     pub metadata: Bytes,
-    /// What the leader gave it; empty unless the group is stable.
+    /// What the leader gave it last; empty from the first join to the first assignment.
     pub assignment: Bytes,
 }

@@ -19,8 +19,9 @@ pub struct Settings {
     /// How long a new member may wait for its first join answer before it counts as gone: it cannot send heartbeats
     /// before it knows its id.
     pub new_member_join_timeout_ms: i32,
-    /// Longest metadata text of a committed offset in bytes (`offset.metadata.max.bytes`).
-    pub offset_metadata_bytes_max: usize,
+    /// Longest metadata text of a committed offset (`offset.metadata.max.bytes`), in UTF-16 units: so Kafka counts,
+    /// in spite of the name.
+    pub offset_metadata_length_max: usize,
     /// How long offsets are kept once nobody uses them (`offsets.retention.minutes`).
     pub offsets_retention_ms: i64,
     /// How often expired offsets are looked for (`offsets.retention.check.interval.ms`).
@@ -48,7 +49,7 @@ impl Default for Settings {
             session_timeout_ms_max: 1_800_000,
             initial_rebalance_delay_ms: 3_000,
             new_member_join_timeout_ms: 300_000,
-            offset_metadata_bytes_max: 4_096,
+            offset_metadata_length_max: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,
             offsets_retention_check_interval_ms: 600_000,
             group_bytes_max: 64 * MEBIBYTE,

@@ -31,6 +31,10 @@ fn help_teaches_and_wrong_usage_is_told_apart_from_failure() {
         let help = text(&ringmain(&["topic", command, "--help"]).stdout);
         assert!(help.contains("Examples:"), "topic {command} --help shows examples");
     }
+    for command in ["list", "describe", "seek", "delete"] {
+        let help = text(&ringmain(&["group", command, "--help"]).stdout);
+        assert!(help.contains("Examples:"), "group {command} --help shows examples");
+    }
     assert_eq!(ringmain(&["serve"]).status.code(), Some(2));
     assert_eq!(ringmain(&["topic", "consume", "x", "--from", "yesterday"]).status.code(), Some(2));
 }

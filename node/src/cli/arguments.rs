@@ -1,8 +1,13 @@
 //! The arguments, declared: what `--help` shows is what is parsed.
 
+mod group;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(super) use self::group::*;
+use super::time;
 
 /// A high-volume ingest tier that speaks Kafka's wire protocol.
 #[derive(Debug, Parser)]
@@ -15,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   ringmain topic create orders --partitions 4      a topic
   ringmain topic produce orders access.log         each line of a file becomes a record
   ringmain topic consume orders --until-end        and back, byte for byte
+  ringmain group describe billing                  how far behind its consumers are
 
 Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage."
 )]
@@ -32,6 +38,9 @@ pub(super) enum Command {
     /// Make, look at, fill and read topics of a running cluster (Ringmain or Kafka)
     #[command(subcommand)]
     Topic(TopicCommand),
+    /// Look at consumer groups of a running cluster, move and delete them (Ringmain or Kafka)
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Show what is in a file of a data directory
     #[command(subcommand)]
     Inspect(InspectCommand),
@@ -106,7 +115,7 @@ pub(super) struct StartArguments {
     pub(super) set: Vec<(String, String)>,
 }
 
-/// How every topic command reaches the cluster.
+/// How every topic and group command reaches the cluster.
 #[derive(Debug, Args)]
 pub(super) struct ClusterArguments {
     /// Brokers to ask first; one that answers is enough
@@ -306,7 +315,8 @@ Examples:
   ringmain topic consume orders --until-end > copy.log
   ringmain topic consume orders --from latest
   ringmain topic consume orders --partition 0 --from 1000 --count 10
-  ringmain topic consume orders --from @1767225600000          records since a time (Unix ms)
+  ringmain topic consume orders --from 2026-01-01T00:00:00Z    records since a time (also @1767225600000)
+  ringmain topic consume orders --from -10m                    those of the last ten minutes
   ringmain topic consume orders --format '%p:%o %k=%s\\n'
   ringmain topic consume orders --json --until-end | jq .value"
 )]
@@ -314,7 +324,7 @@ pub(super) struct ConsumeArguments {
     /// Name of the topic
     #[arg(value_name = "NAME")]
     pub(super) name: String,
-    /// Where to begin: earliest, latest, an offset, or @ and a Unix time in milliseconds
+    /// Where to begin: earliest, latest, an offset, or a time: 2026-01-01T00:00:00Z, @ and Unix milliseconds, -2h
     #[arg(long, short, value_name = "WHERE", default_value = "earliest", value_parser = start_position, allow_hyphen_values = true)]
     pub(super) from: StartPosition,
     /// Read only this partition [default: all]
@@ -371,13 +381,16 @@ pub(super) enum StartPosition {
 }
 
 fn start_position(text: &str) -> Result<StartPosition, String> {
-    let wrong =
-        || format!("'{text}' is neither earliest, latest, an offset, nor @ and a time in milliseconds");
+    let wrong = || {
+        format!(
+            "'{text}' is neither earliest, latest, an offset, nor a time such as 2026-01-01T00:00:00Z or -2h"
+        )
+    };
     match text {
         "earliest" | "beginning" => Ok(StartPosition::Earliest),
         "latest" | "end" => Ok(StartPosition::Latest),
-        _ => match text.strip_prefix('@') {
-            Some(time) => time.parse().map(StartPosition::Timestamp).map_err(|_| wrong()),
+        _ => match time::parse_time(text) {
+            Some(time) => time.map(StartPosition::Timestamp),
             None => match text.parse() {
                 Ok(offset) if offset >= 0 => Ok(StartPosition::Offset(offset)),
                 _ => Err(wrong()),

@@ -1,10 +1,13 @@
 //! A small blocking Kafka client for the tools: negotiates versions, finds leaders, retries within a bound.
 //!
 //! It speaks to any broker that speaks the protocol. One request at a time on each connection, except where `produce`
-//! and `consume` send ahead on a connection of their own. Does not know consumer groups or transactions.
+//! and `consume` send ahead on a connection of their own. Joins no groups, and does not know transactions.
 
 mod connection;
+mod coordinator;
 mod error;
+mod groups;
+mod log_offsets;
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -17,7 +20,10 @@ use ringmain_protocol::messages::{
 use ringmain_protocol::{ApiKey, ErrorCode};
 
 pub(super) use self::connection::{Answer, Connection};
+pub(super) use self::coordinator::CoordinatorView;
 pub(super) use self::error::ClientError;
+pub(super) use self::groups::{GroupView, ListedGroupView, MemberView};
+pub(super) use self::log_offsets::{LogRange, LogState, TopicPartition};
 use crate::config::HostPort;
 
 /// First and longest pause between tries: short enough for a leader that is about to be there, long enough not to
@@ -33,6 +39,8 @@ pub(super) struct Client {
     /// Where each node is, from the last metadata.
     nodes: BTreeMap<i32, HostPort>,
     controller_id: i32,
+    /// Which node coordinates each group that was asked for.
+    coordinators: BTreeMap<String, CoordinatorView>,
     connections: BTreeMap<i32, Connection>,
     /// To whichever bootstrap broker answered.
     first: Option<Connection>,
@@ -79,6 +87,7 @@ impl Client {
             timeout,
             nodes: BTreeMap::new(),
             controller_id: -1,
+            coordinators: BTreeMap::new(),
             connections: BTreeMap::new(),
             first: None,
             was_reached: false,
@@ -135,15 +144,6 @@ impl Client {
                 client.any()?.call(request)
             }
         })
-    }
-
-    /// Sends a request to a node that the last metadata named.
-    pub(super) fn ask_node<R: Request + Encode>(
-        &mut self,
-        node_id: i32,
-        request: &R,
-    ) -> Result<Answer, ClientError> {
-        self.retry(|client| client.node(node_id)?.call(request))
     }
 
     /// The version in which an API is spoken with the cluster, for requests whose form depends on it.

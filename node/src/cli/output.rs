@@ -51,6 +51,18 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A name as a terminal can show it: control characters, which some names have, as escapes.
+pub(super) fn printable(name: &str) -> String {
+    if !name.chars().any(char::is_control) {
+        return name.to_owned();
+    }
+    let escaped = |character: char| match character {
+        control if control.is_control() => control.escape_default().to_string(),
+        other => other.to_string(),
+    };
+    name.chars().map(escaped).collect()
+}
+
 /// A number with a comma after each thousand.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -87,6 +99,12 @@ mod tests {
     fn columns_are_aligned() {
         let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["longer".to_owned(), "22".to_owned()]];
         assert_eq!(table(&["NAME", "N"], &rows), "NAME    N\na       1\nlonger  22\n");
+    }
+
+    #[test]
+    fn names_cannot_steer_a_terminal() {
+        assert_eq!(printable("gr\u{fc}ppe/1 :%"), "gr\u{fc}ppe/1 :%");
+        assert_eq!(printable("a\x1b[2J\nb"), "a\\u{1b}[2J\\nb");
     }
 
     #[test]

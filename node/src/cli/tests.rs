@@ -26,6 +26,15 @@ fn every_command_is_understood() {
         "ringmain topic produce a - --key-separator \\t -z zstd --acks 1 --batch-bytes 1MiB",
         "ringmain topic consume a --from @5 --partition 0 --until-end --count 3 --json",
         "ringmain topic consume a --from 12 --format %s",
+        "ringmain topic consume a --from 2026-01-01T00:00:00Z",
+        "ringmain topic consume a --from -2h",
+        "ringmain group list --state stable,preparing-rebalance --lag --json --watch=5",
+        "ringmain group describe a b --members --json --watch",
+        "ringmain group describe a --watch b",
+        "ringmain group seek a --topic t:0,2-3 --topic u --to -2h --dry-run --json",
+        "ringmain group seek a --all-topics --to -100",
+        "ringmain group seek a --topic t --to earliest --create",
+        "ringmain group delete a b --topic t:1 --if-exists",
         "ringmain inspect segment 00000000000000000000.log --json",
     ];
     for line in lines {
@@ -48,6 +57,16 @@ fn wrong_usage_is_refused() {
         "ringmain topic consume a --from -5",
         "ringmain topic consume a --json --format %s",
         "ringmain topic list --timeout 0",
+        "ringmain group",
+        "ringmain group list --state asleep",
+        "ringmain group describe",
+        "ringmain group describe a --watch=0",
+        "ringmain group seek a --to earliest",
+        "ringmain group seek a --topic t",
+        "ringmain group seek a --topic t --all-topics --to earliest",
+        "ringmain group seek a --topic t --to yesterday",
+        "ringmain group seek a --topic t:x --to earliest",
+        "ringmain group delete",
     ];
     for line in lines {
         assert!(parse(line).is_err(), "{line}");

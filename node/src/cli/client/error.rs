@@ -4,6 +4,7 @@ use std::io;
 
 use ringmain_protocol::{ApiKey, ErrorCode};
 
+use crate::cli::output::printable;
 use crate::config::HostPort;
 
 /// What went wrong between a tool and a broker.
@@ -84,6 +85,15 @@ impl ClientError {
             message: format!(
                 "it does not exist; 'ringmain topic create {name}' makes it, 'ringmain topic list' shows what there is"
             ),
+        }
+    }
+
+    /// The group is not there; `verb` says what was wanted of it.
+    pub(crate) fn unknown_group(name: &str, verb: &str) -> Self {
+        Self::Refused {
+            action: format!("{verb} the group '{}'", printable(name)),
+            code: ErrorCode::GROUP_ID_NOT_FOUND,
+            message: "it does not exist; 'ringmain group list' shows what there is".to_owned(),
         }
     }
 

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use ringmain_protocol::ErrorCode;
 use ringmain_protocol::messages::{
     ConfigResourceType, ConfigSource, DescribeConfigsRequest, DescribeConfigsResource,
-    DescribeConfigsResponse, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsRequest,
-    ListOffsetsResponse, ListOffsetsTopic,
+    DescribeConfigsResponse, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP,
 };
 use serde_json::{Value, json};
 
 use super::client;
 use crate::cli::arguments::{DescribeArguments, ListArguments};
-use crate::cli::client::{Client, ClientError, TopicView, decoded};
+use crate::cli::client::{Client, ClientError, TopicPartition, TopicView, decoded};
 use crate::cli::failure::Failure;
 use crate::cli::output::{grouped, print, print_json, table};
 
@@ -121,31 +120,10 @@ pub(super) fn offsets(
     topic: &TopicView,
     timestamp: i64,
 ) -> Result<BTreeMap<i32, i64>, ClientError> {
-    let mut by_leader: BTreeMap<i32, Vec<ListOffsetsPartition>> = BTreeMap::new();
-    for partition in &topic.partitions {
-        by_leader.entry(partition.leader).or_default().push(ListOffsetsPartition {
-            partition_index: partition.index,
-            timestamp,
-            ..Default::default()
-        });
-    }
-    let mut offsets = BTreeMap::new();
-    for (leader, partitions) in by_leader {
-        let request = ListOffsetsRequest {
-            topics: vec![ListOffsetsTopic { name: &topic.name, partitions }],
-            ..Default::default()
-        };
-        let answer = client.ask_node(leader, &request)?;
-        let response: ListOffsetsResponse<'_> = decoded(&answer)?;
-        for partition in response.topics.iter().flat_map(|topic| &topic.partitions) {
-            if partition.error_code != ErrorCode::NONE {
-                let action = format!("find offsets of {}-{}", topic.name, partition.partition_index);
-                return Err(ClientError::refused(partition.error_code, None, action));
-            }
-            offsets.insert(partition.partition_index, partition.offset);
-        }
-    }
-    Ok(offsets)
+    let partition = |index| TopicPartition { topic: topic.name.clone(), index };
+    let partitions = topic.partitions.iter().map(|view| partition(view.index)).collect();
+    let offsets = client.offsets_at(&partitions, timestamp)?;
+    Ok(offsets.into_iter().map(|(partition, offset)| (partition.index, offset)).collect())
 }
 
 fn as_json(

@@ -1,0 +1,154 @@
+//! Offsets of logs: where partitions begin and end, and which offset belongs to a time.
+//!
+//! One question to each leader, for all its partitions of all topics. A leader that moved is looked up again, within the
+//! bound of [`Client::retry`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringmain_protocol::ErrorCode;
+use ringmain_protocol::messages::{
+    EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopic,
+};
+
+use super::{Client, ClientError, TopicView, decoded};
+
+/// One partition of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::cli) struct TopicPartition {
+    pub(in crate::cli) topic: String,
+    pub(in crate::cli) index: i32,
+}
+
+/// What a log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) struct LogRange {
+    /// The log start offset.
+    pub(in crate::cli) start: i64,
+    /// The offset that the next record will get.
+    pub(in crate::cli) end: i64,
+}
+
+/// A partition's range, or why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum LogState {
+    There(LogRange),
+    /// The topic, or this partition of it, does not exist.
+    Unknown,
+    /// Nobody leads it at present.
+    Leaderless,
+}
+
+impl LogState {
+    pub(in crate::cli) fn range(self) -> Option<LogRange> {
+        match self {
+            Self::There(range) => Some(range),
+            Self::Unknown | Self::Leaderless => None,
+        }
+    }
+}
+
+impl Client {
+    /// The ranges of partitions; each that is asked for has an entry.
+    pub(in crate::cli) fn log_states(
+        &mut self,
+        partitions: &BTreeSet<TopicPartition>,
+    ) -> Result<BTreeMap<TopicPartition, LogState>, ClientError> {
+        let names: BTreeSet<&str> = partitions.iter().map(|partition| partition.topic.as_str()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        self.retry(|client| {
+            // An empty list of topics would be asked for nothing, and a missing one for all.
+            let view = client.metadata_once(Some(&names))?;
+            let leaders = leaders(&view.topics);
+            let mut led: BTreeMap<&TopicPartition, i32> = BTreeMap::new();
+            let mut states = BTreeMap::new();
+            for partition in partitions {
+                match leaders.get(partition) {
+                    Some(leader) if *leader >= 0 => {
+                        led.insert(partition, *leader);
+                    }
+                    Some(_) => {
+                        states.insert(partition.clone(), LogState::Leaderless);
+                    }
+                    None => {
+                        states.insert(partition.clone(), LogState::Unknown);
+                    }
+                }
+            }
+            let starts = client.offsets_once(&led, EARLIEST_TIMESTAMP)?;
+            let ends = client.offsets_once(&led, LATEST_TIMESTAMP)?;
+            for (partition, start) in starts {
+                // Asked one after the other: the start may have moved past the end that was told before.
+                let end = ends.get(&partition).copied().unwrap_or(start).max(start);
+                states.insert(partition, LogState::There(LogRange { start, end }));
+            }
+            Ok(states)
+        })
+    }
+
+    /// The offset that belongs to a timestamp, by partition; -1 where no record is as late. Partitions that nobody leads
+    /// are left out.
+    pub(in crate::cli) fn offsets_at(
+        &mut self,
+        partitions: &BTreeSet<TopicPartition>,
+        timestamp: i64,
+    ) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
+        let names: BTreeSet<&str> = partitions.iter().map(|partition| partition.topic.as_str()).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        self.retry(|client| {
+            let view = client.metadata_once(Some(&names))?;
+            let leaders = leaders(&view.topics);
+            let led = partitions
+                .iter()
+                .filter_map(|partition| Some((partition, *leaders.get(partition)?)))
+                .filter(|(_, leader)| *leader >= 0)
+                .collect();
+            client.offsets_once(&led, timestamp)
+        })
+    }
+
+    /// Asks each leader once.
+    fn offsets_once(
+        &mut self,
+        led: &BTreeMap<&TopicPartition, i32>,
+        timestamp: i64,
+    ) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
+        let mut by_leader: BTreeMap<i32, BTreeMap<&str, Vec<ListOffsetsPartition>>> = BTreeMap::new();
+        for (partition, leader) in led {
+            let topics = by_leader.entry(*leader).or_default();
+            topics.entry(&partition.topic).or_default().push(ListOffsetsPartition {
+                partition_index: partition.index,
+                timestamp,
+                ..Default::default()
+            });
+        }
+        let mut offsets = BTreeMap::new();
+        for (leader, topics) in by_leader {
+            let topics =
+                topics.into_iter().map(|(name, partitions)| ListOffsetsTopic { name, partitions }).collect();
+            let answer = self.node(leader)?.call(&ListOffsetsRequest { topics, ..Default::default() })?;
+            let response: ListOffsetsResponse<'_> = decoded(&answer)?;
+            for topic in &response.topics {
+                for partition in &topic.partitions {
+                    if partition.error_code != ErrorCode::NONE {
+                        let action = format!("find offsets of {}-{}", topic.name, partition.partition_index);
+                        return Err(ClientError::refused(partition.error_code, None, action));
+                    }
+                    let key =
+                        TopicPartition { topic: topic.name.to_string(), index: partition.partition_index };
+                    offsets.insert(key, partition.offset);
+                }
+            }
+        }
+        Ok(offsets)
+    }
+}
+
+fn leaders(topics: &[TopicView]) -> BTreeMap<TopicPartition, i32> {
+    let partitions = topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|partition| {
+            (TopicPartition { topic: topic.name.clone(), index: partition.index }, partition.leader)
+        })
+    });
+    partitions.collect()
+}

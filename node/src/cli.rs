@@ -6,9 +6,11 @@
 mod arguments;
 mod client;
 mod failure;
+mod group;
 mod inspect;
 mod node;
 mod output;
+mod time;
 mod topic;
 
 use std::ffi::OsString;
@@ -39,6 +41,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Start(start) if start.check => node::check(&start),
         Command::Start(start) => return served(node::start(&start)),
         Command::Topic(command) => topic::run(command),
+        Command::Group(command) => group::run(command),
         Command::Inspect(command) => inspect::run(command),
     };
     Outcome::Exit(match done {

@@ -31,6 +31,9 @@ use crate::config::HostPort;
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(1);
 
+/// How long a new topic is waited for: far longer than a healthy cluster needs.
+const NEW_TOPIC_WAIT: Duration = Duration::from_secs(10);
+
 /// A cluster as the tools reach it.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -124,6 +127,24 @@ impl Client {
                 code => Err(ClientError::refused(code, None, format!("look up the topic '{name}'"))),
             }
         })
+    }
+
+    /// Waits until the broker that the next command will ask first knows a topic that was just made, and its leaders.
+    ///
+    /// In a cluster of several nodes that takes a moment. Running out of time is no failure: the topic is made.
+    pub(super) fn wait_for_topic(&mut self, name: &str) -> Result<(), ClientError> {
+        let deadline = Instant::now() + self.timeout.min(NEW_TOPIC_WAIT);
+        let mut pause = BACKOFF_FIRST;
+        loop {
+            let view = self.metadata(Some(&[name]))?;
+            let is_led = |topic: &TopicView| topic.partitions.iter().all(|partition| partition.leader >= 0);
+            let is_there = view.topics.iter().any(|topic| topic.error == ErrorCode::NONE && is_led(topic));
+            if is_there || Instant::now() + pause > deadline {
+                return Ok(());
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(BACKOFF_LONGEST);
+        }
     }
 
     /// Sends a request to any broker.

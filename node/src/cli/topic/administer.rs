@@ -62,6 +62,9 @@ pub(super) fn create(arguments: &CreateArguments) -> Result<(), Failure> {
             }
         }
     }
+    for topic in created.iter().filter(|topic| topic["created"] == true) {
+        client.wait_for_topic(topic["name"].as_str().unwrap_or_default())?;
+    }
     report_created(arguments, &created)?;
     failure.map_or(Ok(()), Err)
 }

@@ -48,6 +48,8 @@ pub struct NodeConfig {
     pub storage: StorageConfig,
     /// How topics are made.
     pub topics: TopicsConfig,
+    /// Consumer groups and their offsets.
+    pub groups: GroupsConfig,
     /// Topic configurations that this node's file sets for all topics without one of their own.
     pub topic_defaults: TopicDefaults,
     /// Where each option came from, for DescribeConfigs and for the summary at start.
@@ -100,6 +102,8 @@ pub struct MemoryConfig {
     pub tail_bytes_per_shard: usize,
     /// Records accepted and not yet written.
     pub unwritten_bytes_per_shard: usize,
+    /// Groups, their members and offsets.
+    pub groups_bytes_per_shard: usize,
 }
 
 /// The log and its journal.
@@ -132,6 +136,33 @@ pub struct TopicsConfig {
     pub partitions_max: usize,
     /// Partitions that one request may make.
     pub partitions_per_request_max: usize,
+}
+
+/// Consumer groups and their offsets.
+#[derive(Debug, Clone)]
+pub struct GroupsConfig {
+    /// How long the first rebalance of an empty group waits for more members.
+    pub initial_rebalance_delay_ms: i32,
+    /// The shortest session timeout.
+    pub session_timeout_ms_min: i32,
+    /// The longest session timeout.
+    pub session_timeout_ms_max: i32,
+    /// Members of one group.
+    pub members_max: usize,
+    /// Metadata and assignments of all members of one group.
+    pub member_metadata_bytes_max: usize,
+    /// Partitions of the offsets topic when it is made.
+    pub offsets_topic_partitions: i32,
+    /// Replicas of the offsets topic when it is made, if there are so many nodes.
+    pub offsets_topic_replication_factor: i16,
+    /// The longest text that is left with an offset.
+    pub offset_metadata_bytes_max: usize,
+    /// How long offsets are kept after their group lost its last member.
+    pub offsets_retention_ms: i64,
+    /// How often expired offsets are looked for.
+    pub offsets_retention_check_ms: u64,
+    /// How long a write of a group may wait for the disk.
+    pub write_timeout_ms: i32,
 }
 
 impl NodeConfig {
@@ -176,6 +207,7 @@ impl NodeConfig {
             memory: MemoryConfig {
                 tail_bytes_per_shard: settings.number("memory.tail_bytes_per_shard"),
                 unwritten_bytes_per_shard: settings.number("memory.unwritten_bytes_per_shard"),
+                groups_bytes_per_shard: settings.number("memory.groups_bytes_per_shard"),
             },
             storage: StorageConfig {
                 journal_file_bytes: settings.number("storage.journal_file_bytes"),
@@ -191,6 +223,19 @@ impl NodeConfig {
                 default_replication_factor: settings.number("topics.default_replication_factor"),
                 partitions_max: settings.number("topics.partitions_max"),
                 partitions_per_request_max: settings.number("topics.partitions_per_request_max"),
+            },
+            groups: GroupsConfig {
+                initial_rebalance_delay_ms: settings.number("groups.initial_rebalance_delay_ms"),
+                session_timeout_ms_min: settings.number("groups.session_timeout_ms_min"),
+                session_timeout_ms_max: settings.number("groups.session_timeout_ms_max"),
+                members_max: settings.number("groups.members_max"),
+                member_metadata_bytes_max: settings.number("groups.member_metadata_bytes_max"),
+                offsets_topic_partitions: settings.number("groups.offsets_topic_partitions"),
+                offsets_topic_replication_factor: settings.number("groups.offsets_topic_replication_factor"),
+                offset_metadata_bytes_max: settings.number("groups.offset_metadata_bytes_max"),
+                offsets_retention_ms: settings.number("groups.offsets_retention_ms"),
+                offsets_retention_check_ms: settings.number("groups.offsets_retention_check_ms"),
+                write_timeout_ms: settings.number("groups.write_timeout_ms"),
             },
             topic_defaults: settings.topic_defaults().clone(),
             settings,
@@ -217,6 +262,15 @@ impl NodeConfig {
                 ),
             ),
             _ => {}
+        }
+        let (shortest, longest) = (self.groups.session_timeout_ms_min, self.groups.session_timeout_ms_max);
+        if shortest > longest {
+            problem(
+                "groups.session_timeout_ms_min",
+                format!(
+                    "groups.session_timeout_ms_min: {shortest} ms is more than session_timeout_ms_max, {longest} ms"
+                ),
+            );
         }
         if let Err(error) = TopicConfig::resolve(&self.topic_defaults.layers(), &Default::default()) {
             problem("data_dir", format!("topic_defaults: {error}"));

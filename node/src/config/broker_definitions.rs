@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use super::definition::ConfigType::{Boolean, Int, List, Long, String};
+use super::definition::ConfigType::{Boolean, Int, List, Long, Short, String};
 use super::definition::Effect::Acts;
 use super::definition::{ConfigDefinition, ConfigType, Rule, Update};
 use super::topic_definitions::TOPIC_CONFIGS;
@@ -28,6 +28,8 @@ pub enum BrokerValue {
     TopicDefault(&'static str),
     /// It is this option of the node.
     Option(&'static str),
+    /// It is this option of the node, a time, in minutes.
+    Minutes(&'static str),
     /// The node's Kafka listener, as it was bound.
     Listeners,
     /// What clients are told to connect to.
@@ -68,7 +70,7 @@ fn topic_default_row(topic: &'static ConfigDefinition) -> Option<BrokerConfig> {
 }
 
 fn own_rows() -> Vec<BrokerConfig> {
-    use BrokerValue::{AdvertisedListeners, Fixed, Listeners, Option};
+    use BrokerValue::{AdvertisedListeners, Fixed, Listeners, Minutes, Option};
     vec![
         row(
             "advertised.listeners",
@@ -113,6 +115,34 @@ fn own_rows() -> Vec<BrokerConfig> {
             Some("57671680"),
             Option("limits.fetch_bytes_max"),
             "The largest answer to a fetch, whatever the consumer asks for.",
+        ),
+        row(
+            "group.initial.rebalance.delay.ms",
+            Int,
+            Some("3000"),
+            Option("groups.initial_rebalance_delay_ms"),
+            "How long the first rebalance of an empty consumer group waits for more members.",
+        ),
+        row(
+            "group.max.session.timeout.ms",
+            Int,
+            Some("1800000"),
+            Option("groups.session_timeout_ms_max"),
+            "The longest session timeout that a member of a group may ask for.",
+        ),
+        row(
+            "group.max.size",
+            Int,
+            Some("2147483647"),
+            Option("groups.members_max"),
+            "Members of one consumer group.",
+        ),
+        row(
+            "group.min.session.timeout.ms",
+            Int,
+            Some("6000"),
+            Option("groups.session_timeout_ms_min"),
+            "The shortest session timeout that a member of a group may ask for.",
         ),
         row("listeners", List, Some("PLAINTEXT://:9092"), Listeners, "Where the node accepts Kafka clients."),
         row("log.dir", List, Some("/tmp/kafka-logs"), Option("data_dir"), "The same as log.dirs."),
@@ -175,6 +205,48 @@ fn own_rows() -> Vec<BrokerConfig> {
             "Partitions of a topic that is made without a number.",
         ),
         row(
+            "offset.metadata.max.bytes",
+            Int,
+            Some("4096"),
+            Option("groups.offset_metadata_bytes_max"),
+            "The longest text that a client may leave with a committed offset.",
+        ),
+        row(
+            "offsets.commit.timeout.ms",
+            Int,
+            Some("5000"),
+            Option("groups.write_timeout_ms"),
+            "How long a commit may wait for the disk before its client is told to try again.",
+        ),
+        row(
+            "offsets.retention.check.interval.ms",
+            Long,
+            Some("600000"),
+            Option("groups.offsets_retention_check_ms"),
+            "How often expired offsets are looked for.",
+        ),
+        row(
+            "offsets.retention.minutes",
+            Int,
+            Some("10080"),
+            Minutes("groups.offsets_retention_ms"),
+            "How long committed offsets are kept after their group lost its last member.",
+        ),
+        row(
+            "offsets.topic.num.partitions",
+            Int,
+            Some("50"),
+            Option("groups.offsets_topic_partitions"),
+            "Partitions of __consumer_offsets when it is made.",
+        ),
+        row(
+            "offsets.topic.replication.factor",
+            Short,
+            Some("3"),
+            Option("groups.offsets_topic_replication_factor"),
+            "Replicas of __consumer_offsets when it is made; as many as there are nodes, if these are fewer.",
+        ),
+        row(
             "process.roles",
             List,
             Some("broker,controller"),
@@ -235,14 +307,15 @@ mod tests {
     #[test]
     fn options_and_their_kafka_names_point_at_each_other() {
         for row in BROKER_CONFIGS.iter() {
-            if let BrokerValue::Option(key) = row.value {
+            if let BrokerValue::Option(key) | BrokerValue::Minutes(key) = row.value {
                 assert!(option_definition(key).is_some(), "{}", row.definition.name);
             }
         }
         for option in &super::super::options::OPTIONS {
             if let Some(name) = option.kafka_name {
                 let row = broker_definition(name).expect(name);
-                assert_eq!(row.value, BrokerValue::Option(option.key), "{name}");
+                let points_back = [BrokerValue::Option(option.key), BrokerValue::Minutes(option.key)];
+                assert!(points_back.contains(&row.value), "{name}");
             }
         }
     }

@@ -128,6 +128,7 @@ fn describe_broker_config(
         BrokerValue::Option(key) => {
             (option_text(config, key).or(definition.default.map(str::to_owned)), origin_source(config, key))
         }
+        BrokerValue::Minutes(key) => (minutes_text(config, key), origin_source(config, key)),
     };
     let own =
         value.as_ref().map(|_| Synonym { name: definition.name.to_owned(), value: value.clone(), source });
@@ -199,6 +200,15 @@ fn option_text(config: &NodeConfig, key: &str) -> Option<String> {
     }
 }
 
+/// A time in whole minutes; a part of one counts as one.
+fn minutes_text(config: &NodeConfig, key: &str) -> Option<String> {
+    const MINUTE_MS: u64 = 60_000;
+    match config.settings.value(key) {
+        OptionValue::Number(milliseconds) => Some(milliseconds.div_ceil(MINUTE_MS).to_string()),
+        other => unreachable!("option {key} is a time, not {other:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::layers::TopicDefaults;
@@ -263,6 +273,11 @@ mod tests {
         let retention = find(&configs, "log.retention.ms");
         assert_eq!((retention.value.as_deref(), retention.read_only), (None, false));
         assert_eq!(find(&configs, "num.partitions").value.as_deref(), Some("1"));
+        assert_eq!(find(&configs, "offsets.retention.minutes").value.as_deref(), Some("10080"));
+        for row in BROKER_CONFIGS.iter().filter(|row| row.definition.name.starts_with("offset")) {
+            let described = find(&configs, row.definition.name);
+            assert_eq!(described.value.as_deref(), row.definition.default, "{}", row.definition.name);
+        }
         assert_eq!(find(&configs, "node.id").value.as_deref(), Some("1"));
         assert_eq!(find(&configs, "listeners").value.as_deref(), Some("PLAINTEXT://127.0.0.1:9092"));
     }

@@ -80,7 +80,7 @@ const FRAME_BYTES_MAX: u64 = i32::MAX as u64;
 use OptionKind::{Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, Milliseconds, OneOf, Path, Text};
 
 /// Every option, in the order of the reference.
-pub static OPTIONS: [OptionDefinition; 28] = [
+pub static OPTIONS: [OptionDefinition; 40] = [
     OptionDefinition {
         key: "data_dir",
         kind: Path,
@@ -221,6 +221,15 @@ pub static OPTIONS: [OptionDefinition; 28] = [
         cost: "So much memory for each shard, when the disk is slower than the producers.",
     },
     OptionDefinition {
+        key: "memory.groups_bytes_per_shard",
+        kind: Bytes(MIB, 64 * GIB),
+        default: "256 MiB",
+        kafka_name: None,
+        documentation: "Consumer groups, their members and committed offsets that each shard keeps in memory; when used \
+                        up new groups and new members are refused with COORDINATOR_NOT_AVAILABLE, others go on.",
+        cost: "So much memory for each shard, when there are that many groups.",
+    },
+    OptionDefinition {
         key: "storage.journal_file_bytes",
         kind: Bytes(MIB, GIB),
         default: "64 MiB",
@@ -308,6 +317,97 @@ pub static OPTIONS: [OptionDefinition; 28] = [
         kafka_name: None,
         documentation: "Partitions that one request may make, as Kafka limits it.",
         cost: "One request holds up the others that change metadata.",
+    },
+    OptionDefinition {
+        key: "groups.initial_rebalance_delay_ms",
+        kind: Milliseconds(0, DAY_MS),
+        default: "3s",
+        kafka_name: Some("group.initial.rebalance.delay.ms"),
+        documentation: "How long the first rebalance of an empty consumer group waits for more members.",
+        cost: "A group begins to consume so much later; shorter makes several rebalances of one start.",
+    },
+    OptionDefinition {
+        key: "groups.session_timeout_ms_min",
+        kind: Milliseconds(1, DAY_MS),
+        default: "6s",
+        kafka_name: Some("group.min.session.timeout.ms"),
+        documentation: "The shortest session timeout that a member of a group may ask for.",
+        cost: "Shorter finds dead members sooner and takes slow ones for dead.",
+    },
+    OptionDefinition {
+        key: "groups.session_timeout_ms_max",
+        kind: Milliseconds(1, 24 * DAY_MS),
+        default: "30m",
+        kafka_name: Some("group.max.session.timeout.ms"),
+        documentation: "The longest session timeout that a member of a group may ask for.",
+        cost: "Partitions of a member that died wait so long for another one.",
+    },
+    OptionDefinition {
+        key: "groups.members_max",
+        kind: Count(1, i32::MAX as u64),
+        default: "2147483647",
+        kafka_name: Some("group.max.size"),
+        documentation: "Members of one group; the next one is refused.",
+        cost: "Each rebalance sends every member's metadata to the one that assigns.",
+    },
+    OptionDefinition {
+        key: "groups.member_metadata_bytes_max",
+        kind: Bytes(KIB, 64 * MIB),
+        default: "6 MiB",
+        kafka_name: None,
+        documentation: "Metadata and assignments of all members of one group, which become one record of the offsets \
+                        topic; what is longer is refused.",
+        cost: "One write of one group may be so long.",
+    },
+    OptionDefinition {
+        key: "groups.offsets_topic_partitions",
+        kind: Count(1, 10_000),
+        default: "50",
+        kafka_name: Some("offsets.topic.num.partitions"),
+        documentation: "Partitions of __consumer_offsets when it is made; groups are spread over them. Later changes have \
+                        no effect.",
+        cost: "As for other partitions; few of them leave shards without groups.",
+    },
+    OptionDefinition {
+        key: "groups.offsets_topic_replication_factor",
+        kind: Count(1, 1_000),
+        default: "3",
+        kafka_name: Some("offsets.topic.replication.factor"),
+        documentation: "Replicas of __consumer_offsets when it is made; as many as there are nodes, if these are fewer.",
+        cost: "Each replica is a copy on another node.",
+    },
+    OptionDefinition {
+        key: "groups.offset_metadata_bytes_max",
+        kind: Count(0, 1_048_576),
+        default: "4096",
+        kafka_name: Some("offset.metadata.max.bytes"),
+        documentation: "The longest text that a client may leave with a committed offset.",
+        cost: "So much memory for each committed offset, where clients use it.",
+    },
+    OptionDefinition {
+        key: "groups.offsets_retention_ms",
+        kind: Milliseconds(60_000, 3_650 * DAY_MS),
+        default: "7d",
+        kafka_name: Some("offsets.retention.minutes"),
+        documentation: "How long committed offsets are kept after their group lost its last member.",
+        cost: "Longer keeps the offsets of groups that are gone.",
+    },
+    OptionDefinition {
+        key: "groups.offsets_retention_check_ms",
+        kind: Milliseconds(1, DAY_MS),
+        default: "10m",
+        kafka_name: Some("offsets.retention.check.interval.ms"),
+        documentation: "How often expired offsets are looked for.",
+        cost: "Each look goes over all groups of a shard.",
+    },
+    OptionDefinition {
+        key: "groups.write_timeout_ms",
+        kind: Milliseconds(1, DAY_MS),
+        default: "5s",
+        kafka_name: Some("offsets.commit.timeout.ms"),
+        documentation: "How long a commit or a change of a group may wait for the disk before its client is told to try \
+                        again.",
+        cost: "Clients wait so long when the disk is full.",
     },
 ];
 

@@ -75,6 +75,7 @@ fn broker_configs(text: &mut String) {
                 format!("AlterConfigs on the broker or the cluster, or `topic_defaults.{name}`")
             }
             BrokerValue::Option(key) => format!("`{key}`"),
+            BrokerValue::Minutes(key) => format!("`{key}`, in minutes"),
             BrokerValue::Listeners => "`network.listen`".to_owned(),
             BrokerValue::AdvertisedListeners => "`network.advertised`".to_owned(),
             BrokerValue::Fixed => "fixed".to_owned(),

@@ -8,22 +8,34 @@ mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod fetch;
+mod find_coordinator;
+mod group_request;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sasl_authenticate;
 mod sasl_handshake;
+mod sync_group;
 
 use std::{ops::ControlFlow, rc::Rc};
 
@@ -37,6 +49,7 @@ use ringmain_protocol::{
 };
 
 pub(crate) use fetch::FetchSessions;
+use group_request::GroupRequest;
 
 use crate::{
     metadata::{
@@ -139,8 +152,7 @@ async fn begin(
         version: header.api_version,
         correlation_id: header.correlation_id,
     };
-    let served = header.is_version_served() && !ApiKey::WITHOUT_HANDLER.contains(&info.api_key);
-    if !served && info.api_key != ApiKey::ApiVersions {
+    if !header.is_version_served() && info.api_key != ApiKey::ApiVersions {
         let error = RequestError::UnsupportedVersion { api_key: info.api_key, version: info.version };
         return Err((error, slot));
     }
@@ -155,13 +167,20 @@ async fn begin(
             });
             Ok(())
         }
-        _ => match answer(shard, info, &body).await {
-            Ok(response) => {
-                slot.fill(response);
-                Ok(())
+        api_key => {
+            let answered = if group_request::is_about_one_group(api_key) {
+                GroupRequest::new(&header, info, connection, body).answer(shard).await
+            } else {
+                answer(shard, info, &body).await
+            };
+            match answered {
+                Ok(response) => {
+                    slot.fill(response);
+                    Ok(())
+                }
+                Err(error) => Err((error, slot)),
             }
-            Err(error) => Err((error, slot)),
-        },
+        }
     }
 }
 
@@ -209,17 +228,23 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
             info.answer(&describe_producers::answer(shard, &decode(info, body)?).await)
         }
         ApiKey::Produce | ApiKey::Fetch => unreachable!("these do not hold up the reader"),
-        ApiKey::OffsetCommit
-        | ApiKey::OffsetFetch
-        | ApiKey::FindCoordinator
-        | ApiKey::JoinGroup
+        ApiKey::FindCoordinator => {
+            info.answer(&find_coordinator::answer(shard, info, &decode(info, body)?).await)
+        }
+        ApiKey::DescribeGroups => {
+            let request = decode(info, body)?;
+            let described = describe_groups::answer(shard, &request).await;
+            info.answer(&describe_groups::response(info, &request, &described))
+        }
+        ApiKey::ListGroups => info.answer(&list_groups::answer(shard, &decode(info, body)?).await),
+        ApiKey::DeleteGroups => info.answer(&delete_groups::answer(shard, &decode(info, body)?).await),
+        ApiKey::OffsetFetch => info.answer(&offset_fetch::answer(shard, info, &decode(info, body)?).await),
+        ApiKey::JoinGroup
+        | ApiKey::SyncGroup
         | ApiKey::Heartbeat
         | ApiKey::LeaveGroup
-        | ApiKey::SyncGroup
-        | ApiKey::DescribeGroups
-        | ApiKey::ListGroups
-        | ApiKey::DeleteGroups
-        | ApiKey::OffsetDelete => unreachable!("requests without a handler end the connection"),
+        | ApiKey::OffsetCommit
+        | ApiKey::OffsetDelete => unreachable!("these go to the shard of their group"),
     }
 }
 
@@ -233,6 +258,11 @@ fn config_target(resource_type: i8, name: &str) -> ConfigTarget {
         BROKER => ConfigTarget::Broker(name.to_owned()),
         other => ConfigTarget::Other(other),
     }
+}
+
+/// What a member is told by a shard that does not run its group. A name that no group can have comes first.
+fn group_refusal(group: &str, error: ErrorCode) -> ErrorCode {
+    if group.is_empty() { ErrorCode::INVALID_GROUP_ID } else { error }
 }
 
 /// Code and words of a result.

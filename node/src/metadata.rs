@@ -18,7 +18,7 @@ mod watch;
 
 pub use control_thread::{MetadataError, MetadataHandle, MetadataOptions};
 pub use data_directory::{DataDirectory, DataDirectoryError};
-pub use identity::{ClusterId, NodeId, PartitionEpoch, random_topic_id};
+pub use identity::{ClusterId, NodeId, PartitionEpoch, random_topic_id, random_uuid_text};
 pub use image::{ApplyError, MetadataImage, NodeImage, PartitionImage, TopicImage};
 pub use record::{ConfigResource, MetadataRecord, RecordError};
 pub use ringmain_storage::{LeaderEpoch, TopicId};

@@ -5,6 +5,7 @@
 //! Does not do: what requests mean (`handlers.rs`), decisions (`ringmain-replication`), files (`ringmain-storage`).
 
 mod commit_loop;
+mod coordinators;
 mod counters;
 mod fetch;
 mod gather;
@@ -33,6 +34,7 @@ use ringmain_protocol::ErrorCode;
 use ringmain_replication::Effect;
 use ringmain_storage::{LogKey, ShardId, Store, disk::direct::Ring};
 
+pub(crate) use coordinators::is_internal_topic;
 pub(crate) use counters::{CounterValues, Counters};
 pub(crate) use fetch::{FetchWaiter, PartitionFetch, PartitionFetched, read_error};
 pub(crate) use gather::Gather;
@@ -71,6 +73,7 @@ pub(crate) struct Shard {
     ring: Ring,
     partitions: RefCell<HashMap<LogKey, Rc<Partition>>>,
     topics: topics::Topics,
+    coordinators: coordinators::Coordinators,
     credits: Vec<Rc<Credits>>,
     listener: RefCell<Option<Rc<Listener>>>,
     connections: Connections,
@@ -102,6 +105,7 @@ impl Shard {
             ring,
             partitions: RefCell::default(),
             topics: topics::Topics::new(),
+            coordinators: coordinators::Coordinators::default(),
             credits: (0..shards).map(|_| Rc::default()).collect(),
             listener: RefCell::default(),
             connections: Connections::default(),
@@ -282,6 +286,36 @@ impl Shard {
         call.await.value().await
     }
 
+    /// As [`Shard::run_on`], for a future that may take minutes: it counts as a call under way only until it began, so
+    /// that those who wait for other members of a group do not keep other calls from being made. Each of them is a
+    /// request that its connection waits for.
+    pub(crate) async fn run_long_on<T, F, Fut>(self: &Rc<Self>, target: ShardId, job: F) -> T
+    where
+        T: Send + 'static,
+        F: FnOnce(Rc<Shard>) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + 'static,
+    {
+        if target == self.id {
+            return job(self.clone()).await;
+        }
+        let (sender, receiver) = oneshot::channel();
+        let begin = self.call(target, move |shard, begun| {
+            let future = job(shard.clone());
+            runtime::spawn(async move {
+                // The caller may have given up, when its connection ended; nobody needs the value then.
+                drop(sender.send(future.await));
+            });
+            // As above.
+            begun.send(()).unwrap_or_default();
+        });
+        begin.await.value().await;
+        match receiver.await {
+            Ok(value) => value,
+            // As for calls: the node is stopping.
+            Err(oneshot::Canceled) => std::future::pending().await,
+        }
+    }
+
     /// Runs the jobs that other shards send, until the node stops.
     pub(crate) async fn serve_inbox(self: Rc<Self>, mut inbox: Inbox) {
         /// Jobs run before other tasks get their turn.
@@ -298,13 +332,14 @@ impl Shard {
     }
 
     /// Takes no more requests; what was received is answered.
-    pub(crate) fn begin_stop(&self) {
+    pub(crate) fn begin_stop(self: &Rc<Self>) {
         assert!(self.is_stopping(), "the node says so to all shards at once");
         if let Some(listener) = self.listener.take() {
             listener.shutdown();
         }
         self.connections.drain_all();
         self.all_partitions().iter().for_each(|partition| partition.wake_fetches());
+        self.resign_groups();
         self.stopper.take().into_iter().for_each(Waker::wake);
     }
 

@@ -89,22 +89,6 @@ api_keys! {
 }
 
 impl ApiKey {
-    /// What is declared and not answered yet: neither advertised nor served. Delete each with the
-    /// commit that brings its handler, and this list with the last one.
-    pub const WITHOUT_HANDLER: &'static [Self] = &[
-        Self::OffsetCommit,
-        Self::OffsetFetch,
-        Self::FindCoordinator,
-        Self::JoinGroup,
-        Self::Heartbeat,
-        Self::LeaveGroup,
-        Self::SyncGroup,
-        Self::DescribeGroups,
-        Self::ListGroups,
-        Self::DeleteGroups,
-        Self::OffsetDelete,
-    ];
-
     /// The API's number.
     #[must_use]
     pub const fn code(self) -> i16 {

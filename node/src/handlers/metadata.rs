@@ -20,7 +20,7 @@ use crate::{
         MetadataImage, PartitionImage, TopicImage,
         controller::{CreateTopic, check_topic_name},
     },
-    shard::Shard,
+    shard::{Shard, is_internal_topic},
 };
 
 /// The only version in which an empty list of topics means all of them.
@@ -103,11 +103,6 @@ async fn create_absent(shard: &Rc<Shard>, asked: &[MetadataRequestTopic<'_>]) {
         // The answer says that the topics are unknown; the client asks again.
         Err(error) => tracing::warn!(%error, "create topics that were asked for"),
     }
-}
-
-/// Topics that the brokers themselves write.
-fn is_internal_topic(name: &str) -> bool {
-    matches!(name, "__consumer_offsets" | "__transaction_state")
 }
 
 fn brokers(shard: &Shard, image: &MetadataImage) -> Vec<MetadataBroker<'static>> {

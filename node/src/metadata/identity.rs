@@ -1,8 +1,7 @@
 //! Who is who in a cluster: its own id, its nodes, its topics.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
 use ringmain_storage::TopicId;
 
@@ -64,10 +63,25 @@ pub fn random_topic_id() -> io::Result<TopicId> {
     random_version_4_uuid().map(TopicId)
 }
 
+/// A random version 4 UUID as text, as member ids of groups end with.
+pub fn random_uuid_text() -> io::Result<String> {
+    let bytes = random_version_4_uuid()?;
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for nibble in [byte >> 4, byte & 0x0f] {
+            text.push(char::from_digit(nibble.into(), 16).expect("a nibble is a digit"));
+        }
+    }
+    Ok(text)
+}
+
 fn random_version_4_uuid() -> io::Result<[u8; 16]> {
     let mut bytes = [0; 16];
-    // A few ids an hour: the kernel's generator through its file needs no further dependency.
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    // Never waits once the system has started, and 16 bytes are never given in part.
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     Ok(bytes)
@@ -107,6 +121,8 @@ mod tests {
         assert_eq!((one.0[6] >> 4, one.0[8] >> 6), (4, 2));
         let cluster = ClusterId::random().expect("random");
         assert_eq!(ClusterId::parse(cluster.as_str()), Some(cluster));
+        let text = random_uuid_text().expect("random");
+        assert_eq!((text.len(), text.matches('-').count(), &text[14..15]), (36, 4, "4"));
         assert_eq!(ClusterId::parse("short"), None);
         assert_eq!(ClusterId::parse("AAAAAAAAAAAAAAAAAAAAA="), None);
     }

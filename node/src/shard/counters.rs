@@ -2,7 +2,9 @@
 
 use std::cell::Cell;
 
-use super::Shard;
+use ringmain_group::GroupState;
+
+use super::{Shard, coordinators::GroupValues};
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -52,6 +54,7 @@ pub(crate) struct CounterValues {
     disk_bytes_read: u64,
     disk_flushes: u64,
     disk_operations: u64,
+    groups: GroupValues,
 }
 
 /// How one of the numbers is exported.
@@ -67,7 +70,7 @@ pub(crate) struct Metric {
 impl CounterValues {
     /// All of them.
     #[rustfmt::skip]
-    pub(crate) const METRICS: [Metric; 12] = [
+    pub(crate) const METRICS: [Metric; 25] = [
         Metric { name: "connections_accepted", help: "Connections accepted.", is_counter: true, value: |it| it.connections_accepted },
         Metric { name: "connections_refused", help: "Connections closed at once: the node had as many as it may have.", is_counter: true, value: |it| it.connections_refused },
         Metric { name: "connections_idle_closed", help: "Connections closed because nothing moved for limits.connection_idle_ms.", is_counter: true, value: |it| it.connections_idle_closed },
@@ -80,6 +83,19 @@ impl CounterValues {
         Metric { name: "disk_read_bytes", help: "Bytes read from files.", is_counter: true, value: |it| it.disk_bytes_read },
         Metric { name: "disk_flushes", help: "Flushes of files.", is_counter: true, value: |it| it.disk_flushes },
         Metric { name: "disk_operations", help: "Operations given to the kernel by the shard's ring.", is_counter: true, value: |it| it.disk_operations },
+        Metric { name: "groups_empty", help: "Consumer groups without members.", is_counter: false, value: |it| it.groups.in_state(GroupState::Empty) },
+        Metric { name: "groups_preparing_rebalance", help: "Consumer groups whose members are asked to join again.", is_counter: false, value: |it| it.groups.in_state(GroupState::PreparingRebalance) },
+        Metric { name: "groups_completing_rebalance", help: "Consumer groups that wait for their leader's assignment.", is_counter: false, value: |it| it.groups.in_state(GroupState::CompletingRebalance) },
+        Metric { name: "groups_stable", help: "Consumer groups whose members have their assignments.", is_counter: false, value: |it| it.groups.in_state(GroupState::Stable) },
+        Metric { name: "groups_held_bytes", help: "Memory that groups, members and committed offsets take, of memory.groups_bytes_per_shard.", is_counter: false, value: |it| it.groups.held_bytes },
+        Metric { name: "group_rebalances", help: "Generations that were formed.", is_counter: true, value: |it| it.groups.counters.rebalances },
+        Metric { name: "group_members_expired", help: "Members removed because they were silent or did not join in time.", is_counter: true, value: |it| it.groups.counters.members_expired },
+        Metric { name: "group_offsets_committed", help: "Offsets committed.", is_counter: true, value: |it| it.groups.counters.offsets_committed },
+        Metric { name: "group_offsets_expired", help: "Offsets removed after groups.offsets_retention_ms.", is_counter: true, value: |it| it.groups.counters.offsets_expired },
+        Metric { name: "groups_expired", help: "Groups removed because nothing was left of them.", is_counter: true, value: |it| it.groups.counters.groups_expired },
+        Metric { name: "group_writes_failed", help: "Writes of groups or offsets that failed; their clients try again.", is_counter: true, value: |it| it.groups.counters.writes_failed },
+        Metric { name: "group_coordinators_loading", help: "Partitions of __consumer_offsets that are being read; their groups wait.", is_counter: false, value: |it| it.groups.loading },
+        Metric { name: "group_load_milliseconds", help: "Time spent reading partitions of __consumer_offsets.", is_counter: true, value: |it| it.groups.load_ms },
     ];
 }
 
@@ -100,6 +116,7 @@ impl Shard {
             disk_bytes_read: ring.bytes_read,
             disk_flushes: ring.flushes,
             disk_operations: ring.operations,
+            groups: self.group_values(),
         }
     }
 }

@@ -25,6 +25,7 @@ impl Shard {
         runtime::spawn(self.clone().keep_retention());
         runtime::spawn(self.clone().close_idle_connections());
         runtime::spawn(self.clone().flush_cached());
+        runtime::spawn(self.clone().keep_group_deadlines());
     }
 
     async fn keep_deadlines(self: Rc<Self>) {

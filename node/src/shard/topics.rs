@@ -99,7 +99,7 @@ impl Shard {
     /// Opens what an image has, closes and deletes what it no longer has.
     pub(crate) async fn apply(self: &Rc<Self>, image: Arc<MetadataImage>) {
         let version = image.version();
-        *self.topics.image.borrow_mut() = image.clone();
+        let before = self.topics.image.replace(image.clone());
         self.topics.resolved.borrow_mut().clear();
         self.close_absent(&image).await;
         let mut to_open = Vec::new();
@@ -121,6 +121,7 @@ impl Shard {
         }
         let opening = to_open.into_iter().map(|(key, topic, partition)| self.open(key, topic, partition));
         futures_util::stream::iter(opening).buffer_unordered(OPENING_AT_ONCE).collect::<()>().await;
+        self.apply_to_coordinators(&before, &image);
         self.topics.applied.set(version);
         self.topics.waiting.borrow_mut().drain(..).for_each(Waker::wake);
     }

@@ -83,8 +83,7 @@ impl ApiVersionsResponse<'_> {
     /// All that is served.
     #[must_use]
     pub fn served() -> Self {
-        let served = ApiKey::ALL.iter().filter(|key| !ApiKey::WITHOUT_HANDLER.contains(key));
-        let api_keys = served.map(|&key| ApiVersionRange::served(key)).collect();
+        let api_keys = ApiKey::ALL.iter().map(|&key| ApiVersionRange::served(key)).collect();
         Self { api_keys, ..Self::default() }
     }
 

@@ -1,0 +1,206 @@
+//! A coordinator reads its partition of the offsets topic from beginning to end, before it answers anything about groups.
+//!
+//! In steps: read up to a megabyte of whole batches below the high watermark, hand each record to the groups in order,
+//! let others have their turn every so many records, again until the end; then tell the groups of topics that were deleted
+//! in the meantime, and begin the sessions of their members anew.
+//! What must hold: nothing else of the shard waits for a load. Failure modes: a record that cannot be read is left out,
+//! counted and reported; a log that cannot be read leaves the coordinator loading (clients try again), and it tries again
+//! too: half of the groups would make consumers begin where they must not.
+
+use std::{
+    collections::BTreeSet, fs::File, io, os::unix::fs::FileExt, rc::Rc, time::Duration, time::Instant,
+};
+
+use bytes::Bytes;
+use ringmain_group::{Event, GroupListing, Loaded};
+use ringmain_protocol::records::{BatchError, RecordBatch, batches};
+use ringmain_storage::{Offset, Piece, ReadError, disk::FileRange};
+
+use super::Coordinator;
+use crate::{runtime, shard::Shard};
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 1 << 20;
+/// What the records of one batch may decompress to, as for batches that clients send. Ours are not compressed.
+const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
+/// Records handed to the groups before others get their turn: some 100 microseconds.
+const RECORDS_IN_A_TURN: u64 = 128;
+/// Unreadable records that are reported one by one; of more there is only the count.
+const REPORTS_MAX: u64 = 10;
+/// How long a coordinator waits after a log that it could not read.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What a load found.
+#[derive(Debug, Default)]
+struct Found {
+    records: u64,
+    /// Of kinds that belong to groups of newer protocols.
+    ignored: u64,
+    unreadable: u64,
+}
+
+/// Why a log cannot be read to its end.
+#[derive(Debug, thiserror::Error)]
+enum LoadFailure {
+    #[error(transparent)]
+    Log(#[from] ReadError),
+    #[error("read the pages of a segment: {0}")]
+    Pages(#[from] io::Error),
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+}
+
+impl Coordinator {
+    /// Reads the log and begins to answer. Ends early if the coordinator does.
+    pub(super) async fn load(self: &Rc<Self>, shard: &Rc<Shard>) {
+        let began = Instant::now();
+        let partition = self.key().partition;
+        loop {
+            if self.has_ended() || shard.is_stopping() {
+                return;
+            }
+            self.begin_anew();
+            match self.read_log(shard).await {
+                Ok(_) if self.has_ended() => return,
+                Ok(found) => {
+                    self.begin_to_answer(shard);
+                    let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    let load_ms = &shard.coordinators.load_ms;
+                    load_ms.set(load_ms.get() + elapsed_ms);
+                    report(partition, &found, elapsed_ms);
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(partition, %error, "read committed offsets: their groups wait; try again");
+                    runtime::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn read_log(self: &Rc<Self>, shard: &Rc<Shard>) -> Result<Found, LoadFailure> {
+        let mut found = Found::default();
+        let log = self.partition().log();
+        let mut next = log.log_start_offset();
+        // Read anew each time: a client may write into the topic as Kafka's tools do.
+        while next < self.partition().high_watermark() && !self.has_ended() {
+            let read = log.read(next, self.partition().high_watermark(), READ_BYTES, true).await?;
+            if read.next_offset <= next {
+                break;
+            }
+            for piece in read.pieces {
+                let bytes = match piece {
+                    Piece::Memory(bytes) => bytes,
+                    Piece::File(range) => read_range(range).await?,
+                };
+                self.load_batches(shard, &bytes, next, &mut found).await?;
+            }
+            next = read.next_offset;
+        }
+        Ok(found)
+    }
+
+    /// Hands every record at or after `from` to the groups.
+    async fn load_batches(
+        self: &Rc<Self>,
+        shard: &Rc<Shard>,
+        bytes: &Bytes,
+        from: Offset,
+        found: &mut Found,
+    ) -> Result<(), LoadFailure> {
+        for batch in batches(bytes) {
+            let batch: RecordBatch<'_> = batch?;
+            if batch.attributes().is_control() {
+                continue;
+            }
+            let records = match batch.decompress(DECOMPRESSED_BYTES_MAX) {
+                Ok(records) => records,
+                Err(error) => {
+                    // Its checksum was right: somebody wrote it so, and it will never be otherwise.
+                    self.report_unreadable(found, batch.base_offset(), &error);
+                    continue;
+                }
+            };
+            for record in batch.records(&records) {
+                let record = match record {
+                    Ok(record) => record,
+                    Err(error) => {
+                        self.report_unreadable(found, batch.base_offset(), &error);
+                        break;
+                    }
+                };
+                if record.offset < from.value() {
+                    continue;
+                }
+                let key = record.key.unwrap_or_default();
+                match self.load_record(key, record.value) {
+                    Ok(Loaded::Applied) => {}
+                    Ok(Loaded::Ignored) => found.ignored += 1,
+                    Err(error) => self.report_unreadable(found, record.offset, &error),
+                }
+                found.records += 1;
+                if found.records.is_multiple_of(RECORDS_IN_A_TURN) {
+                    self.account(shard);
+                    runtime::yield_to_reactor().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn report_unreadable(&self, found: &mut Found, offset: i64, error: &dyn std::fmt::Display) {
+        found.unreadable += 1;
+        if found.unreadable <= REPORTS_MAX {
+            let partition = self.key().partition;
+            tracing::warn!(partition, offset, %error, "leave out what cannot be read of committed offsets");
+        }
+    }
+
+    fn begin_to_answer(self: &Rc<Self>, shard: &Rc<Shard>) {
+        self.loaded(shard);
+        let image = shard.image();
+        let topics = self.read(|groups| {
+            let mut topics = BTreeSet::new();
+            for GroupListing { group, .. } in groups.groups() {
+                for (topic, _, _) in groups.committed_offsets(&group) {
+                    if image.topic(topic).is_none() && !topics.contains(topic) {
+                        topics.insert(topic.to_owned());
+                    }
+                }
+            }
+            topics
+        });
+        let gone: Vec<&str> = topics.iter().flatten().map(String::as_str).collect();
+        if !gone.is_empty() {
+            self.step(shard, Event::TopicsDeleted { topics: &gone });
+        }
+    }
+}
+
+/// Reads a checked part of a segment, on a thread of the shard's pool: it may have left the page cache.
+async fn read_range(range: FileRange) -> Result<Bytes, io::Error> {
+    if let Some(bytes) = range.memory() {
+        return Ok(bytes.clone());
+    }
+    runtime::run_blocking(move || {
+        let descriptor = range.descriptor().expect("a range that is not in memory has a descriptor");
+        let file = File::from(descriptor.try_clone_to_owned()?);
+        let length = usize::try_from(range.length()).expect("a part of a segment fits into memory");
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, range.position())?;
+        Ok(Bytes::from(bytes))
+    })
+    .await
+}
+
+fn report(partition: i32, found: &Found, elapsed_ms: u64) {
+    let Found { records, ignored, unreadable } = *found;
+    if unreadable > 0 {
+        tracing::warn!(partition, records, unreadable, "some committed offsets could not be read");
+    }
+    if records > 0 {
+        tracing::info!(partition, records, ignored, elapsed_ms, "read committed offsets and groups");
+    } else {
+        tracing::debug!(partition, elapsed_ms, "no committed offsets yet");
+    }
+}

@@ -31,7 +31,7 @@ mod written;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 
-pub(crate) use member::Wishes;
+pub(crate) use member::{Client, Wishes};
 pub(crate) use members::MemberNumber;
 use members::Members;
 use offsets::Offsets;

@@ -29,8 +29,8 @@ pub(crate) fn group(group: &Group, assignments: &BTreeMap<MemberNumber, Bytes>) 
     let members = group.members().iter().map(|(number, member)| MemberMetadata {
         member_id: &member.id,
         group_instance_id: member.instance_id.as_deref(),
-        client_id: &member.client_id,
-        client_host: &member.client_host,
+        client_id: &member.client.id,
+        client_host: &member.client.host,
         rebalance_timeout: member.wishes.rebalance_timeout_ms,
         session_timeout: member.wishes.session_timeout_ms,
         subscription: protocol

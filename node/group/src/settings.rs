@@ -26,8 +26,8 @@ pub struct Settings {
     pub offsets_retention_ms: i64,
     /// How often expired offsets are looked for (`offsets.retention.check.interval.ms`).
     pub offsets_retention_check_interval_ms: i64,
-    /// Most bytes of protocol metadata and assignments held for one group, answered with `GROUP_MAX_SIZE_REACHED`
-    /// beyond: a member may bring megabytes, and all of them go to the leader in one answer.
+    /// Most bytes that the members of one group hold: metadata, assignments, ids. A join beyond is refused with
+    /// `GROUP_MAX_SIZE_REACHED`: a member may bring megabytes, and all of them go to the leader in one answer.
     pub group_bytes_max: usize,
     /// Most members of one group that were given an id and have not come back with it (KIP-394); beyond, a newcomer
     /// is refused with `GROUP_MAX_SIZE_REACHED` as if they were members.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use ringmain_protocol::ErrorCode;
 
-use crate::group::{GroupNumber, MemberNumber, TopicPartition, Wishes};
+use crate::group::{Client, GroupNumber, MemberNumber, TopicPartition, Wishes};
 use crate::{CommittedOffset, RequestToken, WriteError, WriteToken};
 
 /// What a write is for.
@@ -35,6 +35,7 @@ pub(crate) struct Replaced {
     pub(crate) member: MemberNumber,
     pub(crate) new_id: Arc<str>,
     pub(crate) old_id: Arc<str>,
+    pub(crate) old_client: Client,
     pub(crate) old_wishes: Wishes,
     /// The leader's id as it was when the member came back: its own old id if it was the leader.
     pub(crate) old_leader: Arc<str>,
@@ -64,7 +65,9 @@ impl Purpose {
                     assignments.values().map(|assignment| ITEM_BYTES + assignment.len()).sum()
                 }
                 Self::Emptied => 0,
-                Self::Replaced(replaced) => replaced.old_wishes.held_bytes(),
+                Self::Replaced(replaced) => {
+                    replaced.old_wishes.held_bytes() + replaced.old_client.held_bytes()
+                }
                 Self::Offsets { offsets, answer, .. } => {
                     let metadata = offsets.iter().map(|(_, offset)| offset.metadata.len()).sum::<usize>();
                     metadata + offsets.len() * 2 * ITEM_BYTES + answer.len() * size_of::<ErrorCode>()

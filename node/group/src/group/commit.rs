@@ -40,6 +40,11 @@ impl Group {
         if records.is_empty() {
             return step.answer(request, Answer::CommitOffsets(CommitAnswer { partitions: answer }));
         }
+        if crate::planted::is("commit-visible-before-written") {
+            for ((topic, partition), offset) in &offsets {
+                self.offsets.load(topic, *partition, Some(offset.clone()));
+            }
+        }
         self.writes += 1;
         step.write(records, Purpose::Offsets { request, offsets, answer });
     }

@@ -22,8 +22,8 @@ impl Group {
             MemberDescription {
                 member_id: Arc::clone(&member.id),
                 instance_id: member.instance_id.clone(),
-                client_id: Arc::clone(&member.client_id),
-                client_host: Arc::clone(&member.client_host),
+                client_id: Arc::clone(&member.client.id),
+                client_host: Arc::clone(&member.client.host),
                 metadata: metadata.cloned().unwrap_or_default(),
                 assignment: member.assignment.clone(),
             }

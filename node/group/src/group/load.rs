@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 use ringmain_protocol::coordinator_records::{GroupMetadataValue, MemberMetadata};
 
-use super::member::{Member, MemberProtocol};
+use super::member::{Client, Member, MemberProtocol};
 use super::{Group, Members, Wishes};
 use crate::coordinator::LoadError;
 use crate::step::Step;
@@ -86,8 +86,7 @@ fn loaded_member(member: &MemberMetadata<'_>, protocol: Option<&Arc<str>>) -> Me
     Member::loaded(
         Arc::from(member.member_id),
         member.group_instance_id.map(Arc::from),
-        Arc::from(member.client_id),
-        Arc::from(member.client_host),
+        Client { id: Arc::from(member.client_id), host: Arc::from(member.client_host) },
         wishes,
         Bytes::copy_from_slice(member.assignment),
     )

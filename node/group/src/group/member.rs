@@ -1,5 +1,6 @@
 //! One member of a group: who it is, what it supports, what it waits for.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -20,6 +21,23 @@ pub(crate) struct MemberProtocol {
     pub(crate) metadata: Bytes,
 }
 
+/// The process that a member is, as DescribeGroups shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) id: Arc<str>,
+    pub(crate) host: Arc<str>,
+}
+
+impl Client {
+    pub(crate) fn of(join: &Join<'_>) -> Self {
+        Self { id: Arc::from(join.client_id), host: Arc::from(join.client_host) }
+    }
+
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.id.len() + self.host.len()
+    }
+}
+
 /// What a member says anew with each join.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wishes {
@@ -32,10 +50,10 @@ pub(crate) struct Wishes {
 impl Wishes {
     /// What a join asks for; of protocols with the same name the first counts.
     pub(crate) fn of(join: &Join<'_>) -> Self {
-        let mut protocols: Vec<MemberProtocol> =
-            Vec::with_capacity(join.protocols.len().min(PROTOCOLS_USUAL));
+        let mut protocols = Vec::with_capacity(join.protocols.len().min(PROTOCOLS_USUAL));
+        let mut names = BTreeSet::new();
         for Protocol { name, metadata } in join.protocols {
-            if !protocols.iter().any(|known| &*known.name == *name) {
+            if names.insert(*name) {
                 let metadata = Bytes::copy_from_slice(metadata);
                 protocols.push(MemberProtocol { name: Arc::from(*name), metadata });
             }
@@ -65,8 +83,7 @@ const PROTOCOLS_USUAL: usize = 4;
 pub(crate) struct Member {
     pub(crate) id: Arc<str>,
     pub(crate) instance_id: Option<Arc<str>>,
-    pub(crate) client_id: Arc<str>,
-    pub(crate) client_host: Arc<str>,
+    pub(crate) client: Client,
     pub(crate) wishes: Wishes,
     /// What the leader of the last generation gave it, once that was written; empty without.
     pub(crate) assignment: Bytes,
@@ -87,8 +104,7 @@ impl Member {
         Self {
             id,
             instance_id,
-            client_id: Arc::from(join.client_id),
-            client_host: Arc::from(join.client_host),
+            client: Client::of(join),
             wishes: Wishes::of(join),
             assignment: Bytes::new(),
             is_new: true,
@@ -103,16 +119,14 @@ impl Member {
     pub(crate) fn loaded(
         id: Arc<str>,
         instance_id: Option<Arc<str>>,
-        client_id: Arc<str>,
-        client_host: Arc<str>,
+        client: Client,
         wishes: Wishes,
         assignment: Bytes,
     ) -> Self {
         Self {
             id,
             instance_id,
-            client_id,
-            client_host,
+            client,
             wishes,
             assignment,
             is_new: false,
@@ -159,8 +173,7 @@ impl Member {
         MEMBER_OVERHEAD_BYTES
             + self.id.len()
             + self.instance_id.as_ref().map_or(0, |id| id.len())
-            + self.client_id.len()
-            + self.client_host.len()
+            + self.client.held_bytes()
             + self.wishes.held_bytes()
             + self.assignment.len()
     }

@@ -10,10 +10,11 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use bytes::Bytes;
 
-use super::member::{Member, Wishes};
+use super::member::{Client, Member, Wishes};
 use crate::RequestToken;
 
 /// Names a member within its group, for as long as it is there.
@@ -120,16 +121,13 @@ impl Members {
 
     /// The protocol that most members want, of those that all support; of equals the one that was voted for first.
     pub(crate) fn select_protocol(&self) -> Option<Arc<str>> {
-        let mut votes: Vec<(&Arc<str>, usize)> = Vec::new();
-        for member in self.by_number.values() {
+        // Votes for each name, and who voted for it first.
+        let mut votes: BTreeMap<&Arc<str>, (usize, Reverse<MemberNumber>)> = BTreeMap::new();
+        for (number, member) in &self.by_number {
             let voted = member.vote(|name| self.is_candidate(name))?;
-            match votes.iter_mut().find(|(name, _)| *name == voted) {
-                Some((_, count)) => *count += 1,
-                None => votes.push((voted, 1)),
-            }
+            votes.entry(voted).or_insert((0, Reverse(*number))).0 += 1;
         }
-        let most = votes.iter().map(|(_, count)| *count).max()?;
-        votes.iter().find(|(_, count)| *count == most).map(|(name, _)| Arc::clone(name))
+        votes.into_iter().max_by_key(|(_, votes)| *votes).map(|(name, _)| Arc::clone(name))
     }
 
     /// The longest time that a rebalance is to wait for a member.
@@ -225,14 +223,12 @@ impl Members {
         before
     }
 
-    /// Notes where a static member's new process runs. The instance was known before: it is not new.
-    pub(crate) fn move_client(&mut self, number: MemberNumber, client_id: &str, client_host: &str) {
+    /// Notes which process a static member is now, and returns the one before. The instance was known: it is not new.
+    pub(crate) fn change_client(&mut self, number: MemberNumber, client: Client) -> Client {
         let member = self.by_number.get_mut(&number).expect("the caller found the member");
-        self.held_bytes -= member.client_id.len() + member.client_host.len();
-        self.held_bytes += client_id.len() + client_host.len();
-        member.client_id = Arc::from(client_id);
-        member.client_host = Arc::from(client_host);
+        self.held_bytes = self.held_bytes - member.client.held_bytes() + client.held_bytes();
         member.is_new = false;
+        core::mem::replace(&mut member.client, client)
     }
 
     pub(crate) fn assign(&mut self, number: MemberNumber, assignment: Bytes) {

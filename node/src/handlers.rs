@@ -158,7 +158,7 @@ async fn begin(
     }
     let body = frame.slice(frame.len() - reader.remaining()..);
     match info.api_key {
-        ApiKey::Produce => produce::begin(shard, info, body, slot).await,
+        ApiKey::Produce => produce::begin(shard, info, header.client_id, body, slot).await,
         ApiKey::Fetch => {
             // A long poll must not hold up what the client sends next.
             let (shard, connection) = (shard.clone(), connection.clone());

@@ -11,7 +11,7 @@ use ringmain_protocol::{
 };
 use ringmain_storage::{ChangeError, Offset};
 
-use crate::shard::{Partition, Shard};
+use crate::shard::{Partition, Shard, is_internal_topic};
 
 /// In place of an offset: everything below the high watermark.
 const HIGH_WATERMARK: i64 = -1;
@@ -41,6 +41,9 @@ pub(super) async fn answer<'a>(
 
 async fn delete(shard: &Rc<Shard>, topic: &str, partition: i32, offset: i64) -> Result<i64, ErrorCode> {
     let key = shard.key(topic, partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    if is_internal_topic(topic) {
+        return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+    }
     let deletable = shard.topic(topic).is_some_and(|topic| topic.config().cleanup_policy.delete);
     if !deletable {
         // As Kafka: a compacted topic keeps the last value of each key.

@@ -1,7 +1,7 @@
 //! Produce: each batch validated here, on the core that received it, and appended by the shard that owns its partition.
 //!
 //! What must hold: batches of one connection reach a partition in the order of their requests; with `acks=0` nothing is
-//! answered; a request that names nothing is answered at once.
+//! answered; a request that names nothing is answered at once; what the coordinators keep is not written by clients.
 
 mod layout;
 mod validate;
@@ -25,17 +25,27 @@ use super::{RequestError, RequestInfo};
 use crate::{
     runtime,
     server::{Response, Slot},
-    shard::{Gather, ProduceAnswer, ProduceOperation, Shard},
+    shard::{Gather, ProduceAnswer, ProduceOperation, Shard, is_internal_topic},
 };
 
 /// Versions below carry message sets, which are older than record batches.
 const FIRST_VERSION_WITH_BATCHES: i16 = 3;
+
+/// The name of the clients that may write to internal topics: Kafka's own tools have it.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 /// A batch on its way to its partition, or the refusal of one, which the owner completes with where the log starts.
 struct Routed {
     key: LogKey,
     valid: Result<Valid, Box<ProduceAnswer>>,
     part: usize,
+}
+
+/// What decides which batches a client may write.
+#[derive(Clone, Copy)]
+struct Writer {
+    version: i16,
+    may_write_internal_topics: bool,
 }
 
 /// What all batches of a request share.
@@ -49,6 +59,7 @@ struct Terms {
 pub(super) async fn begin(
     shard: &Rc<Shard>,
     info: RequestInfo,
+    client_id: Option<&str>,
     body: Bytes,
     slot: Slot,
 ) -> Result<(), (RequestError, Slot)> {
@@ -83,7 +94,9 @@ pub(super) async fn begin(
             return Ok(());
         }
     };
-    for (owner, routed) in route(shard, info.version, &request, &body, &answers).await {
+    let may_write_internal_topics = client_id == Some(ADMIN_CLIENT_ID);
+    let writer = Writer { version: info.version, may_write_internal_topics };
+    for (owner, routed) in route(shard, writer, &request, &body, &answers).await {
         if owner == shard.id() {
             append_here(shard, routed, terms, &answers);
         } else {
@@ -96,7 +109,7 @@ pub(super) async fn begin(
 /// Validates each batch and finds its shard; what is invalid is answered.
 async fn route(
     shard: &Rc<Shard>,
-    version: i16,
+    writer: Writer,
     request: &ProduceRequest<'_, &[u8]>,
     body: &Bytes,
     answers: &Gather<ProduceAnswer>,
@@ -105,14 +118,19 @@ async fn route(
     let mut parts = 0..;
     for topic in &request.topics {
         let found = shard.topic(topic.name);
+        let is_forbidden = is_internal_topic(topic.name) && !writer.may_write_internal_topics;
         for partition in &topic.partitions {
             let part = parts.next().expect("an open range has no end");
             let Some(found) = found.as_ref().filter(|found| found.has_partition(partition.index)) else {
                 answers.put(part, ProduceAnswer::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
                 continue;
             };
+            if is_forbidden {
+                answers.put(part, ProduceAnswer::error(ErrorCode::INVALID_TOPIC_EXCEPTION));
+                continue;
+            }
             let key = LogKey { topic_id: found.topic_id(), partition: partition.index };
-            let valid = validate::batch(found.config(), version, partition.records, body).await;
+            let valid = validate::batch(found.config(), writer.version, partition.records, body).await;
             routes.entry(shard.owner(key)).or_default().push(Routed { key, valid, part });
         }
     }

@@ -365,6 +365,33 @@ fn seeking_stays_within_the_log_and_touches_only_what_it_is_told() {
 }
 
 #[test]
+fn what_was_described_can_be_gone_back_to_and_given_to_another_group() {
+    let server = Server::start("groups-saved");
+    let (topic, group, copy) = (unique("saved"), unique("saver"), unique("copy"));
+    printed(&server, &["topic", "create", &topic, "--partitions", "2"]);
+    write_lines(&server, &topic, "0", 0..9);
+    write_lines(&server, &topic, "1", 0..9);
+    for (partition, to) in [("0", "4"), ("1", "7")] {
+        let named = format!("{topic}:{partition}");
+        printed(&server, &["group", "seek", &group, "--topic", &named, "--to", to, "--create"]);
+    }
+    let before = printed(&server, &["group", "describe", &group, "--json"]);
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(unique("saved-offsets"));
+    fs::write(&file, &before).expect("the test's folder takes a file");
+    let path = file.to_str().expect("the tests' paths are UTF-8");
+    printed(&server, &["group", "seek", &group, "--all-topics", "--to", "latest"]);
+    assert_eq!(described(&server, &group)["lag"], json!(0));
+    printed(&server, &["group", "seek", &group, "--from-file", path]);
+    assert_eq!(printed(&server, &["group", "describe", &group, "--json"]), before);
+    printed(&server, &["group", "seek", &copy, "--from-file", path, "--create"]);
+    assert_eq!(described(&server, &copy)["partitions"], described(&server, &group)["partitions"]);
+    fs::write(&file, "{}").expect("the test's folder takes a file");
+    let problem = refused(&server, &["group", "seek", &group, "--from-file", path]);
+    assert!(problem.contains("is not what 'ringmain group describe NAME --json' prints"), "{problem}");
+    fs::remove_file(&file).expect("the file is there");
+}
+
+#[test]
 fn groups_and_offsets_are_deleted_whatever_their_name() {
     let server = Server::start("groups-delete");
     let topic = unique("deleted");

@@ -7,6 +7,7 @@ mod delete;
 mod describe;
 mod list;
 mod progress;
+mod saved;
 mod seek;
 mod watch;
 

@@ -34,6 +34,7 @@ fn every_command_is_understood() {
         "ringmain group seek a --topic t:0,2-3 --topic u --to -2h --dry-run --json",
         "ringmain group seek a --all-topics --to -100",
         "ringmain group seek a --topic t --to earliest --create",
+        "ringmain group seek a --from-file -",
         "ringmain group delete a b --topic t:1 --if-exists",
         "ringmain inspect segment 00000000000000000000.log --json",
     ];
@@ -64,6 +65,8 @@ fn wrong_usage_is_refused() {
         "ringmain group seek a --to earliest",
         "ringmain group seek a --topic t",
         "ringmain group seek a --topic t --all-topics --to earliest",
+        "ringmain group seek a --from-file f --to earliest",
+        "ringmain group seek a --from-file f --topic t",
         "ringmain group seek a --topic t --to yesterday",
         "ringmain group seek a --topic t:x --to earliest",
         "ringmain group delete",

@@ -1,5 +1,6 @@
 //! The arguments of the `group` commands.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
@@ -72,7 +73,7 @@ pub(in crate::cli) struct GroupDescribeArguments {
 
 #[derive(Debug, Args)]
 #[command(
-    group = ArgGroup::new("where").required(true).args(["topic", "all_topics"]),
+    group = ArgGroup::new("where").required(true).args(["topic", "all_topics", "from_file"]),
     after_help = "The group must have no members: stop its consumers first. They begin at the new offsets when they start again.
 Offsets outside of what the log holds are moved to its nearest end, with a warning.
 
@@ -88,6 +89,8 @@ Examples:
   ringmain group seek billing --topic orders --to 2026-01-01T00:00:00Z
   ringmain group seek billing --topic orders:0,3 --topic returns --to -2h
   ringmain group seek billing --all-topics --to -1000                     a thousand records back, each
+  ringmain group describe billing --json > before.json                    and later back to it:
+  ringmain group seek billing --from-file before.json
   ringmain group seek archive --topic orders --to latest --create         before its first consumer starts"
 )]
 pub(in crate::cli) struct GroupSeekArguments {
@@ -100,9 +103,19 @@ pub(in crate::cli) struct GroupSeekArguments {
     /// Every partition that the group has committed
     #[arg(long)]
     pub(in crate::cli) all_topics: bool,
+    /// What 'group describe --json' printed: back to those offsets; '-' is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) from_file: Option<PathBuf>,
     /// Where to
-    #[arg(long, value_name = "WHERE", value_parser = seek_target, allow_hyphen_values = true)]
-    pub(in crate::cli) to: SeekTarget,
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_parser = seek_target,
+        allow_hyphen_values = true,
+        required_unless_present = "from_file",
+        conflicts_with = "from_file"
+    )]
+    pub(in crate::cli) to: Option<SeekTarget>,
     /// Make the group if it does not exist
     #[arg(long)]
     pub(in crate::cli) create: bool,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ringmain_protocol::ErrorCode;
 use serde_json::json;
 
-use super::{client, held_by, listed, selected};
+use super::{client, held_by, listed, saved, selected};
 use crate::cli::arguments::{GroupSeekArguments, SeekTarget};
 use crate::cli::client::{Client, ClientError, LogRange, LogState, TopicPartition};
 use crate::cli::failure::Failure;
@@ -33,9 +33,16 @@ pub(super) fn seek(arguments: &GroupSeekArguments) -> Result<(), Failure> {
             return Err(Failure::Other(format!("{error}; --create makes it")));
         }
     }
+    let aim = match (&arguments.from_file, arguments.to) {
+        (Some(file), _) => Aim::Saved(saved::read(file, group)?),
+        (None, Some(target)) => Aim::Target(target),
+        (None, None) => {
+            return Err(Failure::Other("nowhere to move to: give --to or --from-file".to_owned()));
+        }
+    };
     let committed = client.committed(group)?;
-    let partitions = partitions(&mut client, arguments, &committed)?;
-    let moves = plan(&mut client, arguments.to, &committed, partitions)?;
+    let partitions = partitions(&mut client, arguments, &aim, &committed)?;
+    let moves = plan(&mut client, &aim, &committed, partitions)?;
     for warning in moves.iter().filter_map(|planned| planned.warning.as_ref()) {
         eprintln!("ringmain: {warning}");
     }
@@ -59,6 +66,14 @@ pub(super) fn seek(arguments: &GroupSeekArguments) -> Result<(), Failure> {
     }
 }
 
+/// Where a group is to go.
+enum Aim {
+    /// The same way everywhere.
+    Target(SeekTarget),
+    /// An offset of its own for each partition.
+    Saved(BTreeMap<TopicPartition, i64>),
+}
+
 /// Where a group goes in one partition.
 #[derive(Debug, PartialEq, Eq)]
 struct Move {
@@ -74,16 +89,17 @@ struct Move {
 fn partitions(
     client: &mut Client,
     arguments: &GroupSeekArguments,
+    aim: &Aim,
     committed: &BTreeMap<TopicPartition, i64>,
 ) -> Result<BTreeMap<TopicPartition, LogRange>, Failure> {
     let group = printable(&arguments.name);
-    let wanted: BTreeSet<TopicPartition> = if arguments.all_topics {
-        committed.keys().cloned().collect()
-    } else {
-        selected(&arguments.topic, |topic| {
+    let wanted: BTreeSet<TopicPartition> = match aim {
+        Aim::Saved(offsets) => offsets.keys().cloned().collect(),
+        Aim::Target(_) if arguments.all_topics => committed.keys().cloned().collect(),
+        Aim::Target(_) => selected(&arguments.topic, |topic| {
             let partitions = client.topic(topic)?.partitions;
             Ok(partitions.into_iter().map(|partition| partition.index).collect())
-        })?
+        })?,
     };
     if wanted.is_empty() {
         return Err(Failure::Other(format!(
@@ -109,7 +125,8 @@ fn partitions(
         )));
     }
     if !unknown.is_empty() {
-        if !arguments.all_topics {
+        // What was named now must be there; what was committed once may be gone.
+        if !arguments.topic.is_empty() {
             return Err(Failure::Other(format!(
                 "cannot move the group '{group}': {} do not exist; 'ringmain topic describe' shows what there is",
                 listed(unknown)
@@ -122,17 +139,23 @@ fn partitions(
 
 fn plan(
     client: &mut Client,
-    target: SeekTarget,
+    aim: &Aim,
     committed: &BTreeMap<TopicPartition, i64>,
     partitions: BTreeMap<TopicPartition, LogRange>,
 ) -> Result<Vec<Move>, ClientError> {
-    let by_time = match target {
-        SeekTarget::Time(time) => client.offsets_at(&partitions.keys().cloned().collect(), time)?,
+    let by_time = match aim {
+        Aim::Target(SeekTarget::Time(time)) => {
+            client.offsets_at(&partitions.keys().cloned().collect(), *time)?
+        }
         _ => BTreeMap::new(),
     };
     let moves = partitions.into_iter().map(|(partition, log)| {
         let before = committed.get(&partition).copied();
         let found = by_time.get(&partition).copied();
+        let target = match aim {
+            Aim::Target(target) => *target,
+            Aim::Saved(offsets) => SeekTarget::Offset(offsets[&partition]),
+        };
         plan_one(target, partition, log, before, found)
     });
     Ok(moves.collect())
@@ -244,7 +267,7 @@ fn report(
         })
         .collect();
     let mut text = String::new();
-    if let SeekTarget::Time(time) = arguments.to {
+    if let Some(SeekTarget::Time(time)) = arguments.to {
         text.push_str(&format!("Records since {}\n\n", time::shown(time)));
     }
     text.push_str(&table(&["TOPIC", "PARTITION", "BEFORE", "AFTER", "END", "LAG"], &rows));

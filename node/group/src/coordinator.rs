@@ -268,6 +268,10 @@ impl Coordinator {
         if !sessions_ms.contains(&join.session_timeout_ms) {
             return Err(ErrorCode::INVALID_SESSION_TIMEOUT);
         }
+        // What no group could agree to, also one that does not exist.
+        if join.protocol_type.is_empty() || join.protocols.is_empty() {
+            return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+        }
         let id_bytes = join.instance_id.unwrap_or(join.client_id).len() + "-".len() + join.uuid.len();
         let texts =
             [join.client_id, join.client_host, join.protocol_type, join.instance_id.unwrap_or_default()];

@@ -70,7 +70,7 @@ impl Group {
     /// Whether the group could still agree on a protocol.
     fn supports(&self, join: &Join<'_>) -> bool {
         if self.state == GroupState::Empty {
-            return !join.protocol_type.is_empty() && !join.protocols.is_empty();
+            return true;
         }
         self.protocol_type.as_deref() == Some(join.protocol_type)
             && self.members.support(join.protocols.iter().map(|protocol| protocol.name))

@@ -1,6 +1,6 @@
 //! Large groups and many groups: no step may cost more than what it is about.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ringmain_protocol::ErrorCode;
 
@@ -63,7 +63,7 @@ impl Bed {
 
     /// A whole life of a group: all join, are assigned, beat, one joins again, and all fall silent.
     fn live(&mut self, members: usize) -> Duration {
-        let begin = Instant::now();
+        let begin = processor_time();
         let metadata = subscription(&["orders"]);
         for _ in 0..members {
             assert!(self.join("g", "", &metadata).is_empty());
@@ -105,15 +105,24 @@ impl Bed {
         // All fall silent; the newcomer need not wait for them any more.
         assert_eq!(self.pass(46_000).len(), 1);
         assert_eq!(self.coordinator.describe("g").expect("it exists").generation, 2);
-        begin.elapsed()
+        processor_time() - begin
     }
+}
+
+/// What this thread has used of a processor: other tests, and whatever else the machine does, are not in it.
+fn processor_time() -> Duration {
+    // The kernel brings the account up to date when the thread stops.
+    std::thread::sleep(Duration::from_micros(50));
+    let account = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux keeps an account");
+    let nanoseconds = account.split(' ').next().expect("it begins with the time");
+    Duration::from_nanos(nanoseconds.parse().expect("in nanoseconds"))
 }
 
 #[test]
 fn four_times_the_members_cost_four_times_the_time() {
     const MEMBERS: usize = 1_250;
     let least = |members: usize| {
-        let lives = (0..3).map(|_| Bed::new(Settings::default()).live(members));
+        let lives = (0..5).map(|_| Bed::new(Settings::default()).live(members));
         lives.min().expect("there are lives")
     };
     let (few, many) = (least(MEMBERS), least(4 * MEMBERS));
@@ -221,9 +230,10 @@ fn many_protocols_of_one_member_are_read_once() {
     let protocols: Vec<Protocol<'_>> = names.iter().map(|name| Protocol { name, metadata: b"" }).collect();
     let request = bed.request();
     let join = join_of("g", "c", "consumer", &protocols);
-    let begin = Instant::now();
+    let begin = processor_time();
     bed.step(Event::Join { request, join });
     let answers = bed.pass(3_000);
     assert_eq!(answers.len(), 1);
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    let took = processor_time() - begin;
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }

@@ -3,7 +3,8 @@
 //! An answer must be one of the two recorded ones, and Kafka's own classes must read it to its last byte. What differs on
 //! purpose is listed, with its reason, in `recorded/differences.txt`; an entry that matches nothing any more is an error too.
 //!
-//! To record Kafka's answers anew (after a scenario was changed): `cargo test --release --test wire -- --ignored record`.
+//! To record Kafka's answers anew (after a scenario was changed): `cargo test --release --test wire -- --ignored record`;
+//! with `KAFKA_TEST_SCENARIO=fetch` those of one scenario.
 
 mod support;
 
@@ -185,6 +186,11 @@ fn check_coverage(played: &[Answer], report: &mut String) {
     }
 }
 
+/// Whether all scenarios are to be played, or just this one.
+fn is_asked_for(scenario: &str) -> bool {
+    std::env::var("KAFKA_TEST_SCENARIO").map_or(true, |only| only == scenario)
+}
+
 /// Plays scenarios until none is left; the answers to each.
 fn play_from(
     scenarios: &[&'static str],
@@ -192,10 +198,9 @@ fn play_from(
     class_path: &str,
     server: &Server,
 ) -> Vec<Played> {
-    let only = std::env::var("KAFKA_TEST_SCENARIO").ok();
     let mut played = Vec::new();
     while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
-        if only.as_deref().is_none_or(|only| only == *scenario) {
+        if is_asked_for(scenario) {
             played.push((*scenario, transcript::play(class_path, server.address(), scenario)));
         }
     }
@@ -291,7 +296,7 @@ fn record() {
     let class_path = tools::java_program("wire", PLAYER).expect("Java and Maven are needed to record");
     let brokers = VERSIONS.map(Reference::start);
     let mut requests = BTreeMap::new();
-    for scenario in PLAIN.iter().chain(&GROUPS) {
+    for scenario in PLAIN.iter().chain(&GROUPS).filter(|scenario| is_asked_for(scenario)) {
         let answers = thread::scope(|scope| {
             let class_path = &class_path;
             let players = brokers
@@ -308,6 +313,9 @@ fn record() {
         }
         fs::write(tools::sources().join(format!("recorded/{scenario}.txt")), text)
             .expect("the answers can be kept");
+    }
+    if std::env::var_os("KAFKA_TEST_SCENARIO").is_some() {
+        return;
     }
     // One valid request of each API and version: what the hostile frames are made from.
     let lines: String = requests.values().map(|request| format!("{request}\n")).collect();

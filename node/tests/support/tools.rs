@@ -66,12 +66,12 @@ fn prepare(name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result
     Ok(ready)
 }
 
-/// The class path of a Java client, its jars fetched by Maven.
-pub(crate) fn java_client(version: &str) -> Result<String, String> {
-    let jars = prepare(&format!("kafka-clients-{version}"), |folder| {
+/// The class path of what a `java/NAME.xml` lists, fetched by Maven.
+pub(crate) fn java_jars(name: &str) -> Result<String, String> {
+    let jars = prepare(&format!("java-{name}"), |folder| {
         run(Command::new("mvn")
             .args(["-q", "-B", "-f"])
-            .arg(sources().join(format!("java/clients-{version}.xml")))
+            .arg(sources().join(format!("java/{name}.xml")))
             .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
             .arg(format!("-DoutputDirectory={}", folder.display())))
         .map(drop)
@@ -81,7 +81,12 @@ pub(crate) fn java_client(version: &str) -> Result<String, String> {
 
 /// Compiles a folder of Java sources against a client; the class path to run them with.
 pub(crate) fn java_program(folder: &str, client_version: &str) -> Result<String, String> {
-    let jars = java_client(client_version)?;
+    java_program_with(folder, &format!("clients-{client_version}"))
+}
+
+/// The same against the jars of any `java/JARS.xml`.
+pub(crate) fn java_program_with(folder: &str, jars_name: &str) -> Result<String, String> {
+    let jars = java_jars(jars_name)?;
     let mut files: Vec<PathBuf> = fs::read_dir(sources().join("java").join(folder))
         .map_err(|error| format!("cannot list the sources of {folder}: {error}"))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
@@ -94,10 +99,10 @@ pub(crate) fn java_program(folder: &str, client_version: &str) -> Result<String,
             &fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     }
     // The name changes with the sources, so that an edit is never run as it was before.
-    let classes =
-        prepare(&format!("classes-{folder}-{client_version}-{:08x}", checksum(&sources)), |classes| {
-            run(Command::new("javac").arg("-d").arg(classes).arg("-cp").arg(&jars).args(&files)).map(drop)
-        })?;
+    let classes = prepare(&format!("classes-{folder}-{jars_name}-{:08x}", checksum(&sources)), |classes| {
+        run(Command::new("javac").arg("-nowarn").arg("-d").arg(classes).arg("-cp").arg(&jars).args(&files))
+            .map(drop)
+    })?;
     Ok(format!("{}:{jars}", classes.display()))
 }
 

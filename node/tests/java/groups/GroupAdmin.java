@@ -43,6 +43,11 @@ final class GroupAdmin {
         ConsumerGroupListing listed = listing(stage, group);
         Stage.check(!listed.isSimpleConsumerGroup(), "listed as a simple group");
         Stage.same("Optional[Stable]", Release.state(listed), "the state listed");
+        if (Release.since(4, 0)) {
+            // The newer call, for groups of every kind.
+            Collection<?> all = (Collection<?>) ((KafkaFuture<?>) Release.call(Release.call(stage.admin, "listGroups"), "all")).get();
+            Stage.check(all.toString().contains("groupId='" + group + "'"), "not listed among all groups: " + all);
+        }
         Stage.fails(GroupNotEmptyException.class, () -> stage.admin.deleteConsumerGroups(List.of(group)).all().get());
         member.close();
         Stage.until("the group is empty", () -> Release.state(describe(stage, group)).equals("Empty"));

@@ -11,7 +11,10 @@ use ringmain_protocol::{
 };
 use ringmain_storage::{ChangeError, Offset};
 
-use crate::shard::{Partition, Shard, is_internal_topic};
+use crate::{
+    metadata::is_internal_topic,
+    shard::{Partition, Shard},
+};
 
 /// In place of an offset: everything below the high watermark.
 const HIGH_WATERMARK: i64 = -1;

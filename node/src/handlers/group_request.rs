@@ -3,7 +3,7 @@
 //! What must hold: a request that waits for other members holds up nothing but its own connection, as in Kafka; it keeps
 //! no place among the calls between shards.
 
-use std::rc::Rc;
+use std::{net::IpAddr, rc::Rc};
 
 use bytes::Bytes;
 use ringmain_protocol::{
@@ -54,8 +54,7 @@ impl GroupRequest {
         Self {
             info,
             client_id: header.client_id.unwrap_or_default().into(),
-            // Java writes a host name before the slash, and has none for an address.
-            client_host: format!("/{}", connection.peer().ip()).into(),
+            client_host: java_address(connection.peer().ip()).into(),
             body,
         }
     }
@@ -91,5 +90,30 @@ impl GroupRequest {
             ApiKey::OffsetDelete => info.answer(&offset_delete::answer(shard, &decode(info, body)?).await),
             other => unreachable!("{other} is not about one group"),
         }
+    }
+}
+
+/// An address as Java writes it: a slash, before which stands the host's name if it is known; no group of an IPv6 address
+/// is left out.
+fn java_address(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("/{address}"),
+        IpAddr::V6(address) => {
+            let groups = address.segments().map(|group| format!("{group:x}"));
+            format!("/{}", groups.join(":"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_java_writes_them() {
+        let written = |text: &str| java_address(text.parse().expect("an address"));
+        assert_eq!(written("127.0.0.1"), "/127.0.0.1");
+        assert_eq!(written("::1"), "/0:0:0:0:0:0:0:1");
+        assert_eq!(written("2001:db8::ff00:42"), "/2001:db8:0:0:0:0:ff00:42");
     }
 }

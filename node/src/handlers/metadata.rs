@@ -19,8 +19,9 @@ use crate::{
     metadata::{
         MetadataImage, PartitionImage, TopicImage,
         controller::{CreateTopic, check_topic_name},
+        is_internal_topic,
     },
-    shard::{Shard, is_internal_topic},
+    shard::Shard,
 };
 
 /// The only version in which an empty list of topics means all of them.
@@ -91,8 +92,9 @@ fn refused(asked: &[MetadataRequestTopic<'_>]) -> MetadataResponse<'static> {
 async fn create_absent(shard: &Rc<Shard>, asked: &[MetadataRequestTopic<'_>]) {
     let image = shard.image();
     let names = asked.iter().filter(|topic| Uuid::is_nil(&topic.topic_id)).filter_map(|topic| topic.name);
-    let absent: BTreeSet<&str> =
-        names.filter(|name| image.topic(name).is_none() && check_topic_name(name).is_ok()).collect();
+    let absent = names.filter(|name| image.topic(name).is_none() && check_topic_name(name).is_ok());
+    // Those are made by what needs them, with configurations of their own.
+    let absent: BTreeSet<&str> = absent.filter(|name| !is_internal_topic(name)).collect();
     if absent.is_empty() {
         return;
     }

@@ -23,9 +23,10 @@ use ringmain_storage::{LogKey, ShardId};
 use self::{layout::Layout, validate::Valid};
 use super::{RequestError, RequestInfo};
 use crate::{
+    metadata::is_internal_topic,
     runtime,
     server::{Response, Slot},
-    shard::{Gather, ProduceAnswer, ProduceOperation, Shard, is_internal_topic},
+    shard::{Gather, ProduceAnswer, ProduceOperation, Shard},
 };
 
 /// Versions below carry message sets, which are older than record batches.

@@ -6,6 +6,7 @@ use ringmain_protocol::ErrorCode;
 
 use super::placement::partition_records;
 use super::{Controller, Decision, Refusal};
+use crate::metadata::internal_topics::OFFSETS_TOPIC;
 use crate::metadata::record::MetadataRecord;
 
 /// How many partitions a topic is to have.
@@ -55,6 +56,15 @@ impl Controller<'_> {
         let topic =
             self.image.topic(&item.topic).ok_or(Refusal::of(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?;
         let current = topic.partitions.len();
+        if item.topic == OFFSETS_TOPIC {
+            // Kafka allows it, and then looks for the offsets of most groups where they are not.
+            return Err(Refusal::new(
+                ErrorCode::INVALID_PARTITIONS,
+                format!(
+                    "The number of partitions of {OFFSETS_TOPIC} says where each group is kept; it cannot change."
+                ),
+            ));
+        }
         let additional = match usize::try_from(item.total) {
             Ok(total) if total == current => {
                 return Err(Refusal::new(

@@ -34,7 +34,6 @@ use ringmain_protocol::ErrorCode;
 use ringmain_replication::Effect;
 use ringmain_storage::{LogKey, ShardId, Store, disk::direct::Ring};
 
-pub(crate) use coordinators::is_internal_topic;
 pub(crate) use counters::{CounterValues, Counters};
 pub(crate) use fetch::{FetchWaiter, PartitionFetch, PartitionFetched, read_error};
 pub(crate) use gather::Gather;

@@ -7,6 +7,7 @@
 //! Does not do: the rules of groups (`ringmain-group`), messages (`handlers`).
 
 mod appender;
+mod clock;
 mod coordinator;
 mod deadlines;
 mod loading;
@@ -26,12 +27,14 @@ use ringmain_group::{Counters as GroupCounters, Event, GroupListing, GroupState,
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::{LogKey, ShardId};
 
-use coordinator::Coordinator;
-pub(crate) use offsets_topic::is_internal_topic;
-
-use self::{deadlines::Deadlines, offsets_topic::OFFSETS_TOPIC};
+use self::{clock::SteadyClock, deadlines::Deadlines};
 use super::Shard;
-use crate::{config::NodeConfig, metadata::MetadataImage, runtime};
+use crate::{
+    config::NodeConfig,
+    metadata::{MetadataImage, OFFSETS_TOPIC},
+    runtime,
+};
+use coordinator::Coordinator;
 
 /// Coordinators that read their logs at once: the logs of a shard lie on one disk, and more would only queue there.
 const LOADING_AT_ONCE: usize = 4;
@@ -45,6 +48,7 @@ pub(super) struct Coordinators {
     /// By partition of the offsets topic.
     by_partition: RefCell<BTreeMap<i32, Rc<Coordinator>>>,
     deadlines: Deadlines,
+    clock: SteadyClock,
     /// What all groups of the shard hold, roughly.
     held_bytes: Cell<usize>,
     /// Of coordinators that are gone.
@@ -99,15 +103,18 @@ impl Shard {
     pub(super) fn apply_to_coordinators(self: &Rc<Self>, before: &MetadataImage, image: &MetadataImage) {
         self.end_absent_coordinators(image);
         self.tell_deleted_topics(before, image);
-        let began = self.begin_coordinators(image);
-        if began.is_empty() {
+        // What was just made has nothing to read: its groups are served before anybody is told where they are.
+        let (empty, to_load): (Vec<_>, Vec<_>) =
+            self.begin_coordinators(image).into_iter().partition(|it| it.has_empty_log());
+        empty.iter().for_each(|coordinator| coordinator.loaded(self));
+        if to_load.is_empty() {
             return;
         }
         let shard = self.clone();
         runtime::spawn(async move {
             let shard = &shard;
             let load = |coordinator: Rc<Coordinator>| async move { coordinator.load(shard).await };
-            futures_util::stream::iter(began).for_each_concurrent(LOADING_AT_ONCE, load).await;
+            futures_util::stream::iter(to_load).for_each_concurrent(LOADING_AT_ONCE, load).await;
         });
     }
 
@@ -177,11 +184,12 @@ impl Shard {
         while !self.is_stopping() {
             let awaited_ms = deadlines.earliest_ms();
             let mut timer = awaited_ms.map(|deadline_ms| {
-                let wait_ms = deadline_ms.saturating_sub(runtime::unix_ms()).max(DEADLINE_MS_MIN);
+                let wait_ms =
+                    deadline_ms.saturating_sub(self.coordinators.clock.unix_ms()).max(DEADLINE_MS_MIN);
                 runtime::timer(Duration::from_millis(wait_ms.unsigned_abs()))
             });
             poll_fn(|context| deadlines.poll_wait(awaited_ms, timer.as_mut().map(Pin::new), context)).await;
-            for partition in deadlines.due(runtime::unix_ms()) {
+            for partition in deadlines.due(self.coordinators.clock.unix_ms()) {
                 let coordinator = self.coordinators.by_partition.borrow().get(&partition).cloned();
                 if let Some(coordinator) = coordinator {
                     coordinator.step(&self, Event::TimePassed);

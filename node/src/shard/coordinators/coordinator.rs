@@ -72,6 +72,11 @@ impl Coordinator {
         &self.partition
     }
 
+    /// Whether there is nothing to read.
+    pub(super) fn has_empty_log(&self) -> bool {
+        self.partition.log().log_start_offset() == self.partition.high_watermark()
+    }
+
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes.get()
     }
@@ -118,14 +123,15 @@ impl Coordinator {
         *self.groups.borrow_mut() = Groups::new(self.settings.borrow().clone());
     }
 
-    /// Hands one record of the log to the groups.
+    /// Hands one record of the log to the groups; the coordinator must not have ended.
     pub(super) fn load_record(&self, key: &[u8], value: Option<&[u8]>) -> Result<Loaded, LoadError> {
         self.groups.borrow_mut().load(key, value)
     }
 
     /// The log was read to its end.
     pub(super) fn loaded(self: &Rc<Self>, shard: &Rc<Shard>) {
-        self.change(shard, |groups, effects| groups.loaded(runtime::unix_ms(), effects));
+        let now_ms = shard.coordinators.clock.unix_ms();
+        self.change(shard, |groups, effects| groups.loaded(now_ms, effects));
     }
 
     fn change(self: &Rc<Self>, shard: &Rc<Shard>, change: impl FnOnce(&mut Groups, &mut Vec<Effect>)) {
@@ -141,7 +147,8 @@ impl Coordinator {
         if matches!(event, Event::Resign) {
             self.ended.set(true);
         }
-        self.change(shard, |groups, effects| groups.step(runtime::unix_ms(), event, effects));
+        let now_ms = shard.coordinators.clock.unix_ms();
+        self.change(shard, |groups, effects| groups.step(now_ms, event, effects));
     }
 
     /// Carries effects out: writes into the appender, answers to those who wait.
@@ -186,9 +193,7 @@ impl Coordinator {
                         tracing::warn!(partition, ?error, writes = writes.len(), "write groups");
                     }
                     for write in writes {
-                        self.change(shard, |groups, effects| {
-                            groups.step(runtime::unix_ms(), Event::Written { write, result }, effects);
-                        });
+                        self.step(shard, Event::Written { write, result });
                     }
                 }
                 Next::Wait => break,
@@ -235,7 +240,8 @@ impl Coordinator {
         if settings.held_bytes_max != share {
             settings.held_bytes_max = share;
             let event = Event::Configure(settings.clone());
-            self.groups.borrow_mut().step(runtime::unix_ms(), event, &mut Vec::new());
+            let now_ms = shard.coordinators.clock.unix_ms();
+            self.groups.borrow_mut().step(now_ms, event, &mut Vec::new());
         }
     }
 

@@ -108,6 +108,9 @@ impl Coordinator {
         from: Offset,
         found: &mut Found,
     ) -> Result<(), LoadFailure> {
+        if self.has_ended() {
+            return Ok(());
+        }
         for batch in batches(bytes) {
             let batch: RecordBatch<'_> = batch?;
             if batch.attributes().is_control() {
@@ -142,6 +145,9 @@ impl Coordinator {
                 if found.records.is_multiple_of(RECORDS_IN_A_TURN) {
                     self.account(shard);
                     runtime::yield_to_reactor().await;
+                    if self.has_ended() {
+                        return Ok(());
+                    }
                 }
             }
         }

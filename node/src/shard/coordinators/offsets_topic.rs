@@ -8,19 +8,13 @@ use std::rc::Rc;
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::LogKey;
 
-use crate::{metadata::controller::CreateTopic, shard::Shard};
+use crate::{
+    metadata::{OFFSETS_TOPIC, controller::CreateTopic},
+    shard::Shard,
+};
 
-/// Where groups and their offsets are kept.
-pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
-/// Kafka's topic of transactions; the name is taken although there are none.
-const TRANSACTIONS_TOPIC: &str = "__transaction_state";
 /// As Kafka makes it: small segments are compacted soon, which keeps loading short.
 const SEGMENT_BYTES: &str = "104857600";
-
-/// Topics that the brokers themselves write.
-pub(crate) fn is_internal_topic(name: &str) -> bool {
-    name == OFFSETS_TOPIC || name == TRANSACTIONS_TOPIC
-}
 
 impl Shard {
     /// The partition that keeps a group, if the topic was made.

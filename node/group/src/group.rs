@@ -74,6 +74,7 @@ pub(crate) struct Group {
     members: Members,
     /// Topics that members read as of this generation, if that is known.
     subscribed: Option<BTreeSet<Arc<str>>>,
+    subscribed_bytes: usize,
     offsets: Offsets,
     /// Set from `Empty` to the end of the first rebalance.
     initial_delay: Option<InitialDelay>,
@@ -102,6 +103,7 @@ impl Group {
             leader: None,
             members: Members::default(),
             subscribed: None,
+            subscribed_bytes: 0,
             offsets: Offsets::default(),
             initial_delay: None,
             assignment_write: None,
@@ -151,7 +153,11 @@ impl Group {
 
     /// Bytes that the group holds in memory, roughly.
     pub(crate) fn held_bytes(&self) -> usize {
-        GROUP_OVERHEAD_BYTES + self.name.len() + self.members.held_bytes() + self.offsets.held_bytes()
+        GROUP_OVERHEAD_BYTES
+            + self.name.len()
+            + self.subscribed_bytes
+            + self.members.held_bytes()
+            + self.offsets.held_bytes()
     }
 
     /// Whether nothing would be lost if the group were forgotten: no members, no offsets, nothing in the log.

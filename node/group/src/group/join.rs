@@ -58,9 +58,7 @@ impl Group {
         if !is_accepted {
             return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
         }
-        let before = member.map_or(0, |member| member.wishes.held_bytes());
-        let metadata: usize = join.protocols.iter().map(|protocol| protocol.metadata.len()).sum();
-        let added = metadata.saturating_sub(before);
+        let added = Member::bytes_of(join).saturating_sub(member.map_or(0, Member::held_bytes));
         if self.members.held_bytes() + added > step.settings.group_bytes_max {
             return Err(ErrorCode::GROUP_MAX_SIZE_REACHED);
         }

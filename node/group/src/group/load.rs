@@ -34,7 +34,7 @@ impl Group {
         self.protocol_name = protocol;
         self.leader = value.leader.and_then(|id| members.by_id(id)).or_else(|| members.first());
         self.members = members;
-        self.subscribed = self.read_subscriptions();
+        self.remember_subscriptions();
         self.in_log = true;
         Ok(())
     }
@@ -49,6 +49,7 @@ impl Group {
         self.leader = None;
         self.members = Members::default();
         self.subscribed = None;
+        self.subscribed_bytes = 0;
         self.in_log = false;
     }
 

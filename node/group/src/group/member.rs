@@ -11,7 +11,7 @@ use crate::event::{Join, Protocol};
 
 /// Bytes of a member beside its texts, metadata and assignment: the struct, its places in the indexes, its deadline.
 const MEMBER_OVERHEAD_BYTES: usize = 512;
-/// Bytes of a protocol beside its metadata; names are shared.
+/// Bytes of a protocol beside its name and its metadata.
 const PROTOCOL_OVERHEAD_BYTES: usize = 64;
 
 /// A protocol that a member supports.
@@ -70,9 +70,15 @@ impl Wishes {
         self.protocols.iter().find(|known| &*known.name == protocol).map(|known| &known.metadata)
     }
 
+    /// Members with the same protocols share their names, but each may be the last that has them.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.protocols.iter().map(|protocol| PROTOCOL_OVERHEAD_BYTES + protocol.metadata.len()).sum()
+        let protocols = self.protocols.iter();
+        protocols.map(|protocol| protocol_bytes(&protocol.name, &protocol.metadata)).sum()
     }
+}
+
+fn protocol_bytes(name: &str, metadata: &[u8]) -> usize {
+    PROTOCOL_OVERHEAD_BYTES + name.len() + metadata.len()
 }
 
 /// Clients support one protocol or two; more are rare.
@@ -113,6 +119,16 @@ impl Member {
             owes_sync: false,
             session_deadline_ms: None,
         }
+    }
+
+    /// What a newcomer would hold at most, before anything is made of its join.
+    pub(crate) fn bytes_of(join: &Join<'_>) -> usize {
+        let id = join.instance_id.unwrap_or(join.client_id).len() + join.uuid.len();
+        let texts = id + join.instance_id.map_or(0, str::len) + join.client_id.len() + join.client_host.len();
+        let protocols = join.protocols.iter();
+        let protocols: usize =
+            protocols.map(|protocol| protocol_bytes(protocol.name, protocol.metadata)).sum();
+        MEMBER_OVERHEAD_BYTES + texts + 1 + protocols
     }
 
     /// A member as the log has it.

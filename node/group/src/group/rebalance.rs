@@ -137,7 +137,7 @@ impl Group {
     fn form_generation(&mut self, step: &mut Step<'_>) {
         self.next_generation();
         self.protocol_name = self.members.select_protocol();
-        self.subscribed = self.read_subscriptions();
+        self.remember_subscriptions();
         self.enter(GroupState::CompletingRebalance, step.now_ms);
         step.counters.rebalances += 1;
         for number in self.members.numbers() {
@@ -156,7 +156,7 @@ impl Group {
     fn become_empty(&mut self, step: &mut Step<'_>) {
         self.next_generation();
         self.protocol_name = None;
-        self.subscribed = self.read_subscriptions();
+        self.remember_subscriptions();
         self.enter(GroupState::Empty, step.now_ms);
         // If this write fails the log still has the generation before, whose members will have to fall silent again
         // after a restart: harmless, so nobody waits for it.

@@ -9,6 +9,12 @@ use super::Group;
 use super::member::Wishes;
 use crate::records;
 
+/// Most topics of one group that are remembered: more than a cluster has. Beyond, the group counts as one that reads
+/// anything; in a tree short names take many times the bytes of the metadata that they came in.
+const SUBSCRIBED_TOPICS_MAX: usize = 50_000;
+/// Bytes of a remembered topic beside its name.
+const SUBSCRIBED_TOPIC_OVERHEAD_BYTES: usize = 56;
+
 /// The protocol type of consumers.
 pub(crate) const CONSUMER: &str = "consumer";
 
@@ -28,7 +34,7 @@ impl Group {
 
     /// Reads what all members sent with the selected protocol. `None` if that is not known: the group is not of
     /// consumers, or some metadata cannot be read.
-    pub(crate) fn read_subscriptions(&self) -> Option<BTreeSet<Arc<str>>> {
+    fn read_subscriptions(&self) -> Option<BTreeSet<Arc<str>>> {
         if !self.is_of_consumers() {
             return None;
         }
@@ -42,9 +48,19 @@ impl Group {
                 if !topics.contains(topic) {
                     topics.insert(Arc::from(topic));
                 }
+                if topics.len() > SUBSCRIBED_TOPICS_MAX {
+                    return None;
+                }
             }
         }
         Some(topics)
+    }
+
+    /// Reads the subscriptions anew and remembers them.
+    pub(super) fn remember_subscriptions(&mut self) {
+        self.subscribed = self.read_subscriptions();
+        let topics = self.subscribed.iter().flatten();
+        self.subscribed_bytes = topics.map(|topic| SUBSCRIBED_TOPIC_OVERHEAD_BYTES + topic.len()).sum();
     }
 
     /// Whether a static member that came back subscribes to other topics than before. Metadata that cannot be read,

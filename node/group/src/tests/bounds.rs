@@ -191,6 +191,51 @@ fn join_of<'a>(group: &'a str, client_id: &'a str, kind: &'a str, protocols: &'a
 }
 
 #[test]
+fn whatever_a_member_brings_is_counted_before_it_is_kept() {
+    let settings = Settings { group_bytes_max: 100_000, ..Settings::default() };
+    let many = vec![Protocol { name: "", metadata: b"" }; 10_000];
+    let name = "x".repeat(30_000);
+    let (one, other, more) = (format!("{name}1"), format!("{name}2"), format!("{name}3"));
+    let long = [&*one, &other, &more, &name].map(|name| Protocol { name, metadata: b"" });
+    let metadata = vec![0; 100_000];
+    let large = [Protocol { name: "range", metadata: &metadata }];
+    for protocols in [&many[..], &long, &large] {
+        let mut bed = Bed::new(settings.clone());
+        let request = bed.request();
+        let answers = bed.step(Event::Join { request, join: join_of("g", "c", "consumer", protocols) });
+        assert_eq!(
+            answers.iter().map(Answer::error).collect::<Vec<_>>(),
+            [ErrorCode::GROUP_MAX_SIZE_REACHED]
+        );
+        assert_eq!(bed.coordinator.held_bytes(), 0);
+    }
+    // Ids that are given away count, too.
+    let mut bed = Bed::new(settings);
+    let range = [Protocol { name: "range", metadata: b"" }];
+    let refused = (0..10).find(|number| {
+        let uuid = number.to_string();
+        let join = Join { member_id_required: true, uuid: &uuid, ..join_of("g", &name, "consumer", &range) };
+        let request = bed.request();
+        bed.step(Event::Join { request, join })[0].error() == ErrorCode::GROUP_MAX_SIZE_REACHED
+    });
+    assert!(refused.is_some(), "{} bytes are held", bed.coordinator.held_bytes());
+    assert!(bed.coordinator.held_bytes() < 110_000);
+}
+
+#[test]
+fn topics_of_a_group_are_remembered_up_to_a_limit() {
+    let mut bed = Bed::new(Settings::default());
+    let names: Vec<String> = (0..60_000).map(|number| number.to_string()).collect();
+    let topics: Vec<&str> = names.iter().map(String::as_str).collect();
+    bed.join("g", "", &subscription(&topics[..40_000]));
+    bed.join("h", "", &subscription(&topics));
+    let before = bed.coordinator.held_bytes();
+    bed.pass(3_000);
+    let remembered = bed.coordinator.held_bytes() - before;
+    assert!((40_000 * 56..40_000 * 64).contains(&remembered), "{remembered}");
+}
+
+#[test]
 fn texts_that_no_record_could_hold_are_refused() {
     let mut bed = Bed::new(Settings::default());
     let long = "x".repeat(i16::MAX as usize);

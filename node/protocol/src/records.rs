@@ -32,6 +32,7 @@ mod header;
 mod oracle;
 mod record;
 mod rewrite;
+mod sieve;
 #[cfg(feature = "std")]
 mod validate;
 
@@ -46,5 +47,6 @@ pub use record::{Record, RecordHeader, RecordHeaders, Records};
 #[cfg(feature = "std")]
 pub use rewrite::{recompress, renumber};
 pub use rewrite::{with_log_append_time, with_max_timestamp};
+pub use sieve::{RecordCursor, Sieve, empty_batch, gap_batch};
 #[cfg(feature = "std")]
 pub use validate::{Accepted, HeaderChecked, ValidationLevel, ValidationRules, validate, validate_header};

@@ -125,6 +125,12 @@ impl Attributes {
         }
     }
 
+    /// The same, where `base_timestamp` says from when on the batch's tombstones may go.
+    #[must_use]
+    pub const fn with_delete_horizon(self) -> Self {
+        Self(self.0 | DELETE_HORIZON_BIT)
+    }
+
     /// The same, as part of a transaction or not.
     #[must_use]
     pub const fn with_transactional(self, transactional: bool) -> Self {

@@ -30,6 +30,11 @@ impl<'a> RecordBatch<'a> {
         Ok((Self { header, bytes }, rest))
     }
 
+    /// A batch of which only the header is known: enough to read records that lie elsewhere.
+    pub(super) fn of_header(header: &'a RecordBatchHeader) -> Self {
+        Self { header, bytes: zerocopy::IntoBytes::as_bytes(header) }
+    }
+
     /// The header.
     #[must_use]
     pub const fn header(&self) -> &'a RecordBatchHeader {

@@ -73,6 +73,12 @@ impl<'a> RecordHeaders<'a> {
 /// The records of `batch`, whose uncompressed records are `bytes`. Ends after the first error.
 #[must_use]
 pub(super) fn records<'a>(batch: &RecordBatch<'_>, bytes: &'a [u8]) -> Records<'a> {
+    records_from(batch, bytes, 0)
+}
+
+/// The records from the one at `index` on, which begins where `bytes` do.
+#[must_use]
+pub(super) fn records_from<'a>(batch: &RecordBatch<'_>, bytes: &'a [u8], index: i32) -> Records<'a> {
     let header = batch.header();
     let append_time = match batch.attributes().timestamp_type() {
         TimestampType::CreateTime => None,
@@ -83,7 +89,7 @@ pub(super) fn records<'a>(batch: &RecordBatch<'_>, bytes: &'a [u8]) -> Records<'
         base_offset: header.base_offset.get(),
         base_timestamp: header.base_timestamp.get(),
         append_time,
-        index: 0,
+        index,
         count: header.record_count.get(),
     }
 }
@@ -125,6 +131,11 @@ impl<'a> Iterator for Records<'a> {
 }
 
 impl<'a> Records<'a> {
+    /// Bytes behind the last record that was taken.
+    pub(super) const fn remaining(&self) -> usize {
+        self.reader.remaining()
+    }
+
     fn record(&mut self) -> Result<Record<'a>, RecordError> {
         let size = self.reader.varint()?;
         let size = usize::try_from(size).map_err(|_| RecordError::NegativeSize(size))?;

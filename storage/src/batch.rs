@@ -20,6 +20,8 @@ pub(crate) struct BatchHeader {
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
     pub(crate) base_sequence: i32,
+    /// Zero where compaction left nothing but offsets, or a producer.
+    pub(crate) record_count: i32,
 }
 
 impl BatchHeader {
@@ -54,12 +56,18 @@ impl BatchHeader {
             producer_id: header.producer_id.get(),
             producer_epoch: header.producer_epoch.get(),
             base_sequence: header.base_sequence.get(),
+            record_count: header.record_count.get(),
         })
     }
 
     /// Offset behind the last record.
     pub(crate) fn next_offset(&self) -> i64 {
         self.base_offset + i64::from(self.last_offset_delta) + 1
+    }
+
+    /// Whether it holds records: its largest timestamp is one of theirs then.
+    pub(crate) fn has_records(&self) -> bool {
+        self.record_count > 0
     }
 
     /// Whether an idempotent producer wrote it.

@@ -22,7 +22,8 @@ pub(crate) const FILE_NAME: &str = "partition.checkpoint";
 /// Largest checkpoint that is read: an index of the largest segment, a hundred thousand segments, ten thousand producers.
 pub(crate) const FILE_BYTES_MAX: usize = 256 << 20;
 
-const CHECKPOINT_FILE: Kind = Kind { magic: *b"RMcheckp", version: 1 };
+/// Version 2 tells of compaction.
+const CHECKPOINT_FILE: Kind = Kind { magic: *b"RMcheckp", version: 2 };
 
 /// Bytes of a segment's summary.
 const SUMMARY_BYTES: usize = 48;
@@ -41,6 +42,18 @@ pub(crate) struct Checkpoint {
     pub(crate) open_index: SegmentIndex,
     pub(crate) producers: Producers,
     pub(crate) leader_epochs: LeaderEpochs,
+    /// Below it the log was compacted; may lie below the log's start.
+    pub(crate) compacted_offset: Offset,
+    /// Compaction puts a segment into the place of others, and may not be done with it.
+    pub(crate) replacement: Option<Replacement>,
+}
+
+/// A segment of the checkpoint that stands for others: its file may still have its provisional name, and theirs may still
+/// be there. See [`crate::log::compaction`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Replacement {
+    /// Base offsets of the segments that it replaces; the first is its own.
+    pub(crate) replaced: Vec<Offset>,
 }
 
 impl Checkpoint {
@@ -64,13 +77,17 @@ impl Checkpoint {
         self.open_index.encode(&mut body);
         self.producers.encode(&mut body);
         self.leader_epochs.encode(&mut body);
+        body.put_i64(self.compacted_offset.value());
+        let replaced = self.replacement.as_ref().map_or(&[][..], |replacement| &replacement.replaced);
+        body.put_u32(u32::try_from(replaced.len()).expect("segments fit into 32 bits"));
+        replaced.iter().for_each(|base_offset| body.put_i64(base_offset.value()));
         small_file::seal(&CHECKPOINT_FILE, &body)
     }
 
     /// Reads the file.
     pub(crate) fn from_file(path: &str, file: &[u8]) -> Result<Checkpoint, Corruption> {
-        let body = small_file::open(&CHECKPOINT_FILE, path, file)?;
-        Checkpoint::decode(body).ok_or_else(|| Corruption {
+        let (version, body) = small_file::open_versioned(&CHECKPOINT_FILE, path, file)?;
+        Checkpoint::decode(body, version).ok_or_else(|| Corruption {
             file: path.into(),
             position: 20,
             expected: "a checkpoint whose segments follow each other up to the recovery point".into(),
@@ -78,7 +95,7 @@ impl Checkpoint {
         })
     }
 
-    fn decode(body: &[u8]) -> Option<Checkpoint> {
+    fn decode(body: &[u8], version: u32) -> Option<Checkpoint> {
         let mut fields = Take(body);
         let key = LogKey { topic_id: TopicId(fields.id()?), partition: fields.i32()? };
         let log_start_offset = Offset::try_new(fields.i64()?)?;
@@ -94,7 +111,7 @@ impl Checkpoint {
                 created_ms: fields.i64()?,
             });
         }
-        let checkpoint = Checkpoint {
+        let mut checkpoint = Checkpoint {
             key,
             log_start_offset,
             recovery_point,
@@ -102,7 +119,17 @@ impl Checkpoint {
             open_index: SegmentIndex::decode(&mut fields)?,
             producers: Producers::decode(&mut fields)?,
             leader_epochs: LeaderEpochs::decode(&mut fields)?,
+            compacted_offset: Offset::ZERO,
+            replacement: None,
         };
+        if version >= 2 {
+            checkpoint.compacted_offset = Offset::try_new(fields.i64()?)?;
+            let mut replaced = Vec::new();
+            for _ in 0..fields.count(8)? {
+                replaced.push(Offset::try_new(fields.i64()?)?);
+            }
+            checkpoint.replacement = (!replaced.is_empty()).then_some(Replacement { replaced });
+        }
         (fields.0.is_empty() && checkpoint.is_consistent()).then_some(checkpoint)
     }
 
@@ -112,6 +139,27 @@ impl Checkpoint {
         self.leader_epochs.advance(log_start_offset.min(self.recovery_point));
         let below = self.segments.iter().filter(|segment| segment.next_offset <= log_start_offset).count();
         self.segments.drain(..below.min(self.segments.len().saturating_sub(1)));
+    }
+
+    /// Puts one segment into the place of those that it was made of. `false` when the checkpoint does not know these, and
+    /// nothing changes.
+    pub(crate) fn replace(&mut self, old: &[SegmentSummary], new: SegmentSummary) -> bool {
+        let Some(first) = self.segments.iter().position(|known| known.base_offset == new.base_offset) else {
+            return false;
+        };
+        let known = self.segments.get(first..first + old.len()).unwrap_or_default();
+        if known.len() < old.len() || known.iter().zip(old).any(|(known, old)| !known.is_same(old)) {
+            return false;
+        }
+        self.segments.splice(first..first + old.len(), [new]);
+        if self.segments.last().is_some_and(|last| last.base_offset == new.base_offset) {
+            // It was open when the checkpoint was drawn up; a segment that replaces others never is.
+            self.segments.push(SegmentSummary::empty(self.recovery_point, new.created_ms));
+            self.open_index = SegmentIndex::default();
+        }
+        let replaced = old.iter().map(|segment| segment.base_offset).collect();
+        self.replacement = Some(Replacement { replaced });
+        true
     }
 
     /// The segments follow each other without a gap, and the last one ends at the recovery point.
@@ -147,12 +195,20 @@ mod tests {
             open_index: SegmentIndex::default(),
             producers: Producers::default(),
             leader_epochs: LeaderEpochs::default(),
+            compacted_offset: Offset::new(5),
+            replacement: None,
         }
     }
 
     #[test]
     fn survives_its_file() {
-        let checkpoint = checkpoint();
+        let mut checkpoint = checkpoint();
+        assert_eq!(Checkpoint::from_file("c", &checkpoint.to_file()), Ok(checkpoint.clone()));
+        let both = checkpoint.segments.clone();
+        let new = SegmentSummary { next_offset: Offset::new(9), ..summary(0, 5) };
+        assert!(!checkpoint.replace(&[summary(0, 4), summary(4, 9)], new), "other segments");
+        assert!(checkpoint.replace(&both, new));
+        assert_eq!(checkpoint.segments.len(), 2, "the new one and an open one behind it");
         assert_eq!(Checkpoint::from_file("c", &checkpoint.to_file()), Ok(checkpoint));
     }
 

@@ -17,6 +17,8 @@ pub struct LogConfig {
     pub index_interval_bytes: u32,
     /// `write.caching`: an append is answered once written, and flushed later.
     pub write_caching: bool,
+    /// `cleanup.policy` with `compact`: only the last value of each key is kept; `None` without.
+    pub compaction: Option<CompactionConfig>,
     /// `producer.id.expiration.ms`: a producer that was silent for so long is forgotten.
     pub producer_id_expiration_ms: i64,
 }
@@ -31,8 +33,42 @@ impl Default for LogConfig {
             retention_bytes: None,
             index_interval_bytes: 4096,
             write_caching: false,
+            compaction: None,
             producer_id_expiration_ms: 24 * 3_600_000,
         }
+    }
+}
+
+/// When and how a log is compacted; the names are Kafka's topic configs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompactionConfig {
+    /// `min.cleanable.dirty.ratio`, in millionths: a pass begins once so much of the log was not compacted yet.
+    pub min_dirty_millionths: u32,
+    /// `min.compaction.lag.ms`: records that are younger stay as they are.
+    pub min_lag_ms: i64,
+    /// `max.compaction.lag.ms`: records that wait so long are compacted whatever their share is.
+    pub max_lag_ms: i64,
+    /// `delete.retention.ms`: so long the mark of a deleted key stays once a pass has seen it.
+    pub delete_retention_ms: i64,
+}
+
+impl Default for CompactionConfig {
+    /// Kafka's defaults.
+    fn default() -> CompactionConfig {
+        CompactionConfig {
+            min_dirty_millionths: 500_000,
+            min_lag_ms: 0,
+            max_lag_ms: i64::MAX,
+            delete_retention_ms: 24 * 3_600_000,
+        }
+    }
+}
+
+impl LogConfig {
+    /// Age at which a segment is sealed: in a compacted log what is in it must become old enough in time.
+    pub(crate) fn segment_age_ms(&self) -> i64 {
+        let lag = self.compaction.map(|compaction| compaction.max_lag_ms).filter(|lag| *lag > 0);
+        lag.map_or(self.segment_ms, |lag| lag.min(self.segment_ms))
     }
 }
 
@@ -63,6 +99,11 @@ pub struct StoreOptions {
     pub open_files_max: usize,
     /// Producers remembered for each partition; the one that was silent longest is forgotten first.
     pub producers_max: usize,
+    /// Memory for the keys of one compaction, of which there is one a shard. Each takes some 30 bytes; with too little a
+    /// pass covers less and more passes are needed.
+    pub key_map_bytes_max: usize,
+    /// Secret with which keys are hashed during a compaction.
+    pub key_hash_secret: [u64; 2],
 }
 
 impl Default for StoreOptions {
@@ -77,6 +118,8 @@ impl Default for StoreOptions {
             checkpoint_interval_bytes: 64 << 20,
             open_files_max: 1_000,
             producers_max: 10_000,
+            key_map_bytes_max: 128 << 20,
+            key_hash_secret: [0, 0],
         }
     }
 }

@@ -185,6 +185,17 @@ pub enum ChangeError {
     Offline(DiskError),
 }
 
+/// Why a pass of compaction ended early. The log itself goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum CompactionError {
+    /// Damaged bytes were met: the log is not compacted any more until the next start.
+    #[error(transparent)]
+    Corrupt(Box<Corruption>),
+    /// The disk refused. When it was full the log is compacted again later, otherwise after the next start.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
 macro_rules! from_damage {
     ($($error:ty),*) => {$(
         impl From<Damage> for $error {
@@ -197,7 +208,7 @@ macro_rules! from_damage {
         }
     )*};
 }
-from_damage!(StoreError, OpenError, ReadError, ChangeError);
+from_damage!(StoreError, OpenError, ReadError, ChangeError, CompactionError);
 
 /// What reading own files can meet; every public error can hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,9 +27,13 @@ mod store;
 mod tests;
 
 pub use self::{
-    config::{LogConfig, StoreOptions},
-    error::{AppendError, ChangeError, Corruption, OpenError, ProducerError, ReadError, StoreError},
+    config::{CompactionConfig, LogConfig, StoreOptions},
+    error::{
+        AppendError, ChangeError, CompactionError, Corruption, OpenError, ProducerError, ReadError,
+        StoreError,
+    },
     identity::{LogIdentity, LogKey, ShardId, TopicId, parse_folder},
+    log::compaction::{Compaction, CompactionNeed, CompactionReport, CompactionStep},
     log::{Appended, Fetched, Log, Piece, ProducerCheck, ProducerSnapshot, RetentionReport},
     offset::{LeaderEpoch, Offset},
     store::{Progress, ReplayReport, Round, Store, replay_journals},

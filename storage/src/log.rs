@@ -12,6 +12,7 @@
 mod append;
 pub(crate) mod change;
 mod checkpointing;
+pub(crate) mod compaction;
 pub(crate) mod leader_epochs;
 pub(crate) mod producers;
 mod read;
@@ -61,6 +62,8 @@ pub(crate) struct LogCell<D: Disk> {
     state: RefCell<LogState>,
     /// Held by whatever changes files of the log other than by a round: sealing, truncation, checkpoints, retention.
     changes: Lock,
+    /// Held while index files of sealed segments are written or removed.
+    index_files: Lock,
     /// Whether the log waits in the queue of the next round.
     is_queued: Cell<bool>,
 }
@@ -108,6 +111,16 @@ pub(crate) struct LogState {
     producer_files: Vec<(Offset, Vec<u8>)>,
     /// Where reads ended: the next read of the same reader begins there.
     read_ends: read::ReadEnds,
+    /// Below it the log was compacted.
+    compacted_offset: Offset,
+    /// Counts how often segments were put into the place of others: positions found before do not hold then.
+    layout: u64,
+    /// Why the log is not compacted any more, until the next start.
+    is_uncleanable: bool,
+    /// A pass is under way.
+    is_compacting: bool,
+    /// The checkpoint on disk tells of a replacement of segments; it is carried out unless the lock for changes is held.
+    has_replacement: bool,
 }
 
 /// A checkpoint as bytes.
@@ -116,6 +129,8 @@ pub(crate) struct Draft {
     pub(crate) recovery_point: Offset,
     /// The log's start when it was drawn up.
     pub(crate) log_start_offset: Offset,
+    /// The log's layout when it was drawn up.
+    pub(crate) layout: u64,
     pub(crate) file: Vec<u8>,
 }
 
@@ -198,6 +213,7 @@ impl<D: Disk> Log<D> {
             folder,
             state: RefCell::new(state),
             changes: Lock::default(),
+            index_files: Lock::default(),
             is_queued: Cell::new(false),
         }))
     }

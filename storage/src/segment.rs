@@ -37,6 +37,12 @@ pub(crate) struct SegmentSummary {
 }
 
 impl SegmentSummary {
+    /// Whether two tell of the same bytes.
+    pub(crate) fn is_same(&self, other: &SegmentSummary) -> bool {
+        (self.base_offset, self.next_offset, self.size_bytes)
+            == (other.base_offset, other.next_offset, other.size_bytes)
+    }
+
     /// A segment without batches.
     pub(crate) fn empty(base_offset: Offset, created_ms: i64) -> SegmentSummary {
         SegmentSummary {
@@ -109,7 +115,7 @@ impl Segment {
         let index = self.index.as_mut().expect("the open segment's index is in memory");
         let relative = summary.next_offset.since(summary.base_offset);
         index.note(relative, summary.size_bytes, summary.max_timestamp, interval_bytes);
-        if batch.max_timestamp > summary.max_timestamp {
+        if batch.max_timestamp > summary.max_timestamp && batch.has_records() {
             summary.max_timestamp = batch.max_timestamp;
             summary.max_timestamp_offset = Offset::new(batch.base_offset);
         }
@@ -132,6 +138,22 @@ pub(crate) fn index_path(folder: &str, base_offset: Offset) -> String {
 pub(crate) fn producers_path(folder: &str, base_offset: Offset) -> String {
     path(folder, base_offset, "producers")
 }
+
+/// Path of a segment that compaction has not put into its place yet.
+pub(crate) fn staged_path(folder: &str, base_offset: Offset) -> String {
+    path(folder, base_offset, STAGED_EXTENSION)
+}
+
+/// Whether a file's name is that of a segment which compaction did not put into its place.
+pub(crate) fn is_staged_name(name: &str) -> bool {
+    name.split_once('.').is_some_and(|(digits, extension)| {
+        extension == STAGED_EXTENSION
+            && digits.len() == NAME_DIGITS
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+const STAGED_EXTENSION: &str = "cleaned";
 
 fn path(folder: &str, base_offset: Offset, extension: &str) -> String {
     format!("{folder}/{:020}.{extension}", base_offset.value())

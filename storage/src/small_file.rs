@@ -37,6 +37,15 @@ pub(crate) fn seal(kind: &Kind, body: &[u8]) -> Vec<u8> {
 
 /// Takes the body out of its frame, or says what is wrong with the file.
 pub(crate) fn open<'a>(kind: &Kind, path: &str, file: &'a [u8]) -> Result<&'a [u8], Corruption> {
+    open_versioned(kind, path, file).map(|(_, body)| body)
+}
+
+/// The same, with the version that the file was written in.
+pub(crate) fn open_versioned<'a>(
+    kind: &Kind,
+    path: &str,
+    file: &'a [u8],
+) -> Result<(u32, &'a [u8]), Corruption> {
     let damaged = |position: u64, expected: String, got: String| Corruption {
         file: path.to_string(),
         position,
@@ -63,7 +72,7 @@ pub(crate) fn open<'a>(kind: &Kind, path: &str, file: &'a [u8]) -> Result<&'a [u
     if found != checksum {
         return Err(damaged(16, format!("checksum {checksum:08x}"), format!("{found:08x}")));
     }
-    Ok(body)
+    Ok((version, body))
 }
 
 fn checksum_of(head: &[u8], body: &[u8]) -> u32 {

@@ -2,6 +2,7 @@
 mod basics;
 mod bed;
 mod behaviour;
+mod compaction;
 mod faults;
 mod fixtures;
 mod planted;

@@ -11,7 +11,7 @@ use crate::offset::{LeaderEpoch, Offset};
 use crate::segment::Segment;
 
 /// Most offsets of one segment: indexes count them in 32 bits from the base offset.
-const SEGMENT_OFFSETS_MAX: u64 = i32::MAX as u64;
+pub(super) const SEGMENT_OFFSETS_MAX: u64 = i32::MAX as u64;
 
 impl<D: Disk> Log<D> {
     /// Whether an append needs no read before it.
@@ -163,7 +163,7 @@ impl LogState {
         open.size_bytes > 0
             && (open.size_bytes + batch.length as u64 > limit
                 || offsets > SEGMENT_OFFSETS_MAX
-                || now_ms.saturating_sub(open.created_ms) > self.config.segment_ms)
+                || now_ms.saturating_sub(open.created_ms) > self.config.segment_age_ms())
     }
 
     /// Seals the open segment, as far as memory goes, and opens the next. Its files follow: see [`super::seal`].
@@ -176,6 +176,10 @@ impl LogState {
         self.segments.push_back(Segment::new(base_offset, now_ms));
         // The journal holds no bytes of two segments in one entry, and a sealed segment should be complete soon.
         self.settle_requested = true;
+        if self.config.compaction.is_some() {
+            // A segment is compacted once a checkpoint knows that it is durable.
+            self.bytes_since_checkpoint = u64::MAX / 2;
+        }
     }
 
     /// Counts a batch that is in the tail now.

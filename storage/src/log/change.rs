@@ -44,6 +44,8 @@ impl<D: Disk> Log<D> {
 
     async fn truncate_exclusively(&self, offset: Offset) -> Result<(), ChangeError> {
         let _changes = self.0.changes.acquire().await;
+        // A later segment may begin where one of the replaced ones did.
+        self.clear_replacement().await?;
         let _round = self.settle_alone().await?;
         let place = self.find_place(offset).await?;
         let incarnation = self.0.state.borrow().incarnation + 1;
@@ -180,6 +182,9 @@ impl<D: Disk> Log<D> {
         if offset <= self.log_start_offset() {
             return Ok(());
         }
+        if let Some(error) = self.stopped() {
+            return Err(ChangeError::Offline(error));
+        }
         if self.0.state.borrow().settled_offset < offset {
             // A start above the segments' end would cut the log off from what the journal holds of it.
             self.settle_alone().await?;
@@ -207,6 +212,7 @@ impl<D: Disk> Log<D> {
             }
         };
         checkpoint.advance(offset);
+        checkpoint.replacement = None; // Whoever replaces segments holds the lock until that is done.
         self.0.shared.disk.replace(&self.checkpoint_path(), &checkpoint.to_file(), true).await?;
         Ok(())
     }
@@ -306,6 +312,7 @@ impl LogState {
         self.written_offset = end;
         self.flushed_offset = end;
         self.settled_offset = end;
+        self.compacted_offset = self.compacted_offset.min(end);
         self.log_start_offset = self.log_start_offset.min(end);
         self.check();
         self.tail.clear()

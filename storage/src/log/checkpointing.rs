@@ -23,14 +23,22 @@ impl<D: Disk> Log<D> {
 
     /// Replaces the checkpoint. The caller holds the lock for changes.
     pub(super) async fn write_checkpoint(&self, draft: Draft) -> Result<(), Damage> {
-        if draft.log_start_offset < self.log_start_offset() {
-            // The start moved after it was drawn up; it would bring deleted records back.
+        if let Some(error) = self.stopped() {
+            // What is on disk is not known any more, and least of all to this checkpoint.
+            return Err(error.into());
+        }
+        let is_old = draft.layout != self.0.state.borrow().layout;
+        if draft.log_start_offset < self.log_start_offset() || is_old {
+            // The start moved after it was drawn up, or segments were replaced; it would bring deleted records back.
             self.0.state.borrow_mut().bytes_since_checkpoint =
                 self.0.shared.options.checkpoint_interval_bytes;
             return Ok(());
         }
         self.0.shared.disk.replace(&self.checkpoint_path(), &draft.file, true).await?;
-        self.0.state.borrow_mut().checkpointed_offset = draft.recovery_point;
+        let mut state = self.0.state.borrow_mut();
+        state.checkpointed_offset = draft.recovery_point;
+        state.has_replacement = false;
+        drop(state);
         Ok(())
     }
 

@@ -87,6 +87,12 @@ impl Producers {
         }
     }
 
+    /// Whether a batch is the newest of its producer: it has to stay, for its sequence numbers are asked for.
+    pub(crate) fn is_newest(&self, batch: &BatchHeader) -> bool {
+        let newest = self.known.get(&batch.producer_id).and_then(|producer| producer.batches.back());
+        batch.has_producer() && newest.is_some_and(|newest| newest.base_offset == batch.base_offset)
+    }
+
     /// Takes note of a batch that is in the log now.
     pub(crate) fn note(&mut self, batch: &BatchHeader, now_ms: i64, producers_max: usize) {
         if !batch.has_producer() {
@@ -234,6 +240,7 @@ mod tests {
             producer_id: 7,
             producer_epoch,
             base_sequence,
+            record_count: records,
         }
     }
 

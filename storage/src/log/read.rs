@@ -99,6 +99,7 @@ impl<D: Disk> Log<D> {
         let mut reading = Reading { up_to, budget: max_bytes, takes_any: at_least_one, fetched };
         self.check_range(from)?;
         loop {
+            let layout = self.layout();
             let step = self.step(&mut reading);
             let result = match step {
                 Step::Added => Ok(true),
@@ -111,6 +112,8 @@ impl<D: Disk> Log<D> {
             match result {
                 Ok(true) => {}
                 Ok(false) => return Ok(reading.fetched),
+                // Segments were put into the place of others while we waited: look again.
+                Err(_) if self.layout() != layout => {}
                 Err(_) if reading.fetched.length > 0 => return Ok(reading.fetched),
                 Err(error) => {
                     // The log may have been cut or advanced while we waited: then that is the answer.
@@ -191,14 +194,21 @@ impl<D: Disk> Log<D> {
 
     /// Walks headers in the file from `place` to the batch that holds `offset`, and remembers where it begins.
     async fn seek(&self, mut place: Place, offset: Offset) -> Result<(), Damage> {
+        let layout = self.layout();
         let file = self.0.shared.file(&self.0.folder, self.key(), place.segment).await?;
         loop {
+            if self.layout() != layout {
+                return Ok(());
+            }
             if self.finish_seek_in_tail(place, offset) {
                 return Ok(());
             }
             let (tail_start, end) = self.file_bounds(place.segment);
             let length = usize::try_from(end.saturating_sub(place.position)).unwrap_or(usize::MAX);
             let bytes = file.read_cached(place.position, length.min(SEEK_BYTES)).await?;
+            if self.layout() != layout {
+                return Ok(());
+            }
             let mut rest = &bytes[..];
             while rest.len() >= BATCH_HEADER_BYTES && place.position < tail_start {
                 let header = self.check_header(place, rest)?;
@@ -250,8 +260,8 @@ impl<D: Disk> Log<D> {
 
     /// Brings a piece of the file in, checks its batches and adds them as far as the read wants them.
     async fn load(&self, reading: &mut Reading, place: Place, end: u64) -> Result<bool, Damage> {
+        let (layout, incarnation) = (self.layout(), self.0.state.borrow().incarnation);
         let file = self.0.shared.file(&self.0.folder, self.key(), place.segment).await?;
-        let incarnation = self.0.state.borrow().incarnation;
         let available = usize::try_from(end - place.position).unwrap_or(usize::MAX);
         let mut bytes = file.read_cached(place.position, available.min(READ_AHEAD_BYTES)).await?;
         let first = self.check_header(place, &bytes)?;
@@ -266,8 +276,9 @@ impl<D: Disk> Log<D> {
         let checked = self.check_batches(place, &bytes, reading);
         {
             let mut state = self.0.state.borrow_mut();
-            let index = state.segment_index(place.segment).filter(|_| state.incarnation == incarnation);
-            let Some(index) = index else { return Ok(true) }; // Cut meanwhile: look again.
+            let is_same = state.incarnation == incarnation && state.layout == layout;
+            let index = state.segment_index(place.segment).filter(|_| is_same);
+            let Some(index) = index else { return Ok(true) }; // Cut or replaced meanwhile: look again.
             state.segments[index].verified.add(place.position..place.position + checked.verified as u64);
         }
         if checked.wanted == 0 {
@@ -292,6 +303,8 @@ impl<D: Disk> Log<D> {
         let mut checked = Checked { verified: 0, wanted: 0, wanted_next: place.offset, error: None };
         let mut at = place;
         let mut wants_more = true;
+        // Batches without records are no answer: with them alone a client would not see that there is more.
+        let mut has_records = false;
         while bytes.len() - checked.verified >= BATCH_HEADER_BYTES {
             let rest = &bytes[checked.verified..];
             let header = match self.check_header(at, rest) {
@@ -310,9 +323,10 @@ impl<D: Disk> Log<D> {
                 break;
             }
             checked.verified += header.length;
-            let is_first = reading.takes_any && checked.wanted == 0;
+            let is_first = reading.takes_any && !has_records;
             let fits = checked.verified <= reading.budget || is_first;
             wants_more &= fits && header.next_offset() <= reading.up_to.value();
+            has_records |= header.has_records();
             if wants_more {
                 checked.wanted = checked.verified;
                 checked.wanted_next = Offset::new(header.next_offset());
@@ -348,7 +362,11 @@ impl<D: Disk> Log<D> {
 
     /// Adds checked bytes of the file if they are in the page cache; otherwise brings the next piece in again.
     async fn add_verified(&self, reading: &mut Reading, place: Place, border: Place) -> Result<bool, Damage> {
+        let layout = self.layout();
         let file = self.0.shared.file(&self.0.folder, self.key(), place.segment).await?;
+        if self.layout() != layout {
+            return Ok(true); // What was checked is not in this file.
+        }
         let length = border.position - place.position;
         if !file.is_cached(place.position, length) {
             return self.load(reading, place, border.position).await;
@@ -475,6 +493,12 @@ impl LogState {
 }
 
 impl<D: Disk> Log<D> {
+    /// Counts how often segments were put into the place of others. What was found out about files before an await holds
+    /// only if it is the same after it.
+    pub(super) fn layout(&self) -> u64 {
+        self.0.state.borrow().layout
+    }
+
     /// One whole, checked batch that begins at `place`, copied together if it lies in parts.
     pub(super) async fn batch_at(&self, place: Place) -> Result<Option<Bytes>, Damage> {
         let from_tail = {

@@ -18,6 +18,7 @@ use crate::disk::{BUFFER_BYTES_MAX, Disk, DiskErrorKind, DiskFile, EntryKind};
 use crate::error::{Corruption, Damage, OpenError};
 use crate::identity::LogIdentity;
 use crate::log::change::remove_if_there;
+use crate::log::compaction;
 use crate::log::leader_epochs::LeaderEpochs;
 use crate::log::producers::Producers;
 use crate::log::read::ReadEnds;
@@ -49,6 +50,8 @@ struct Recovery<'a, D: Disk> {
     leader_epochs: LeaderEpochs,
     /// A truncation to this offset was interrupted: what lies behind it does not count.
     cut_at: Option<Offset>,
+    /// Below it the log was compacted.
+    compacted_offset: Offset,
     /// Bytes that were walked.
     walked_bytes: u64,
 }
@@ -140,6 +143,7 @@ async fn recover<D: Disk>(
 ) -> Result<Log<D>, OpenError> {
     let folder = identity.folder();
     let checkpoint = read_checkpoint(&shared, &identity).await?;
+    let checkpoint = compaction::finish_replacement(&shared, &folder, checkpoint).await?;
     let recovery_point = checkpoint.as_ref().map(|checkpoint| checkpoint.recovery_point);
     let log_start = checkpoint.as_ref().map(|checkpoint| checkpoint.log_start_offset);
     let mut recovery = Recovery {
@@ -157,6 +161,7 @@ async fn recover<D: Disk>(
             FolderState::Truncating(offset) => Some(offset),
             FolderState::Settled | FolderState::Missing(_) => None,
         },
+        compacted_offset: checkpoint.as_ref().map_or(Offset::ZERO, |checkpoint| checkpoint.compacted_offset),
         walked_bytes: 0,
     };
     recovery.find_files().await?;
@@ -207,6 +212,11 @@ impl<D: Disk> Recovery<'_, D> {
     async fn begin(&mut self, checkpoint: Option<Checkpoint>) -> Result<(), Damage> {
         let Some(mut checkpoint) = checkpoint else {
             self.begin_at_first_file();
+            // Each may be of a segment that compaction has replaced since; all are made again.
+            for base_offset in self.files.iter().map(|(base, _)| *base) {
+                remove_if_there(&self.shared.disk, &index_path(&self.folder, base_offset)).await?;
+            }
+            self.shared.disk.flush_directory(&self.folder).await?;
             return Ok(());
         };
         if let Some(cut_at) = self.cut_at
@@ -292,6 +302,7 @@ impl<D: Disk> Recovery<'_, D> {
         loop {
             let stop = self.walk_segment().await?;
             let open = self.segments.back().expect("the walk has a segment").summary;
+            self.remove_replaced(&open).await?;
             let next = self.files.iter().find(|(base, _)| *base > open.base_offset).copied();
             let is_past_cut = self.cut_at.is_some_and(|cut_at| self.next_offset >= cut_at);
             match next {
@@ -302,6 +313,25 @@ impl<D: Disk> Recovery<'_, D> {
                 _ => return self.end(stop).await,
             }
         }
+    }
+
+    /// Removes segments that begin inside of one that was walked: it was put into their place, and the checkpoint that
+    /// would say so is lost. Offsets follow each other without a gap inside a segment, so nothing else can look so.
+    async fn remove_replaced(&mut self, walked: &SegmentSummary) -> Result<(), Damage> {
+        let is_replaced = |base: Offset| base > walked.base_offset && base < walked.next_offset;
+        let replaced: Vec<Offset> =
+            self.files.iter().map(|(base, _)| *base).filter(|base| is_replaced(*base)).collect();
+        if replaced.is_empty() {
+            return Ok(());
+        }
+        for base_offset in replaced {
+            for path in [index_path, producers_path, log_path].map(|path| path(&self.folder, base_offset)) {
+                remove_if_there(&self.shared.disk, &path).await?;
+            }
+        }
+        self.shared.disk.flush_directory(&self.folder).await?;
+        self.files.retain(|(base, _)| !is_replaced(*base));
+        Ok(())
     }
 
     /// Walks the open segment to its last good batch. Says what stands behind it.
@@ -457,6 +487,11 @@ impl<D: Disk> Recovery<'_, D> {
             draft: None,
             producer_files: Vec::new(),
             read_ends: ReadEnds::default(),
+            compacted_offset: self.compacted_offset.min(end),
+            layout: 0,
+            is_uncleanable: false,
+            is_compacting: false,
+            has_replacement: false,
         }
     }
 }

@@ -127,6 +127,7 @@ impl<D: Disk> Log<D> {
         Draft {
             recovery_point: state.log_end_offset,
             log_start_offset: state.log_start_offset,
+            layout: state.layout,
             file: self.checkpoint(state).to_file(),
         }
     }
@@ -140,6 +141,8 @@ impl<D: Disk> Log<D> {
             open_index: state.open_segment().index.clone().expect("the open segment's index is in memory"),
             producers: state.producers.clone(),
             leader_epochs: state.leader_epochs.clone(),
+            compacted_offset: state.compacted_offset,
+            replacement: None,
         }
     }
 

@@ -77,6 +77,7 @@ impl<D: Disk> Log<D> {
     /// Brings the index of a sealed segment into memory; makes it again when its file is missing or damaged.
     pub(super) async fn load_index(&self, base_offset: Offset) -> Result<(), Damage> {
         let path = index_path(&self.0.folder, base_offset);
+        let layout = self.layout();
         let disk = &self.0.shared.disk;
         let from_file = match disk.read_small(&path, INDEX_FILE_BYTES_MAX).await {
             Ok(file) => SegmentIndex::from_file(&path, &file, base_offset).ok(),
@@ -86,11 +87,18 @@ impl<D: Disk> Log<D> {
             Some(index) => index,
             None => {
                 let index = self.index_again(base_offset).await?;
+                let _files = self.0.index_files.acquire().await;
+                if self.layout() != layout {
+                    return Ok(()); // It is the index of a segment that is not there any more.
+                }
                 disk.replace(&path, &index.to_file(base_offset), false).await?;
                 index
             }
         };
         let mut state = self.0.state.borrow_mut();
+        if state.layout != layout {
+            return Ok(());
+        }
         let Some(at) = state.segment_index(base_offset) else { return Ok(()) };
         state.segments[at].index.get_or_insert(index);
         Ok(())

@@ -450,6 +450,26 @@ impl Tail {
         Some(front.memory.capacity())
     }
 
+    /// Drops what belongs to segments before the one with this base offset: their files changed. Returns the memory given
+    /// back.
+    ///
+    /// # Panics
+    /// When something of it is not settled.
+    pub(crate) fn forget_before(&mut self, segment: Offset) -> usize {
+        let goes = self.extents.partition_point(|extent| extent.segment < segment);
+        assert!(self.extents.range(..goes).all(|extent| extent.settled), "a sealed segment is settled");
+        if goes == self.extents.len() {
+            return self.discard();
+        }
+        self.extents.drain(..goes);
+        let first = self.extents[0].buffer;
+        let mut freed = 0;
+        while self.buffers.front().is_some_and(|buffer| buffer.id != first) {
+            freed += self.buffers.pop_front().map_or(0, |buffer| buffer.memory.capacity());
+        }
+        freed
+    }
+
     /// Count of bytes that are in their segments.
     fn settled_count(&self) -> u64 {
         self.first_unsettled().map_or(self.count, |extent| extent.first)

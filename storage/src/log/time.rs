@@ -14,6 +14,16 @@ impl<D: Disk> Log<D> {
     /// The first batch below `up_to` whose largest timestamp is at least `timestamp_ms`, at or behind the log's start; the
     /// caller walks its records. `None` when every record is older.
     pub async fn batch_for_time(&self, timestamp_ms: i64, up_to: Offset) -> Result<Option<Bytes>, ReadError> {
+        loop {
+            let layout = self.layout();
+            let found = self.walk_to_time(timestamp_ms, up_to).await;
+            if self.layout() == layout {
+                return found;
+            }
+        }
+    }
+
+    async fn walk_to_time(&self, timestamp_ms: i64, up_to: Offset) -> Result<Option<Bytes>, ReadError> {
         let Some(mut place) = self.place_for_time(timestamp_ms).await? else { return Ok(None) };
         loop {
             let (log_start, log_end, segment_end) = {
@@ -30,7 +40,8 @@ impl<D: Disk> Log<D> {
             }
             let Some(batch) = self.batch_at(place).await? else { return Ok(None) };
             let header = BatchHeader::parse(&batch).expect("the batch was checked");
-            if header.max_timestamp >= timestamp_ms && header.next_offset() > log_start.value() {
+            let has_it = header.has_records() && header.max_timestamp >= timestamp_ms;
+            if has_it && header.next_offset() > log_start.value() {
                 return Ok((header.next_offset() <= up_to.value()).then_some(batch));
             }
             place.position += header.length as u64;

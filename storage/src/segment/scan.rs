@@ -28,8 +28,8 @@ pub(crate) enum Found {
 }
 
 /// A walk over one file.
-pub(crate) struct Scan<'a, F> {
-    file: &'a F,
+pub(crate) struct Scan<F> {
+    file: F,
     /// Positions of direct reads are multiples of it.
     block_bytes: u64,
     length: u64,
@@ -41,21 +41,23 @@ pub(crate) struct Scan<'a, F> {
     next_offset: i64,
     /// Lowest leader epoch that the next batch may have.
     leader_epoch: i32,
+    /// Bytes of the batch that was found last.
+    last_length: usize,
 }
 
-impl<'a, F: DiskFile> Scan<'a, F> {
+impl<F: DiskFile> Scan<F> {
     /// A walk from `position`, where the batch with base offset `next_offset` should begin.
     pub(crate) fn new(
-        file: &'a F,
+        file: &F,
         block_bytes: u64,
         length: u64,
         position: u64,
         next_offset: i64,
         leader_epoch: i32,
-    ) -> Scan<'a, F> {
+    ) -> Scan<F> {
         let window = Vec::new();
         Scan {
-            file,
+            file: file.clone(),
             block_bytes,
             length,
             window,
@@ -63,7 +65,24 @@ impl<'a, F: DiskFile> Scan<'a, F> {
             position,
             next_offset,
             leader_epoch,
+            last_length: 0,
         }
+    }
+
+    /// The file that it walks.
+    pub(crate) fn file(&self) -> &F {
+        &self.file
+    }
+
+    /// Where the next batch begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The bytes of the batch that was found last; they are there until the next is looked for.
+    pub(crate) fn last_batch(&self) -> &[u8] {
+        let end = usize::try_from(self.position - self.window_start).expect("the window is in memory");
+        &self.window[end - self.last_length..end]
     }
 
     /// Offset behind the last good batch.
@@ -109,6 +128,7 @@ impl<'a, F: DiskFile> Scan<'a, F> {
             return Ok(self.bad(&format!("checksum {stated:08x}"), format!("{found:08x}")));
         }
         self.position += header.length as u64;
+        self.last_length = header.length;
         self.next_offset = header.next_offset();
         self.leader_epoch = self.leader_epoch.max(header.leader_epoch);
         Ok(Found::Batch(header))

@@ -41,6 +41,10 @@ pub(crate) struct Shared<D: Disk> {
 }
 
 struct OpenFiles<D: Disk> {
+    /// A file that has another's name by now, and whose readers do not know yet: they get this one.
+    held: Option<((LogKey, Offset), D::File)>,
+    /// Counts how often a name got another file: who opened one before looks again.
+    renames: u64,
     open: BTreeMap<(LogKey, Offset), (D::File, u64)>,
     /// Counts uses; the file with the lowest count was used least recently.
     clock: u64,
@@ -64,7 +68,7 @@ impl<D: Disk> Shared<D> {
             room: Signal::default(),
             round: Lock::default(),
             journal: OnceCell::new(),
-            files: RefCell::new(OpenFiles { open: BTreeMap::new(), clock: 0 }),
+            files: RefCell::new(OpenFiles { held: None, renames: 0, open: BTreeMap::new(), clock: 0 }),
         }
     }
 
@@ -113,11 +117,37 @@ impl<D: Disk> Shared<D> {
         key: LogKey,
         segment: Offset,
     ) -> Result<D::File, DiskError> {
-        if let Some(file) = self.open_file(key, segment) {
-            return Ok(file);
+        loop {
+            if let Some(file) = self.open_file(key, segment) {
+                return Ok(file);
+            }
+            let renames = self.files.borrow().renames;
+            let opened = self.disk.open(&segment::log_path(folder, segment), OpenMode::ReadWrite).await;
+            if renames == self.files.borrow().renames {
+                return Ok(self.keep_file(key, segment, opened?));
+            }
         }
-        let file = self.disk.open(&segment::log_path(folder, segment), OpenMode::ReadWrite).await?;
-        Ok(self.keep_file(key, segment, file))
+    }
+
+    /// From now on whoever asks for this segment gets `file`, whatever file has its name.
+    pub(crate) fn hold_file(&self, key: LogKey, segment: Offset, file: D::File) {
+        let mut files = self.files.borrow_mut();
+        assert!(files.held.is_none(), "a shard replaces one segment at a time");
+        files.held = Some(((key, segment), file));
+        files.renames += 1;
+    }
+
+    /// Ends [`Shared::hold_file`]; with a file, that is the segment's from now on.
+    pub(crate) fn release_file(&self, new: Option<D::File>) {
+        let held = {
+            let mut files = self.files.borrow_mut();
+            files.renames += 1;
+            files.held.take()
+        };
+        if let (Some(((key, segment), _)), Some(new)) = (held, new) {
+            self.close_file(key, segment);
+            self.keep_file(key, segment, new);
+        }
     }
 
     /// Creates the file of a segment. A file that an earlier attempt left is used as it is.
@@ -139,6 +169,9 @@ impl<D: Disk> Shared<D> {
         let mut files = self.files.borrow_mut();
         files.clock += 1;
         let clock = files.clock;
+        if let Some((_, held)) = files.held.as_ref().filter(|(held, _)| *held == (key, segment)) {
+            return Some(held.clone());
+        }
         let (file, used) = files.open.get_mut(&(key, segment))?;
         *used = clock;
         Some(file.clone())

@@ -27,6 +27,8 @@ pub(super) fn small_options() -> StoreOptions {
         checkpoint_interval_bytes: 64 << 10,
         open_files_max: 8,
         producers_max: 100,
+        key_map_bytes_max: 1 << 20,
+        key_hash_secret: [1, 2],
     }
 }
 

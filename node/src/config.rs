@@ -117,6 +117,12 @@ pub struct StorageConfig {
     pub open_files_per_shard: Option<usize>,
     /// How often retention looks at each partition.
     pub retention_check_ms: u64,
+    /// How often each shard looks for a log to compact.
+    pub compaction_check_ms: u64,
+    /// What compaction reads and writes in a second, for each shard.
+    pub compaction_bytes_per_second: u64,
+    /// Memory for the keys of a pass.
+    pub compaction_key_map_bytes: usize,
     /// How long an idle producer's state is kept.
     pub producer_id_expiration_ms: u64,
     /// Producers that one partition remembers.
@@ -214,6 +220,9 @@ impl NodeConfig {
                 journal_files: settings.number("storage.journal_files"),
                 open_files_per_shard: settings.optional_number("storage.open_files_per_shard"),
                 retention_check_ms: settings.number("storage.retention_check_ms"),
+                compaction_check_ms: settings.number("storage.compaction_check_ms"),
+                compaction_bytes_per_second: settings.number("storage.compaction_bytes_per_second"),
+                compaction_key_map_bytes: settings.number("storage.compaction_key_map_bytes"),
                 producer_id_expiration_ms: settings.number("storage.producer_id_expiration_ms"),
                 producers_per_partition_max: settings.number("storage.producers_per_partition_max"),
             },

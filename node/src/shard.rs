@@ -5,6 +5,7 @@
 //! Does not do: what requests mean (`handlers.rs`), decisions (`ringmain-replication`), files (`ringmain-storage`).
 
 mod commit_loop;
+mod compaction;
 mod coordinators;
 mod counters;
 mod fetch;

@@ -80,7 +80,7 @@ const FRAME_BYTES_MAX: u64 = i32::MAX as u64;
 use OptionKind::{Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, Milliseconds, OneOf, Path, Text};
 
 /// Every option, in the order of the reference.
-pub static OPTIONS: [OptionDefinition; 40] = [
+pub static OPTIONS: [OptionDefinition; 43] = [
     OptionDefinition {
         key: "data_dir",
         kind: Path,
@@ -261,6 +261,33 @@ pub static OPTIONS: [OptionDefinition; 40] = [
         kafka_name: Some("log.retention.check.interval.ms"),
         documentation: "How often each partition's old segments are looked for.",
         cost: "Shorter deletes sooner and looks more often.",
+    },
+    OptionDefinition {
+        key: "storage.compaction_check_ms",
+        kind: Milliseconds(100, DAY_MS),
+        default: "15s",
+        kafka_name: None,
+        documentation: "How often each shard looks for a compacted log that is worth a pass; Kafka's \
+                        log.cleaner.backoff.ms.",
+        cost: "Shorter compacts sooner and looks more often.",
+    },
+    OptionDefinition {
+        key: "storage.compaction_bytes_per_second",
+        kind: Bytes(64 * KIB, 1024 * GIB),
+        default: "64 MiB",
+        kafka_name: None,
+        documentation: "Bytes that compaction reads and writes in a second, for each shard; Kafka's \
+                        log.cleaner.io.max.bytes.per.second.",
+        cost: "More takes disk and processor from requests while a pass runs.",
+    },
+    OptionDefinition {
+        key: "storage.compaction_key_map_bytes",
+        kind: Bytes(MIB, 64 * GIB),
+        default: "64 MiB",
+        kafka_name: None,
+        documentation: "Memory for the keys of the one pass that a shard runs; Kafka's \
+                        log.cleaner.dedupe.buffer.size. A pass over more keys than fit is made in parts.",
+        cost: "About 30 bytes for each key, while a pass runs.",
     },
     OptionDefinition {
         key: "storage.producer_id_expiration_ms",

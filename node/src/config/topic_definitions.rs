@@ -14,7 +14,6 @@ use super::definition::{ConfigDefinition, ConfigType, Effect, Rule, Update};
 /// "Never", "without bound": Java's largest long.
 const FOREVER: &str = "9223372036854775807";
 
-const NO_COMPACTION: Effect = Accepted("records are not compacted yet");
 const NO_TIERED_STORAGE: Effect = Accepted("there is no tiered storage");
 const NO_REPLICA_MOVES: Effect = Accepted("replicas do not move between nodes yet");
 
@@ -28,7 +27,7 @@ pub static TOPIC_CONFIGS: [ConfigDefinition; 38] = [
         &["log.cleanup.policy"],
         Acts,
         "What happens to old segments: delete them when they are past the retention limits, compact them to the last \
-         value of each key, or both. Compaction itself is not built yet: a compacted topic keeps everything.",
+         value of each key, or both.",
     ),
     row(
         "compression.gzip.level",
@@ -73,7 +72,7 @@ pub static TOPIC_CONFIGS: [ConfigDefinition; 38] = [
         "86400000",
         AtLeast(0),
         &["log.cleaner.delete.retention.ms"],
-        NO_COMPACTION,
+        Acts,
         "How long a compacted topic keeps the mark of a deleted key, so that a reader from the beginning sees it.",
     ),
     row(
@@ -157,7 +156,7 @@ pub static TOPIC_CONFIGS: [ConfigDefinition; 38] = [
         FOREVER,
         AtLeast(1),
         &["log.cleaner.max.compaction.lag.ms"],
-        NO_COMPACTION,
+        Acts,
         "The longest time that a record of a compacted topic may wait for compaction.",
     ),
     row(
@@ -230,7 +229,7 @@ pub static TOPIC_CONFIGS: [ConfigDefinition; 38] = [
         "0.5",
         Between(0, 1),
         &["log.cleaner.min.cleanable.ratio"],
-        NO_COMPACTION,
+        Acts,
         "How much of a compacted log must be uncompacted before compaction runs, as a share of its bytes.",
     ),
     row(
@@ -239,7 +238,7 @@ pub static TOPIC_CONFIGS: [ConfigDefinition; 38] = [
         "0",
         AtLeast(0),
         &["log.cleaner.min.compaction.lag.ms"],
-        NO_COMPACTION,
+        Acts,
         "The shortest time that a record of a compacted topic stays as it is.",
     ),
     row(

@@ -1,6 +1,12 @@
 //! The main future of a shard's executor: open the store, recover, serve, settle.
 
-use std::{path::PathBuf, rc::Rc, sync::Arc, sync::mpsc, time::Duration};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    path::PathBuf,
+    rc::Rc,
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use ringmain_storage::{
     ReplayReport, ShardId, Store, StoreError, StoreOptions,
@@ -99,6 +105,9 @@ fn store_options(node: &NodeShared) -> StoreOptions {
         journal_file_bytes: storage.journal_file_bytes,
         open_files_max: node.limits.open_files_per_shard,
         producers_max: storage.producers_per_partition_max,
+        key_map_bytes_max: storage.compaction_key_map_bytes,
+        // Nobody outside can know it: the standard library's hash maps take their secret from the same place.
+        key_hash_secret: [(); 2].map(|()| RandomState::new().build_hasher().finish()),
         ..StoreOptions::default()
     }
 }

@@ -37,6 +37,13 @@ pub(crate) struct Counters {
     pub(crate) requests: Counter,
     /// Requests that ended their connection.
     pub(crate) requests_refused: Counter,
+    /// Passes of compaction that came to their end.
+    pub(crate) compaction_passes: Counter,
+    /// Passes that an error ended.
+    pub(crate) compaction_failures: Counter,
+    pub(crate) compaction_bytes_read: Counter,
+    pub(crate) compaction_bytes_written: Counter,
+    pub(crate) compaction_records_removed: Counter,
 }
 
 /// The numbers of one shard at one moment.
@@ -49,7 +56,13 @@ pub(crate) struct CounterValues {
     frames_refused: u64,
     requests: u64,
     requests_refused: u64,
+    compaction_passes: u64,
+    compaction_failures: u64,
+    compaction_bytes_read: u64,
+    compaction_bytes_written: u64,
+    compaction_records_removed: u64,
     partitions: u64,
+    partitions_uncleanable: u64,
     disk_bytes_written: u64,
     disk_bytes_read: u64,
     disk_flushes: u64,
@@ -70,7 +83,7 @@ pub(crate) struct Metric {
 impl CounterValues {
     /// All of them.
     #[rustfmt::skip]
-    pub(crate) const METRICS: [Metric; 25] = [
+    pub(crate) const METRICS: [Metric; 31] = [
         Metric { name: "connections_accepted", help: "Connections accepted.", is_counter: true, value: |it| it.connections_accepted },
         Metric { name: "connections_refused", help: "Connections closed at once: the node had as many as it may have.", is_counter: true, value: |it| it.connections_refused },
         Metric { name: "connections_idle_closed", help: "Connections closed because nothing moved for limits.connection_idle_ms.", is_counter: true, value: |it| it.connections_idle_closed },
@@ -79,6 +92,12 @@ impl CounterValues {
         Metric { name: "requests", help: "Requests received.", is_counter: true, value: |it| it.requests },
         Metric { name: "requests_refused", help: "Requests that could not be answered and ended their connection.", is_counter: true, value: |it| it.requests_refused },
         Metric { name: "partitions", help: "Partitions that the shard serves.", is_counter: false, value: |it| it.partitions },
+        Metric { name: "partitions_uncleanable", help: "Partitions that are not compacted any more until the next start: an error ended a pass.", is_counter: false, value: |it| it.partitions_uncleanable },
+        Metric { name: "compaction_passes", help: "Passes of compaction that came to their end.", is_counter: true, value: |it| it.compaction_passes },
+        Metric { name: "compaction_failures", help: "Passes of compaction that an error ended.", is_counter: true, value: |it| it.compaction_failures },
+        Metric { name: "compaction_read_bytes", help: "Bytes that compaction read.", is_counter: true, value: |it| it.compaction_bytes_read },
+        Metric { name: "compaction_written_bytes", help: "Bytes of segments that compaction wrote.", is_counter: true, value: |it| it.compaction_bytes_written },
+        Metric { name: "compaction_records_removed", help: "Records that compaction took out.", is_counter: true, value: |it| it.compaction_records_removed },
         Metric { name: "disk_written_bytes", help: "Bytes written by direct I/O.", is_counter: true, value: |it| it.disk_bytes_written },
         Metric { name: "disk_read_bytes", help: "Bytes read from files.", is_counter: true, value: |it| it.disk_bytes_read },
         Metric { name: "disk_flushes", help: "Flushes of files.", is_counter: true, value: |it| it.disk_flushes },
@@ -111,7 +130,13 @@ impl Shard {
             frames_refused: counters.frames_refused.get(),
             requests: counters.requests.get(),
             requests_refused: counters.requests_refused.get(),
+            compaction_passes: counters.compaction_passes.get(),
+            compaction_failures: counters.compaction_failures.get(),
+            compaction_bytes_read: counters.compaction_bytes_read.get(),
+            compaction_bytes_written: counters.compaction_bytes_written.get(),
+            compaction_records_removed: counters.compaction_records_removed.get(),
             partitions: self.partition_count() as u64,
+            partitions_uncleanable: self.uncleanable_partitions() as u64,
             disk_bytes_written: ring.bytes_written,
             disk_bytes_read: ring.bytes_read,
             disk_flushes: ring.flushes,

@@ -23,6 +23,7 @@ impl Shard {
         runtime::spawn(self.clone().keep_deadlines());
         runtime::spawn(self.clone().keep_store());
         runtime::spawn(self.clone().keep_retention());
+        runtime::spawn(self.clone().keep_compacted());
         runtime::spawn(self.clone().close_idle_connections());
         runtime::spawn(self.clone().flush_cached());
         runtime::spawn(self.clone().keep_group_deadlines());

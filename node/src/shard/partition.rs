@@ -14,7 +14,8 @@ use std::{
 use ringmain_protocol::{ErrorCode, records::RecordBatchHeader};
 use ringmain_replication::{CommitRule, Effect, Event, ProduceOutcome, ProduceRefusal, RequestToken};
 use ringmain_storage::{
-    AppendError, LeaderEpoch, Log, LogConfig, LogKey, Offset, ProducerCheck, ProducerError, Progress,
+    AppendError, CompactionConfig, LeaderEpoch, Log, LogConfig, LogKey, Offset, ProducerCheck, ProducerError,
+    Progress,
 };
 
 use super::{
@@ -369,6 +370,13 @@ pub(super) fn log_config(config: &TopicConfig, node: &NodeConfig) -> LogConfig {
         retention_bytes: config.retention_bytes.filter(|_| config.cleanup_policy.delete),
         index_interval_bytes: config.index_interval_bytes,
         write_caching: config.write_caching,
+        compaction: config.cleanup_policy.compact.then(|| CompactionConfig {
+            // The table bounds the ratio to 0..=1.
+            min_dirty_millionths: (config.min_cleanable_dirty_ratio * 1e6) as u32,
+            min_lag_ms: config.min_compaction_lag_ms,
+            max_lag_ms: config.max_compaction_lag_ms,
+            delete_retention_ms: config.delete_retention_ms,
+        }),
         producer_id_expiration_ms: i64::try_from(node.storage.producer_id_expiration_ms).unwrap_or(i64::MAX),
     }
 }

@@ -3,8 +3,8 @@
 //! 1. The new segment is durable under a provisional name.
 //! 2. The checkpoint is replaced: it tells of the new segment in place of the old ones, and of which. From here on the
 //!    replacement happens, now or at the next start.
-//! 3. The indexes of the old segments go, the new file gets the name of the first old one, the other old files go; the folder
-//!    is flushed.
+//! 3. The indexes of the old segments go, the new file gets the name of the first old one, the folder is flushed; the other
+//!    old files go, the folder is flushed.
 //! 4. The checkpoint is replaced again, without the replacement.
 //!
 //! Without a checkpoint the files speak for themselves: the new segment spans the offsets of those that it replaced, so a
@@ -74,7 +74,12 @@ impl<D: Disk> Log<D> {
         if !checkpoint.replace(old, output.summary()) {
             return Ok(false);
         }
-        disk.flush_directory(&self.0.folder).await?;
+        if !crate::planted::is("staged-name-not-flushed") {
+            disk.flush_directory(&self.0.folder).await?;
+        }
+        if crate::planted::is("replacement-not-told") {
+            return Ok(true);
+        }
         match disk.replace(&self.checkpoint_path(), &checkpoint.to_file(), true).await {
             Ok(()) => {}
             // Whether the new one is there nobody knows after other errors.
@@ -117,10 +122,10 @@ impl<D: Disk> Log<D> {
                 }
             }
         }
+        // The new segment first: even if the checkpoint is lost, no offset is in no segment.
+        shared.disk.flush_directory(folder).await?;
         remove_replaced(shared, folder, old[1..].iter().map(|segment| segment.base_offset)).await?;
-        if !crate::planted::is("names-not-flushed-after-compaction") {
-            shared.disk.flush_directory(folder).await?;
-        }
+        shared.disk.flush_directory(folder).await?;
         if let Some(index_file) = index_file {
             let _files = self.0.index_files.acquire().await;
             shared.disk.replace(&index_path(folder, first), &index_file, false).await?;

@@ -22,7 +22,6 @@ pub(super) struct Appended {
     pub(super) base: i64,
     pub(super) next: i64,
     pub(super) bytes: Vec<u8>,
-    pub(super) producer: Option<i64>,
     pub(super) is_transactional: bool,
     /// When its tombstones may go.
     pub(super) horizon: Option<i64>,
@@ -47,17 +46,9 @@ impl Model {
             self.stays.insert(offset);
         }
         let (batch, _) = RecordBatch::parse(&bytes).expect("a batch");
-        let producer = Some(batch.header().producer_id.get()).filter(|id| *id >= 0);
         let is_transactional = batch.attributes().is_transactional();
         let (base, next) = (batch.base_offset(), batch.last_offset() + 1);
-        self.batches.push(Appended {
-            base,
-            next,
-            bytes: bytes.clone(),
-            producer,
-            is_transactional,
-            horizon: None,
-        });
+        self.batches.push(Appended { base, next, bytes: bytes.clone(), is_transactional, horizon: None });
     }
 
     /// Forgets what was appended from `end` on.

@@ -370,7 +370,7 @@ pub(super) fn log_config(config: &TopicConfig, node: &NodeConfig) -> LogConfig {
         retention_bytes: config.retention_bytes.filter(|_| config.cleanup_policy.delete),
         index_interval_bytes: config.index_interval_bytes,
         write_caching: config.write_caching,
-        compaction: config.cleanup_policy.compact.then(|| CompactionConfig {
+        compaction: config.cleanup_policy.compact.then_some(CompactionConfig {
             // The table bounds the ratio to 0..=1.
             min_dirty_millionths: (config.min_cleanable_dirty_ratio * 1e6) as u32,
             min_lag_ms: config.min_compaction_lag_ms,

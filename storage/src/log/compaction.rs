@@ -27,6 +27,7 @@ mod output;
 mod replace;
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -67,7 +68,7 @@ enum Stage<D: Disk> {
     /// Keys are noted.
     Mapping(Mapping<D>),
     /// Segments are made anew.
-    Cleaning(Cleaning<D>),
+    Cleaning(Box<Cleaning<D>>),
     Over,
 }
 
@@ -206,7 +207,7 @@ impl<D: Disk> Compaction<D> {
         self.report.end_offset = end.value();
         self.report.keys = map.len();
         let groups = self.log.0.state.borrow().groups_below(end);
-        self.stage = Stage::Cleaning(Cleaning::new(groups, map, end));
+        self.stage = Stage::Cleaning(Box::new(Cleaning::new(groups, map, end)));
     }
 
     /// Whether the log is not what the pass began with: cut, being cut, deleted or stopped.

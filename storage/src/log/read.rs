@@ -98,8 +98,13 @@ impl<D: Disk> Log<D> {
         let fetched = Fetched { pieces: Vec::new(), length: 0, next_offset: from };
         let mut reading = Reading { up_to, budget: max_bytes, takes_any: at_least_one, fetched };
         self.check_range(from)?;
+        let first_layout = self.layout();
         loop {
             let layout = self.layout();
+            if layout != first_layout && reading.fetched.length > 0 {
+                // The batch that holds the next offset now may have begun before what was read already.
+                return Ok(reading.fetched);
+            }
             let step = self.step(&mut reading);
             let result = match step {
                 Step::Added => Ok(true),

@@ -41,14 +41,23 @@ pub(super) fn disk(seed: u64) -> SimulatedDisk {
 }
 
 pub(super) fn disk_with(seed: u64, one_flush_covers_all: bool) -> SimulatedDisk {
-    SimulatedDisk::new(SimulatedDiskOptions {
+    SimulatedDisk::new(options_of_disk(seed, one_flush_covers_all))
+}
+
+/// A disk whose operations wait a little, so that others run in between.
+pub(super) fn waiting_disk(seed: u64) -> SimulatedDisk {
+    SimulatedDisk::new(SimulatedDiskOptions { polls_max: 3, ..options_of_disk(seed, true) })
+}
+
+fn options_of_disk(seed: u64, one_flush_covers_all: bool) -> SimulatedDiskOptions {
+    SimulatedDiskOptions {
         seed,
         alignment: Alignment { memory_bytes: 512, position_bytes: 512 },
         one_flush_covers_all,
         capacity_bytes: 1 << 30,
         buffers: BufferPoolOptions { budget_bytes: 32 << 20, ..BufferPoolOptions::default() },
         polls_max: 0,
-    })
+    }
 }
 
 pub(super) fn identity(topic: &str, partition: i32) -> LogIdentity {

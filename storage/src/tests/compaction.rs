@@ -16,7 +16,7 @@ use crate::log::compaction::{Compaction, CompactionReport};
 use crate::offset::{LeaderEpoch, Offset};
 use crate::store::Store;
 
-const RETENTION_MS: i64 = 5_000;
+const RETENTION_MS: i64 = 10_000;
 
 fn config() -> LogConfig {
     let compaction = CompactionConfig {
@@ -45,7 +45,10 @@ struct Bench {
 
 impl Bench {
     async fn new(seed: u64, options: StoreOptions, shape: Shape) -> Bench {
-        let disk = disk(seed);
+        Bench::on(disk(seed), seed, options, shape).await
+    }
+
+    async fn on(disk: SimulatedDisk, seed: u64, options: StoreOptions, shape: Shape) -> Bench {
         let store = open(&disk, options).await;
         let log = store.open_log(identity("t", 0), config(), START_MS).await.expect("it opens");
         Bench {

@@ -7,37 +7,17 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
+use support::bounds::{PATIENCE, assert_growth_below, resident, undisturbed};
 use support::frames::{self, Connection, Frame, Reply};
 use support::lines::Random;
 use support::process::{Observed, hard_limit_of_files};
 use support::server::{Options, Server};
 use support::tools;
 use support::whole_machine;
-use support::witness::{Seen, Witness};
+use support::witness::Witness;
 
-/// How soon a hostile frame must have its answer, or its connection its end.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// What may honestly wait for longer: for records, or for the other members of a group.
 const WAITING: [i16; 3] = [frames::FETCH, frames::JOIN_GROUP, frames::SYNC_GROUP];
-/// The machine is shared with the test itself; what is longer is a stall, not noise.
-const WITNESS_WORST: Duration = Duration::from_secs(2);
-
-fn undisturbed(seen: &Seen) {
-    println!("the witness: {seen:?}");
-    assert!(seen.worst < WITNESS_WORST, "others were disturbed: {seen:?}");
-}
-
-/// Memory of the server, if it is ours to look at.
-fn resident(server: &Server) -> u64 {
-    if server.is_ours() { Observed::new(server.pid()).resident_bytes() } else { 0 }
-}
-
-fn assert_growth_below(server: &Server, before: u64, mebibytes: u64) {
-    let growth = resident(server).saturating_sub(before);
-    println!("memory grew by {} KiB", growth >> 10);
-    assert!(growth < mebibytes << 20, "memory grew by {} MiB", growth >> 20);
-}
-
 #[test]
 fn frames_that_are_no_requests_are_closed_at_once() {
     let _alone = whole_machine();

@@ -9,7 +9,9 @@
     reason = "each test file is a program of its own and uses its own part of this module"
 )]
 
+pub(crate) mod bounds;
 pub(crate) mod frames;
+pub(crate) mod groups;
 pub(crate) mod lines;
 pub(crate) mod process;
 pub(crate) mod ran;

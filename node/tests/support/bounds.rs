@@ -1,0 +1,29 @@
+//! What tests with hostile input hold a server to: others are not disturbed, memory stays bounded.
+
+use super::process::Observed;
+use super::server::Server;
+use super::witness::Seen;
+use std::time::Duration;
+
+/// How soon a hostile frame must have its answer, or its connection its end.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+/// The machine is shared with the test itself; what is longer is a stall, not noise.
+const WITNESS_WORST: Duration = Duration::from_secs(2);
+
+/// Prints what a witness saw, and fails if it had to wait for too long.
+pub(crate) fn undisturbed(seen: &Seen) {
+    println!("the witness: {seen:?}");
+    assert!(seen.worst < WITNESS_WORST, "others were disturbed: {seen:?}");
+}
+
+/// Memory of the server, if it is ours to look at.
+pub(crate) fn resident(server: &Server) -> u64 {
+    if server.is_ours() { Observed::new(server.pid()).resident_bytes() } else { 0 }
+}
+
+/// Fails if the server's memory has grown by more since it was measured.
+pub(crate) fn assert_growth_below(server: &Server, before: u64, mebibytes: u64) {
+    let growth = resident(server).saturating_sub(before);
+    println!("memory grew by {} KiB", growth >> 10);
+    assert!(growth < mebibytes << 20, "memory grew by {} MiB", growth >> 20);
+}

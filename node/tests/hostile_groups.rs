@@ -2,8 +2,9 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use support::bounds::{PATIENCE, assert_growth_below, resident, undisturbed};
+use support::bounds::{PATIENCE, assert_growth_below, metric, resident, undisturbed};
 use support::frames::{self, Answer, Connection, Frame, Reply};
 use support::groups::{self, Join};
 use support::server::Server;
@@ -15,6 +16,9 @@ const OFFSET_METADATA_TOO_LARGE: i16 = 12;
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const MEMBER_ID_REQUIRED: i16 = 79;
 const GROUP_MAX_SIZE_REACHED: i16 = 81;
+
+/// What the server says that it keeps for groups.
+const HELD_BYTES: &str = "ringmain_groups_held_bytes";
 
 const RANGE: [(&str, &[u8]); 1] = [("range", b"\x00\x01")];
 
@@ -77,7 +81,8 @@ fn counts_and_lengths_that_lie() {
     }
     println!("{} frames", hostile.len());
     assert_growth_below(&server, before, 16);
-    assert!(groups::list(&mut open(&server)).is_empty(), "no group comes of a frame that lies");
+    let listed = groups::list(&mut open(&server));
+    assert!(!listed.contains(&"lies".to_owned()), "no group comes of a frame that lies: {listed:?}");
     undisturbed(&witness.finish());
     server.assert_alive();
 }
@@ -138,23 +143,37 @@ fn a_megabyte_of_metadata() {
     let before = resident(&server);
     let megabyte = vec![7; 1 << 20];
     let protocols: [(&str, &[u8]); 1] = [("range", &megabyte)];
-    // Many members of one group, and many groups of one member.
-    let mut members: Vec<Connection> = (0..100)
-        .map(|number| {
-            let mut connection = open(&server);
-            let name = if number % 2 == 0 { "shared".to_owned() } else { format!("alone-{number}") };
-            assert!(connection.send(&Join::first(&name, &protocols).frame()), "the server reads on");
-            connection
-        })
-        .collect();
-    let mut errors = std::collections::BTreeMap::new();
-    for connection in &mut members {
-        let joined = groups::receive_joined(connection, groups::JOIN_LIMIT);
-        *errors.entry(joined.error).or_insert(0) += 1;
+    for round in 0..2 {
+        // Many members of one group, and many groups of one member.
+        let mut members: Vec<Connection> = (0..100)
+            .map(|number| {
+                let mut connection = open(&server);
+                let name = if number % 2 == 0 { "shared".to_owned() } else { format!("alone-{number}") };
+                let mut join = Join::first(&name, &protocols);
+                (join.session, join.rebalance) = (Duration::from_secs(6), Duration::from_secs(1));
+                assert!(connection.send(&join.frame()), "the server reads on");
+                connection
+            })
+            .collect();
+        let mut errors = BTreeMap::new();
+        for connection in &mut members {
+            let joined = groups::receive_joined(connection, groups::JOIN_LIMIT);
+            assert!([0, GROUP_MAX_SIZE_REACHED].contains(&joined.error), "{}", joined.error);
+            *errors.entry(joined.error).or_insert(0) += 1;
+        }
+        let held = metric(&server, HELD_BYTES);
+        println!("round {round}: a hundred joins with a megabyte each: {errors:?}, {held} bytes are held");
+        assert!(errors.contains_key(&0), "an honest member may have a megabyte");
+        assert_growth_below(&server, before, 256);
+        drop(members);
+        // Nobody asks for an assignment: all are out, and what they brought with them.
+        let end = Instant::now() + Duration::from_secs(8);
+        while metric(&server, HELD_BYTES) > 1 << 20 {
+            assert!(Instant::now() < end, "{} bytes of members that are gone", metric(&server, HELD_BYTES));
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
-    println!("a hundred joins with a megabyte each: {errors:?}");
     assert_growth_below(&server, before, 256);
-    drop(members);
     undisturbed(&witness.finish());
     server.assert_alive();
 }
@@ -182,7 +201,8 @@ fn metadata_of_offsets_and_topics_that_do_not_exist() {
         assert_eq!(answer.len(), unknown.len());
         assert!(answer.iter().all(|(_, error)| *error == UNKNOWN_TOPIC_OR_PARTITION), "of {topic:?}");
     }
-    assert_eq!(groups::list(&mut connection), ["long"], "what does not exist makes no group");
+    let listed = groups::list(&mut connection);
+    assert!(!listed.contains(&"nobody".to_owned()), "what does not exist makes no group: {listed:?}");
     // Asking for what nobody committed costs nothing either.
     let fetched = groups::fetch(&mut connection, "nobody", "no-such-topic", 0..100_000);
     assert!(fetched.iter().all(|(_, offset, _, error)| (*offset, *error) == (-1, 0)));
@@ -300,4 +320,78 @@ fn members_that_join_and_are_gone_at_once() {
     assert_growth_below(&server, before, 64);
     undisturbed(&witness.finish());
     server.assert_alive();
+}
+
+/// Many protocols, and names that are long: the lists are searched for each member, and kept.
+#[test]
+fn protocols_without_end() {
+    let _alone = whole_machine();
+    let mut server = Server::start("group-protocols");
+    groups::await_coordinator(server.address());
+    let witness = Witness::start(server.address(), "witness");
+    let before = resident(&server);
+    let names: Vec<String> = (0..100_000).map(|number| format!("protocol-{number}")).collect();
+    let many: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    let backwards: Vec<(&str, &[u8])> = many.iter().rev().copied().collect();
+    let long = names.iter().take(1_000).map(|name| name.repeat(2_000)).collect::<Vec<_>>();
+    let long: Vec<(&str, &[u8])> = long.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    let mut members = Vec::new();
+    for number in 0..60 {
+        let (group, protocols) = match number % 3 {
+            0 => ("many", &many),
+            1 => ("many", &backwards),
+            _ => ("long", &long),
+        };
+        let mut join = Join::first(group, protocols);
+        (join.session, join.rebalance) = (Duration::from_secs(6), Duration::from_secs(1));
+        let mut connection = open(&server);
+        assert!(connection.send(&join.frame()), "the server reads on");
+        members.push(connection);
+    }
+    let mut errors = BTreeMap::new();
+    for connection in &mut members {
+        let joined = groups::receive_joined(connection, groups::JOIN_LIMIT);
+        assert!([0, GROUP_MAX_SIZE_REACHED].contains(&joined.error), "{}", joined.error);
+        *errors.entry(joined.error).or_insert(0) += 1;
+    }
+    println!(
+        "sixty joins with protocols without end: {errors:?}, {} bytes held",
+        metric(&server, HELD_BYTES)
+    );
+    assert_growth_below(&server, before, 384);
+    undisturbed(&witness.finish());
+    server.assert_alive();
+}
+
+#[test]
+fn a_stop_does_not_wait_for_members() {
+    let _alone = whole_machine();
+    let mut server = Server::start("group-stop");
+    if !server.is_ours() {
+        return;
+    }
+    groups::await_coordinator(server.address());
+    let mut waiting: Vec<Connection> = (0..200)
+        .map(|number| {
+            let mut connection = open(&server);
+            let name = format!("stop-{}", number % 20);
+            let mut join = Join::first(&name, &RANGE);
+            join.rebalance = Duration::from_secs(300);
+            assert!(connection.send(&join.frame()));
+            connection
+        })
+        .collect();
+    assert_eq!(waiting[0].receive(Duration::from_millis(300)), Reply::Silence, "a join waits");
+    let (status, took) = server.terminate();
+    assert!(status.success(), "{status}");
+    println!("stopped in {took:?} with 200 members waiting");
+    assert!(took < Duration::from_secs(5), "the stop took {took:?}");
+    for connection in &mut waiting {
+        match connection.receive(PATIENCE) {
+            Reply::Closed => {}
+            // Told to look for another coordinator, or to try again.
+            Reply::Frame(frame) => assert!([14, 15, 16, 27].contains(&groups::joined(&frame[4..]).error)),
+            Reply::Silence => panic!("a connection of a stopped server stays open"),
+        }
+    }
 }

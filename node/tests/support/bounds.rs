@@ -3,6 +3,8 @@
 use super::process::Observed;
 use super::server::Server;
 use super::witness::Seen;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 /// How soon a hostile frame must have its answer, or its connection its end.
@@ -26,4 +28,21 @@ pub(crate) fn assert_growth_below(server: &Server, before: u64, mebibytes: u64) 
     let growth = resident(server).saturating_sub(before);
     println!("memory grew by {} KiB", growth >> 10);
     assert!(growth < mebibytes << 20, "memory grew by {} MiB", growth >> 20);
+}
+
+/// The sum over all shards of a metric that the server shows to its operators; 0 for a broker that is not ours.
+pub(crate) fn metric(server: &Server, name: &str) -> u64 {
+    if !server.is_ours() {
+        return 0;
+    }
+    let mut stream = TcpStream::connect(server.admin_address()).expect("the operators' port accepts");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("the metrics are text");
+    let values: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once(' ')?.1.parse().ok())
+        .collect();
+    assert!(!values.is_empty(), "no metric is called {name}");
+    values.iter().sum()
 }

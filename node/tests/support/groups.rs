@@ -124,6 +124,24 @@ pub(crate) fn leave(group: &str, member: &str) -> Vec<u8> {
     Frame::request(frames::LEAVE_GROUP, 0, 1).string(group).string(member).finish()
 }
 
+/// LeaveGroup version 3 of many members at once: how many have which error.
+pub(crate) fn leave_together(connection: &mut Connection, group: &str, members: &[String]) -> Vec<i16> {
+    let frame = Frame::request(frames::LEAVE_GROUP, 3, 1).string(group).i32(count(members.len()));
+    // No instance ids.
+    let frame = members.iter().fold(frame, |frame, member| frame.string(member).i16(-1));
+    let answer = connection.ask(&frame.finish());
+    let mut answer = Answer(&answer);
+    answer.i32();
+    assert_eq!(answer.i16(), 0, "the errors are the members'");
+    (0..answer.i32())
+        .map(|_| {
+            answer.string();
+            answer.string();
+            answer.i16()
+        })
+        .collect()
+}
+
 /// OffsetCommit version 2 of a simple consumer, to partitions of one topic.
 pub(crate) fn commit(group: &str, topic: &str, offsets: &[(i32, i64)], metadata: &str) -> Vec<u8> {
     let frame = Frame::request(frames::OFFSET_COMMIT, 2, 1)

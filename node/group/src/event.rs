@@ -62,7 +62,8 @@ pub enum Event<'request> {
     Written {
         /// As [`crate::Effect::Write`] named it. Unknown ones (of before a resignation) are ignored.
         write: WriteToken,
-        /// Whether its records are durable. An error means that none of them will ever be read.
+        /// Whether its records are durable. An error means that none of them will ever be read; after
+        /// [`WriteError::TimedOut`] they may come to light in the next load, as after a crash before the report.
         result: Result<(), WriteError>,
     },
     /// These topics are gone; so are the offsets committed for them.

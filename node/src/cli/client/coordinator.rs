@@ -75,6 +75,10 @@ impl Client {
             }
         };
         if code != ErrorCode::NONE {
+            // Brokers leave the words to their clients.
+            let absent = (code == ErrorCode::COORDINATOR_NOT_AVAILABLE)
+                .then_some("no node coordinates it at present; is one down, or starting?");
+            let message = absent.or(message);
             let action = format!("find the coordinator of the group '{}'", printable(group));
             return Err(ClientError::refused(code, message, action));
         }

@@ -51,6 +51,8 @@ pub(super) struct Coordinators {
     clock: SteadyClock,
     /// What all groups of the shard hold, roughly.
     held_bytes: Cell<usize>,
+    /// Whether it was said that this is all they may hold.
+    is_full: Cell<bool>,
     /// Of coordinators that are gone.
     past: Cell<GroupCounters>,
     /// Time that coordinators spent reading their logs.
@@ -214,8 +216,18 @@ impl Shard {
 }
 
 impl Coordinators {
-    /// What a coordinator may hold so that all of them stay within `budget`.
+    /// What a coordinator may hold so that all of them stay within `budget`. Says so once when nothing is left, and again
+    /// only after a tenth became free.
     fn share(&self, held_bytes: usize, budget: usize) -> usize {
+        let all = self.held_bytes.get();
+        if all >= budget && !self.is_full.replace(true) {
+            tracing::warn!(
+                held_bytes = all,
+                "groups hold all of memory.groups_bytes_per_shard: what would add to them is refused"
+            );
+        } else if all < budget - budget / 10 {
+            self.is_full.set(false);
+        }
         budget.saturating_sub(self.held_bytes.get() - held_bytes)
     }
 

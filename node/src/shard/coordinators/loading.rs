@@ -48,6 +48,8 @@ enum LoadFailure {
     Pages(#[from] io::Error),
     #[error(transparent)]
     Batch(#[from] BatchError),
+    #[error("nothing can be read from offset {} on, below the high watermark", .0.value())]
+    Stuck(Offset),
 }
 
 impl Coordinator {
@@ -86,7 +88,7 @@ impl Coordinator {
         while next < self.partition().high_watermark() && !self.has_ended() {
             let read = log.read(next, self.partition().high_watermark(), READ_BYTES, true).await?;
             if read.next_offset <= next {
-                break;
+                return Err(LoadFailure::Stuck(next));
             }
             for piece in read.pieces {
                 let bytes = match piece {

@@ -109,7 +109,12 @@ fn six_kills_while_logs_are_compacted() {
         let found = consume(&python, &server, &read);
         check(&written, &found);
         if found.len() <= 2 * KEYS as usize {
-            println!("{} records written, {} left after {} passes", written.len(), found.len(), passes(&server));
+            println!(
+                "{} records written, {} left after {} passes",
+                written.len(),
+                found.len(),
+                passes(&server)
+            );
             break;
         }
         assert!(Instant::now() < limit, "{} of {} records are still there", found.len(), written.len());

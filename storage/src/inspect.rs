@@ -75,9 +75,15 @@ fn describe_checkpoint(found: &Checkpoint) -> Vec<Section> {
             ("partition", found.key.partition.to_string()),
             ("log start offset", found.log_start_offset.to_string()),
             ("recovery point", found.recovery_point.to_string()),
+            ("compacted below", found.compacted_offset.to_string()),
             ("index entries of the open segment", found.open_index.len().to_string()),
         ]),
     )]);
+    if let Some(replacement) = &found.replacement {
+        let replaced: Vec<String> = replacement.replaced.iter().map(ToString::to_string).collect();
+        let fields = Vec::from([("segments that one replaces", replaced.join(", "))]);
+        sections.push(Section::new("replacement, perhaps not carried out", fields));
+    }
     for segment in &found.segments {
         let fields = Vec::from([
             ("next offset", segment.next_offset.to_string()),

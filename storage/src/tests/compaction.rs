@@ -1,4 +1,5 @@
 //! Compaction against plain models: which offsets stay, what the last value of each key is, what a power cut leaves.
+mod fixture;
 mod model;
 mod power_cut;
 mod rules;

@@ -192,7 +192,8 @@ fn cut_everywhere(seed: u64) {
     });
     assert!(last > first + 60, "{first}..{last}");
     for nth in 1..last - first {
-        for loses_checkpoint in [false, true] {
+        // A lost checkpoint as well is a second fault: less often.
+        for loses_checkpoint in [false, true].into_iter().take(if nth % 3 == 0 { 2 } else { 1 }) {
             let of = last - first;
             let what = format!("seed {seed}, cut at {nth} of {of}, without checkpoint {loses_checkpoint}");
             run(async {
@@ -212,7 +213,7 @@ fn a_power_cut_anywhere_leaves_the_old_or_the_new() {
     }
 }
 
-const SEEDS: u64 = 3;
+const SEEDS: u64 = 2;
 
 fn is_found(defect: &'static str) {
     let found = (0..SEEDS).any(|seed| {

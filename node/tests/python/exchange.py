@@ -6,7 +6,7 @@
     exchange.py BROKER tail TOPIC
     exchange.py BROKER admin TOPIC
 
-Line i becomes a record that any reader can foretell: see record(). The Java client's program uses the same rules.
+Line i becomes a record that any reader can foretell: see records.py.
 """
 
 import sys
@@ -15,23 +15,7 @@ import time
 import confluent_kafka
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import admin as kafka_admin
-
-# Fixed, so that a reader in another process knows it; recent enough for any retention.
-FIRST_TIMESTAMP_MS = int(time.time()) // 86_400 * 86_400_000 - 86_400_000
-DEADLINE_S = 60
-
-
-def record(index, line, partitions):
-    """Partition, key, value, headers, timestamp of the record made of a line."""
-    key = None if index % 7 == 0 else b"key-%d" % index
-    value = None if index % 101 == 100 else line
-    headers = [("line", b"%d" % index), ("empty", b""), ("null", None)] if index % 5 == 0 else []
-    return index % partitions, key, value, headers, FIRST_TIMESTAMP_MS + index
-
-
-def lines_of(path):
-    with open(path, "rb") as file:
-        return file.read().split(b"\n")[:-1]
+from records import DEADLINE_S, FIRST_TIMESTAMP_MS, lines_of, record
 
 
 def write(broker, topic, path, partitions, codec, acks, idempotent):
@@ -131,6 +115,10 @@ def positions(broker, topic, path, partitions):
     poll_record(consumer)
     consumer.seek(TopicPartition(topic, 0, 5))
     assert poll_record(consumer).offset() == 5
+    consumer.pause([TopicPartition(topic, 0)])
+    assert consumer.poll(0.5) is None, "a record of a paused partition"
+    consumer.resume([TopicPartition(topic, 0)])
+    assert poll_record(consumer).offset() == 6
     consumer.assign([TopicPartition(topic, 0, 10_000_000)])
     error = poll_error(consumer)
     assert error.code() in (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET), error

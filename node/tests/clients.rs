@@ -1,65 +1,23 @@
-//! Real clients write files of log lines and read them back, byte for byte.
+//! Real clients write files of log lines and read them back, byte for byte; then positions, then admin calls.
 //!
-//! kcat, librdkafka in two releases (before 2.11 it turns features on by other rules) and the Java client in two.
+//! kcat, librdkafka in two releases (before 2.11 it turns features on by other rules), kafka-python in two series, kafkajs,
+//! franz-go, sarama as of three times, the Java client in two series.
 
 mod support;
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
+use support::client::Client;
+use support::ran::{self, Release};
 use support::server::Server;
-use support::tools;
-use support::{lines, whole_machine};
+use support::{languages, lines, tools, whole_machine};
 
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 /// Enough for several batches a partition with the odd lines among them.
 const LINES: u64 = 6_000;
+/// The same for clients whose batches are small, or that are slow.
+const FEW_LINES: u64 = 1_500;
 const PARTITIONS: &str = "3";
-
-/// A client that runs one of the commands of `python/exchange.py` or `java/client/Exchange.java`.
-enum Client {
-    Librdkafka(std::path::PathBuf),
-    Java(String),
-}
-
-impl Client {
-    fn librdkafka(version: &str) -> Result<Self, String> {
-        tools::librdkafka(version).map(Self::Librdkafka)
-    }
-
-    fn java(version: &str) -> Result<Self, String> {
-        tools::java_program("client", version).map(Self::Java)
-    }
-
-    fn run(&self, server: &Server, words: &[&str]) -> String {
-        let mut command = match self {
-            Self::Librdkafka(python) => {
-                let mut command = Command::new(python);
-                command.arg(tools::sources().join("python/exchange.py"));
-                command
-            }
-            Self::Java(class_path) => {
-                let mut command = tools::java(class_path);
-                command.arg("Exchange");
-                command
-            }
-        };
-        let broker = server.address().to_string();
-        tools::run(command.arg(&broker).args(words)).unwrap_or_else(|failure| panic!("{failure}"))
-    }
-
-    fn write_and_read(
-        &self,
-        server: &Server,
-        topic: &str,
-        file: &Path,
-        [codec, acks, idempotent]: [&str; 3],
-    ) {
-        let file = file.to_str().expect("the tests' paths are UTF-8");
-        self.run(server, &["write", topic, file, PARTITIONS, codec, acks, idempotent]);
-        self.run(server, &["read", topic, file, PARTITIONS]);
-    }
-}
 
 /// Creates topics with three partitions through the admin calls of librdkafka.
 fn create_topics(server: &Server, topics: &[String]) -> Result<(), String> {
@@ -70,71 +28,150 @@ fn create_topics(server: &Server, topics: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Every codec with every acknowledgement level, idempotent where that is allowed; then positions.
-fn every_way(name: &str, client: &Client, other_reader: Option<&Client>) {
-    let _alone = whole_machine();
-    let server = Server::start(name);
-    let file = lines::file(&format!("{name}.lines"), LINES, 11, true);
-    let ways: Vec<[&str; 3]> = CODECS
-        .iter()
-        .enumerate()
-        .map(|(index, codec)| match index % 4 {
-            0 => [*codec, "all", "true"],
-            1 => [*codec, "1", "false"],
-            2 => [*codec, "0", "false"],
-            _ => [*codec, "all", "false"],
-        })
-        .chain([["none", "0", "false"], ["none", "1", "false"], ["gzip", "all", "true"]])
-        .collect();
-    let topics: Vec<String> = ways.iter().map(|way| format!("{name}-{}", way.join("-"))).collect();
-    or_skip!(create_topics(&server, &topics));
-    for (topic, way) in topics.iter().zip(&ways) {
-        client.write_and_read(&server, topic, &file, *way);
+/// What differs between the clients.
+struct Way<'a> {
+    name: &'a str,
+    lines: u64,
+    codecs: &'a [&'a str],
+    /// Another client that reads what this one wrote.
+    reader: Option<&'a Client>,
+    /// It reads many topics at once, because it reads only in groups, and each group takes seconds to form.
+    reads_at_once: bool,
+}
+
+impl<'a> Way<'a> {
+    fn of(name: &'a str) -> Self {
+        Self { name, lines: LINES, codecs: &CODECS, reader: None, reads_at_once: false }
     }
-    let file = file.to_str().expect("the tests' paths are UTF-8");
-    client.run(&server, &["positions", &topics[0], file, PARTITIONS]);
-    if let Some(reader) = other_reader {
-        for topic in &topics[..CODECS.len()] {
-            reader.run(&server, &["read", topic, file, PARTITIONS]);
+
+    fn few(name: &'a str) -> Self {
+        Self { lines: FEW_LINES, ..Self::of(name) }
+    }
+
+    /// Every codec with every acknowledgement level, idempotent where that is allowed; then positions.
+    fn go(&self, client: &Client) {
+        let server = Server::start(self.name);
+        let file = lines::file(&format!("{}.lines", self.name), self.lines, 11, true);
+        let ways: Vec<[&str; 3]> = self
+            .codecs
+            .iter()
+            .enumerate()
+            .map(|(index, codec)| match index % 4 {
+                0 => [*codec, "all", "true"],
+                1 => [*codec, "1", "false"],
+                2 => [*codec, "0", "false"],
+                _ => [*codec, "all", "false"],
+            })
+            .chain([["none", "0", "false"], ["none", "1", "false"], ["gzip", "all", "true"]])
+            .collect();
+        let topics: Vec<String> = ways.iter().map(|way| format!("{}-{}", self.name, way.join("-"))).collect();
+        or_skip!(create_topics(&server, &topics));
+        let file = file.to_str().expect("the tests' paths are UTF-8");
+        for (topic, [codec, acks, idempotent]) in topics.iter().zip(&ways) {
+            client.run(&server, &["write", topic, file, PARTITIONS, codec, acks, idempotent]);
+        }
+        if self.reads_at_once {
+            client.run(&server, &["read", &topics.join(","), file, PARTITIONS]);
+        } else {
+            for topic in &topics {
+                client.run(&server, &["read", topic, file, PARTITIONS]);
+            }
+        }
+        client.run(&server, &["positions", &topics[0], file, PARTITIONS]);
+        client.did(&format!(
+            "producer ({}; acks 0, 1, all), consumer, offsets by time, seek, pause",
+            self.codecs.join(", ")
+        ));
+        if let Some(reader) = self.reader {
+            for topic in &topics[..self.codecs.len()] {
+                reader.run(&server, &["read", topic, file, PARTITIONS]);
+            }
         }
     }
 }
 
 #[test]
 fn librdkafka_and_then_java_reads() {
+    let _alone = whole_machine();
     let client = or_skip!(Client::librdkafka(tools::LIBRDKAFKA));
     let reader = or_skip!(Client::java(tools::JAVA_CLIENTS[0]));
-    every_way("librdkafka", &client, Some(&reader));
+    Way { reader: Some(&reader), ..Way::of("librdkafka") }.go(&client);
 }
 
 #[test]
 fn librdkafka_of_2024() {
-    let client = or_skip!(Client::librdkafka(tools::LIBRDKAFKA_OLD));
-    every_way("librdkafka-old", &client, None);
+    let _alone = whole_machine();
+    Way::of("librdkafka-old").go(&or_skip!(Client::librdkafka(tools::LIBRDKAFKA_OLD)));
 }
 
 #[test]
 fn java_of_the_third_series() {
-    let client = or_skip!(Client::java(tools::JAVA_CLIENTS[0]));
-    every_way("java-3", &client, None);
+    let _alone = whole_machine();
+    Way::of("java-3").go(&or_skip!(Client::java(tools::JAVA_CLIENTS[0])));
 }
 
 #[test]
 fn java_of_the_fourth_series_and_then_librdkafka_reads() {
+    let _alone = whole_machine();
     let client = or_skip!(Client::java(tools::JAVA_CLIENTS[1]));
     let reader = or_skip!(Client::librdkafka(tools::LIBRDKAFKA));
-    every_way("java-4", &client, Some(&reader));
+    Way { reader: Some(&reader), ..Way::of("java-4") }.go(&client);
+}
+
+#[test]
+fn kafka_python_of_the_third_series() {
+    Way::few("kafka-python-3").go(&or_skip!(Client::kafka_python(languages::KAFKA_PYTHON[0])));
+}
+
+#[test]
+fn kafka_python_of_the_second_series() {
+    Way::few("kafka-python-2").go(&or_skip!(Client::kafka_python(languages::KAFKA_PYTHON[1])));
+}
+
+#[test]
+fn kafkajs() {
+    Way { reads_at_once: true, ..Way::few("kafkajs") }.go(&or_skip!(Client::kafkajs()));
+}
+
+#[test]
+fn franz_go_and_then_kafka_python_reads() {
+    let reader = or_skip!(Client::kafka_python(languages::KAFKA_PYTHON[0]));
+    Way { reader: Some(&reader), ..Way::few("franz-go") }.go(&or_skip!(Client::franz()));
+}
+
+#[test]
+fn sarama() {
+    Way::few("sarama").go(&or_skip!(Client::sarama("default")));
+}
+
+#[test]
+fn sarama_as_old_programs_pin_it() {
+    // zstd came with 2.1.
+    for (name, protocol) in [("sarama-1.0", "1.0.0"), ("sarama-0.11", "0.11.0.0")] {
+        Way { codecs: &CODECS[..4], ..Way::few(name) }.go(&or_skip!(Client::sarama(protocol)));
+    }
 }
 
 #[test]
 fn admin_calls() {
-    let _alone = whole_machine();
     let server = Server::start("admin");
-    for (index, version) in tools::JAVA_CLIENTS.iter().enumerate() {
-        or_skip!(Client::java(version)).run(&server, &["admin", &format!("admin-java-{index}")]);
-    }
-    for (index, version) in [tools::LIBRDKAFKA, tools::LIBRDKAFKA_OLD].iter().enumerate() {
-        or_skip!(Client::librdkafka(version)).run(&server, &["admin", &format!("admin-librdkafka-{index}")]);
+    let clients = [
+        Client::java(tools::JAVA_CLIENTS[0]),
+        Client::java(tools::JAVA_CLIENTS[1]),
+        Client::librdkafka(tools::LIBRDKAFKA),
+        Client::librdkafka(tools::LIBRDKAFKA_OLD),
+        Client::kafka_python(languages::KAFKA_PYTHON[0]),
+        Client::kafka_python(languages::KAFKA_PYTHON[1]),
+        Client::kafkajs(),
+        Client::franz(),
+        Client::sarama("default"),
+        Client::sarama("1.0.0"),
+        Client::sarama("0.11.0.0"),
+    ];
+    for (index, client) in clients.into_iter().enumerate() {
+        let client = or_skip!(client);
+        client.run(&server, &["admin", &format!("admin-{index}")]);
+        client.did("admin of topics and configs");
     }
 }
 
@@ -150,7 +187,7 @@ fn a_waiting_reader_is_woken_by_the_append() {
 #[test]
 fn kcat_sends_a_file_and_gets_it_back() {
     let _alone = whole_machine();
-    let kcat = or_skip!(tools::kcat());
+    let (kcat, version) = or_skip!(tools::kcat());
     let server = Server::start("kcat");
     let broker = server.address().to_string();
     // kcat sends no record for a line without bytes.
@@ -190,4 +227,5 @@ fn kcat_sends_a_file_and_gets_it_back() {
             original.len()
         );
     }
+    ran::note("kcat", Release::OfTheSystem(&version), "producer (all codecs), consumer");
 }

@@ -1,7 +1,7 @@
 'use strict'
 
 // Reads in a group and commits after each batch, until the file STOP is there: GROUP TOPIC NOTES STOP ASSIGNOR SESSION_MS.
-// What it lives through is written down as package go/notes does.
+// What it lives through is written down, one line an event, as package go/notes does.
 
 const fs = require('fs')
 const { PartitionAssigners } = require('kafkajs')
@@ -21,11 +21,20 @@ module.exports = async function member(kafka, group, topic, path, stop, assignor
     heartbeatInterval: session / 12,
     maxWaitTimeInMs: 100,
   })
-  // Its generation is not told at the join; the first heartbeat names it.
+  // Its generation is not told at the join; the first heartbeat names it. Nor is a loss that comes without a rebalance.
   let told = true
+  let owns = false
+  const revoked = () => {
+    if (owns) {
+      note('revoked', 'all')
+    }
+    owns = false
+  }
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-    note('assigned', -1, payload.memberAssignment[topic]?.toSorted?.().join() || payload.memberAssignment[topic]?.join() || '-')
+    revoked()
+    note('assigned', -1, payload.memberAssignment[topic]?.join() || '-')
     told = false
+    owns = true
   })
   consumer.on(consumer.events.HEARTBEAT, ({ payload }) => {
     if (!told) {
@@ -33,7 +42,7 @@ module.exports = async function member(kafka, group, topic, path, stop, assignor
       told = true
     }
   })
-  consumer.on(consumer.events.REBALANCING, () => note('revoked', 'all'))
+  consumer.on(consumer.events.REBALANCING, revoked)
   consumer.on(consumer.events.CRASH, ({ payload }) => note('said', `${payload.error}`.replaceAll('\n', ' ')))
   await consumer.connect()
   await consumer.subscribe({ topic, fromBeginning: true })
@@ -57,5 +66,6 @@ module.exports = async function member(kafka, group, topic, path, stop, assignor
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
   await consumer.disconnect()
+  revoked()
   note('said', 'closed')
 }

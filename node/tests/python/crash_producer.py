@@ -1,6 +1,6 @@
 """An idempotent producer that goes on through crashes of the broker and notes what was acknowledged.
 
-    crash_producer.py BROKER TOPIC PARTITIONS NAME NOTES STOP
+    crash_producer.py BROKER TOPIC PARTITIONS NAME NOTES STOP [RATE]
 
 Values are "NAME:number". Each acknowledged record becomes a line "partition offset NAME:number" in NOTES. When the file
 STOP exists it sends what is left and ends.
@@ -12,9 +12,9 @@ import time
 
 from confluent_kafka import Producer
 
-broker, topic, partitions, name, notes_path, stop_path = sys.argv[1:]
+broker, topic, partitions, name, notes_path, stop_path, *rate = sys.argv[1:]
 # Records a second: enough to have many batches in flight at every kill, little enough to be read back quickly.
-RATE = 4_000
+RATE = int(rate[0]) if rate else 4_000
 FLUSH_LIMIT_S = 90
 
 notes = open(notes_path, "w", encoding="utf-8")

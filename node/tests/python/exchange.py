@@ -1,10 +1,12 @@
-"""Writes a file of lines through librdkafka, reads it back, compares every part of every record.
+"""Drives the server through librdkafka: writes a file of lines, reads it back, compares every part of every record.
 
     exchange.py BROKER write TOPIC FILE PARTITIONS CODEC ACKS IDEMPOTENT
     exchange.py BROKER read TOPIC FILE PARTITIONS
     exchange.py BROKER positions TOPIC FILE PARTITIONS
     exchange.py BROKER tail TOPIC
     exchange.py BROKER admin TOPIC
+    exchange.py BROKER group TOPIC
+    exchange.py BROKER member GROUP TOPIC NOTES STOP ASSIGNOR SESSION_MS [INSTANCE]
 
 Line i becomes a record that any reader can foretell: see records.py.
 """
@@ -15,6 +17,9 @@ import time
 import confluent_kafka
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka import admin as kafka_admin
+
+import librdkafka_group
+import librdkafka_member
 from records import DEADLINE_S, FIRST_TIMESTAMP_MS, lines_of, record
 
 
@@ -227,5 +232,6 @@ def admin(broker, topic):
 
 
 if __name__ == "__main__":
-    commands = {"write": write, "read": read, "positions": positions, "tail": tail, "admin": admin}
+    commands = {"write": write, "read": read, "positions": positions, "tail": tail, "admin": admin,
+                "group": librdkafka_group.exercise, "member": librdkafka_member.live}
     commands[sys.argv[2]](sys.argv[1], *sys.argv[3:])

@@ -1,10 +1,6 @@
 """A consumer of librdkafka lives three times in a group of the topic's name and commits in three ways; each life must go on
-exactly where the one before committed. Then the admin calls about groups.
+exactly where the one before committed. Then the admin calls about groups."""
 
-    librdkafka_group.py BROKER TOPIC
-"""
-
-import sys
 import time
 
 from confluent_kafka import (OFFSET_INVALID, Consumer, ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaError,
@@ -118,6 +114,3 @@ def when_empty(admin, group):
     assert listed(set()) == []
     committed(admin, group, [None, None])
 
-
-if __name__ == "__main__":
-    exercise(sys.argv[1], sys.argv[2])

@@ -10,9 +10,12 @@
 )]
 
 pub(crate) mod bounds;
+pub(crate) mod client;
 pub(crate) mod frames;
 pub(crate) mod groups;
+pub(crate) mod languages;
 pub(crate) mod lines;
+pub(crate) mod members;
 pub(crate) mod process;
 pub(crate) mod ran;
 pub(crate) mod reference;

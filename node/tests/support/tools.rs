@@ -15,6 +15,9 @@ pub(crate) const LIBRDKAFKA_OLD: &str = "2.5.3";
 /// Java clients: the last of the 3 series, and the newest; both also exist as brokers for the recorded answers.
 pub(crate) const JAVA_CLIENTS: [&str; 2] = ["3.9.1", "4.2.0"];
 
+/// A small heap: several programs share the machine with the server.
+pub(crate) const JAVA_OPTIONS: [&str; 3] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
 /// The folder of the tests' sources.
 pub(crate) fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
@@ -46,7 +49,7 @@ pub(crate) fn run_for_bytes(command: &mut Command) -> Result<Vec<u8>, String> {
 }
 
 /// Prepares a folder once: in a folder of its own, renamed when it is complete, under a lock against other processes.
-fn prepare(name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+pub(crate) fn prepare(name: &str, make: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
     static WITHIN_THIS_PROCESS: Mutex<()> = Mutex::new(());
     let _guard = WITHIN_THIS_PROCESS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let cache = cache();
@@ -111,10 +114,10 @@ pub(crate) fn checksum(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
-/// A `java` command with a small heap: several of them share the machine with the server.
+/// A `java` command.
 pub(crate) fn java(class_path: &str) -> Command {
     let mut command = Command::new("java");
-    command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", class_path]);
+    command.args(JAVA_OPTIONS).args(["-cp", class_path]);
     command
 }
 
@@ -130,7 +133,9 @@ pub(crate) fn librdkafka(version: &str) -> Result<PathBuf, String> {
     Ok(folder.join("bin/python"))
 }
 
-/// Whether kcat is installed.
-pub(crate) fn kcat() -> Result<&'static str, String> {
-    run(Command::new("kcat").arg("-V")).map(|_| "kcat")
+/// kcat and its release, if it is installed.
+pub(crate) fn kcat() -> Result<(&'static str, String), String> {
+    let said = run(Command::new("kcat").arg("-V"))?;
+    let version = said.split_once("Version ").and_then(|(_, rest)| rest.split_whitespace().next());
+    Ok(("kcat", version.ok_or_else(|| format!("kcat says {said:?}"))?.to_owned()))
 }

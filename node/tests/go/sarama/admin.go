@@ -37,15 +37,17 @@ func admin(config *sarama.Config, broker, topic string) {
 	}
 	// Before 1.1 it asks in version 0 of DescribeConfigs, which no broker of the fourth series has.
 	if config.Version.IsAtLeast(sarama.V1_1_0_0) {
+		topics, err := admin.ListTopics()
+		records.Must(err)
+		records.Check(topics[topic].NumPartitions == 4, "listed as %v", topics[topic])
 		configs(config, admin, topic)
 	}
 	deleteRecords(config, admin, broker, topic)
 	records.Must(admin.DeleteTopic(topic))
 	records.Await("the deletion", func() bool {
-		topics, err := admin.ListTopics()
+		topics, err := admin.DescribeTopics([]string{topic})
 		records.Must(err)
-		_, listed := topics[topic]
-		return !listed
+		return errors.Is(topics[0].Err, sarama.ErrUnknownTopicOrPartition)
 	})
 	isError(admin.DeleteTopic(topic), sarama.ErrUnknownTopicOrPartition)
 	records.Must(admin.Close())

@@ -128,9 +128,14 @@ pub(crate) fn librdkafka(version: &str) -> Result<PathBuf, String> {
     languages::python_with(&format!("confluent-kafka-{version}"), &packages)
 }
 
-/// kcat and its release, if it is installed.
-pub(crate) fn kcat() -> Result<(&'static str, String), String> {
+/// kcat, if it is installed.
+pub(crate) fn kcat() -> Result<&'static str, String> {
+    kcat_version().map(|_| "kcat")
+}
+
+/// The release of the kcat that is installed.
+pub(crate) fn kcat_version() -> Result<String, String> {
     let said = run(Command::new("kcat").arg("-V"))?;
     let version = said.split_once("Version ").and_then(|(_, rest)| rest.split_whitespace().next());
-    Ok(("kcat", version.ok_or_else(|| format!("kcat says {said:?}"))?.to_owned()))
+    Ok(version.ok_or_else(|| format!("kcat says {said:?}"))?.to_owned())
 }

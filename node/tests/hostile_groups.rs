@@ -335,12 +335,17 @@ fn protocols_without_end() {
     let backwards: Vec<(&str, &[u8])> = many.iter().rev().copied().collect();
     let long = names.iter().take(1_000).map(|name| name.repeat(2_000)).collect::<Vec<_>>();
     let long: Vec<(&str, &[u8])> = long.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    // Few enough that a group may keep them; only the last name of each is the other's.
+    let forth = many[..20_000].to_vec();
+    let back: Vec<(&str, &[u8])> = many[19_999..40_000].iter().rev().copied().collect();
     let mut members = Vec::new();
     for number in 0..60 {
-        let (group, protocols) = match number % 3 {
+        let (group, protocols) = match number % 5 {
             0 => ("many", &many),
             1 => ("many", &backwards),
-            _ => ("long", &long),
+            2 => ("long", &long),
+            3 => ("within", &forth),
+            _ => ("within", &back),
         };
         let mut join = Join::first(group, protocols);
         (join.session, join.rebalance) = (Duration::from_secs(6), Duration::from_secs(1));

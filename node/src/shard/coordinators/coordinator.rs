@@ -9,12 +9,13 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
+    time::{Duration, Instant},
 };
 
 use futures_channel::oneshot;
 use ringmain_group::{
     Answer, Coordinator as Groups, Counters as GroupCounters, Effect, Event, GroupState, LoadError, Loaded,
-    RequestToken, Settings,
+    RequestToken, Settings, WriteError,
 };
 use ringmain_protocol::ErrorCode;
 use ringmain_replication::Acks;
@@ -45,7 +46,12 @@ pub(crate) struct Coordinator {
     /// As the shard counts it.
     held_bytes: Cell<usize>,
     ended: Cell<bool>,
+    /// When it was last said that writes fail.
+    failure_reported: Cell<Option<Instant>>,
 }
+
+/// Time between two reports of writes that fail; all of them are counted.
+const FAILURE_REPORT_PERIOD: Duration = Duration::from_secs(10);
 
 impl Coordinator {
     /// A coordinator that has not read its log yet.
@@ -61,6 +67,7 @@ impl Coordinator {
             effects: Cell::default(),
             held_bytes: Cell::new(0),
             ended: Cell::new(false),
+            failure_reported: Cell::new(None),
         })
     }
 
@@ -189,8 +196,7 @@ impl Coordinator {
                 Next::Append(batch) => self.append(shard, batch),
                 Next::Report(writes, result) => {
                     if let Err(error) = result {
-                        let partition = self.key().partition;
-                        tracing::warn!(partition, ?error, writes = writes.len(), "write groups");
+                        self.report_failure(error, writes.len());
                     }
                     for write in writes {
                         self.step(shard, Event::Written { write, result });
@@ -207,6 +213,17 @@ impl Coordinator {
                 "the log of these groups failed: they have no coordinator here any more"
             );
             shard.end_coordinator(self);
+        }
+    }
+
+    /// Says that writes fail, but not for each of them: clients try again and again while a disk is full.
+    fn report_failure(&self, error: WriteError, writes: usize) {
+        let now = Instant::now();
+        let is_new = |reported: Instant| now.duration_since(reported) >= FAILURE_REPORT_PERIOD;
+        if self.failure_reported.get().is_none_or(is_new) {
+            self.failure_reported.set(Some(now));
+            let partition = self.key().partition;
+            tracing::warn!(partition, ?error, writes, "write groups: their clients are told to try again");
         }
     }
 

@@ -45,11 +45,11 @@ use ringmain_protocol::records::{BatchError, RecordBatch};
 pub use self::need::CompactionNeed;
 pub(crate) use self::replace::finish_replacement;
 
-/// Records that one step looks at: some 0.1 us each.
-const STEP_RECORDS: usize = 2_000;
+/// Records that one step looks at: some 0.3 us each, with all that belongs to them.
+const STEP_RECORDS: usize = 1_000;
 
 /// Bytes of batches after which a step ends.
-const STEP_BYTES: u64 = 256 << 10;
+const STEP_BYTES: u64 = 128 << 10;
 
 /// What the records of one batch may decompress to, as everywhere.
 const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;

@@ -58,10 +58,10 @@ impl Feeder {
     }
 }
 
-/// A folder for the notes of one test.
+/// A folder for the notes of one test; those of the run before go.
 fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-    // What an earlier process of the same number left.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("notes-of-{name}"));
+    // It is not there at the first run.
     let _ = std::fs::remove_dir_all(&folder);
     folder
 }
@@ -291,7 +291,8 @@ fn a_group_goes_on_when_the_node_is_killed_and_when_it_is_stopped() {
         .map(|client| group.join(&server, client, &client.title(), None))
         .collect();
     group.wait_until_shared(&members.iter().collect::<Vec<_>>(), FORMS);
-    let mut watch = go.spawn(&server, &watched_words);
+    let watch_said = watched.with_extension("said");
+    let mut watch = go.spawn(&server, &watched_words, &watch_said);
     std::thread::sleep(Duration::from_secs(1));
     for round in ["kill", "stop", "kill"] {
         if round == "kill" {
@@ -320,7 +321,9 @@ fn a_group_goes_on_when_the_node_is_killed_and_when_it_is_stopped() {
     }
     std::fs::write(&watched, "").expect("a file can be made");
     let status = watch.wait().expect("a child can be waited for");
-    assert!(status.success(), "committed offsets went back, or were lost: see above");
+    let said = std::fs::read_to_string(&watch_said).unwrap_or_default();
+    assert!(status.success(), "committed offsets went back, or were lost: {said}");
+    println!("watched from outside: {said}");
     for client in [&python, &go, &javascript] {
         client.did("a group through kill -9 and SIGTERM of the node");
     }

@@ -3,6 +3,8 @@
 use super::ran::{self, Release};
 use super::server::Server;
 use super::{languages, tools};
+use std::fs::File;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A client, ready to run.
@@ -82,10 +84,12 @@ impl Client {
             .unwrap_or_else(|failure| panic!("{}: {failure}", self.title()))
     }
 
-    /// Starts a command; what it says on standard error is the test's.
-    pub(crate) fn spawn(&self, server: &Server, words: &[&str]) -> Child {
+    /// Starts a command; all that it says goes to the end of a file.
+    pub(crate) fn spawn(&self, server: &Server, words: &[&str], said: &Path) -> Child {
+        let file = File::options().create(true).append(true).open(said).expect("a file can be made");
+        let errors = file.try_clone().expect("a file handle can be copied");
         let mut command = self.command(server, words);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let child = command.stdin(Stdio::null()).stdout(file).stderr(errors).spawn();
         child.unwrap_or_else(|error| panic!("cannot start {}: {error}", self.title()))
     }
 

@@ -91,7 +91,7 @@ impl Group<'_> {
         let mut words =
             vec!["member", self.name, self.topic, &notes_word, &stop_word, self.assignor, &session];
         words.extend(instance);
-        let process = Some(client.spawn(server, &words));
+        let process = Some(client.spawn(server, &words, &notes.with_extension("said")));
         Member { name: name.into(), notes, stop, process }
     }
 

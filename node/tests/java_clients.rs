@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc;
@@ -18,6 +18,10 @@ use support::tools;
 const RELEASES: [&str; 4] = ["2.8.2", tools::JAVA_CLIENTS[0], tools::JAVA_CLIENTS[1], "4.3.0"];
 /// Introductions are read with old clients and with new ones.
 const TUTORIAL_RELEASES: [&str; 2] = [RELEASES[0], RELEASES[3]];
+/// What one node answers to three replicas, Kafka's or ours.
+const NOT_ENOUGH_NODES: &str = "org.apache.kafka.common.errors.InvalidReplicationFactorException: Unable to replicate the \
+                                partition 3 time(s): The target replication factor of 3 cannot be reached because only 1 \
+                                broker(s) are registered.";
 /// A JVM starts and a group forms, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -51,6 +55,43 @@ fn members_commits_and_administration() {
 }
 
 #[test]
+fn a_group_outlives_its_node() {
+    let release = RELEASES[3];
+    let class_path = or_skip!(tools::java_program("groups", release));
+    let mut server = Server::start("java-survivors");
+    let errors =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("survivors-{}.errors", std::process::id()));
+    let mut program = tools::java(&class_path)
+        .args(["Survivors", &server.address().to_string(), "2"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(File::create(&errors).expect("a file for errors can be made"))
+        .spawn()
+        .expect("java runs");
+    let mut input = program.stdin.take().expect("its input is a pipe");
+    let output = program.stdout.take().expect("its output is a pipe");
+    let mut rounds = 0;
+    for line in BufReader::new(output).lines() {
+        assert_eq!(line.expect("the program prints text"), "restart");
+        if server.is_ours() {
+            if rounds == 0 {
+                server.kill();
+            } else {
+                server.terminate();
+            }
+            server.restart();
+        }
+        rounds += 1;
+        writeln!(input, "it is back").expect("the program reads");
+    }
+    let status = program.wait().expect("a child can be waited for");
+    let said = std::fs::read_to_string(&errors).unwrap_or_default();
+    let _ = std::fs::remove_file(&errors);
+    assert!(status.success() && rounds == 2, "{status} after {rounds} rounds: {said}");
+    ran::note("Java client", Release::Pinned(release), "a group through kill -9 and SIGTERM of the node");
+}
+
+#[test]
 fn the_programs_of_tutorials_run_as_they_stand() {
     for release in TUTORIAL_RELEASES {
         let class_path = or_skip!(tools::java_program("tutorial", release));
@@ -58,10 +99,7 @@ fn the_programs_of_tutorials_run_as_they_stand() {
         let broker = server.address().to_string();
         let refused = tools::run(tools::java(&class_path).args(["CreateTopic", &broker]))
             .expect_err("one node cannot hold three replicas");
-        assert!(
-            refused.contains("org.apache.kafka.common.errors.InvalidReplicationFactorException"),
-            "{refused}"
-        );
+        assert!(refused.contains(NOT_ENOUGH_NODES), "{refused}");
         tools::run(tools::java(&class_path).args(["SimpleProducer", &broker]))
             .unwrap_or_else(|failure| panic!("{failure}"));
         let line = first_line(&class_path, &broker);

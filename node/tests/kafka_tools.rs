@@ -237,14 +237,17 @@ fn check(
 
 #[test]
 fn what_the_tools_print_is_what_they_print_about_kafka() {
+    let mut releases = Vec::new();
+    for release in RELEASES {
+        releases.push((release, or_skip!(tools::java_program_with("tools", &format!("tools-{release}")))));
+    }
     let report = Mutex::new(String::new());
     let used = Mutex::new(BTreeSet::new());
-    let mut ours = false;
-    for release in RELEASES {
-        let class_path = or_skip!(tools::java_program_with("tools", &format!("tools-{release}")));
-        std::thread::scope(|scope| {
+    // They wait more than they work, for groups and for times that run out.
+    std::thread::scope(|scope| {
+        for (release, class_path) in &releases {
             for script in SCRIPTS {
-                let (class_path, report, used) = (&class_path, &report, &used);
+                let (report, used) = (&report, &used);
                 scope.spawn(move || {
                     let server = Server::start(&format!("tools-{script}-{release}"));
                     let played = play(class_path, release, script, server.address());
@@ -262,9 +265,9 @@ fn what_the_tools_print_is_what_they_print_about_kafka() {
                     }
                 });
             }
-        });
-        ours = std::env::var_os("KAFKA_TEST_TARGET").is_none();
-    }
+        }
+    });
+    let ours = std::env::var_os("KAFKA_TEST_TARGET").is_none();
     let mut report = report.into_inner().expect("the threads have ended");
     let used = used.into_inner().expect("the threads have ended");
     if ours {

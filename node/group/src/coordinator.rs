@@ -23,7 +23,7 @@ use crate::records::TEXT_BYTES_MAX;
 use crate::step::Step;
 use crate::writes::{Deletion, Purpose, Writes};
 use crate::{
-    Answer, CommitAnswer, CommittedOffset, DeleteOffsetsAnswer, Effect, Event, GroupDescription,
+    Answer, Census, CommitAnswer, CommittedOffset, DeleteOffsetsAnswer, Effect, Event, GroupDescription,
     GroupListing, JoinAnswer, LeaveAnswer, LeftMember, RequestToken, Settings, SyncAnswer,
 };
 
@@ -113,6 +113,17 @@ impl Coordinator {
     /// Every group, for ListGroups.
     pub fn groups(&self) -> impl Iterator<Item = GroupListing> {
         self.groups.iter().map(Group::listing)
+    }
+
+    /// Counts groups and members, for metrics: one walk over the groups, none over members.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for group in self.groups.iter() {
+            census.groups[group.state().index()] += 1;
+            census.members += group.members().len() as u64;
+        }
+        census
     }
 
     /// A group, for DescribeGroups. `None` if it does not exist: versions below 6 show it as `Dead`.

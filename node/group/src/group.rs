@@ -123,6 +123,10 @@ impl Group {
         &self.name
     }
 
+    pub(crate) fn state(&self) -> GroupState {
+        self.state
+    }
+
     pub(crate) fn members(&self) -> &Members {
         &self.members
     }

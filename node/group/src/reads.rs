@@ -35,6 +35,15 @@ pub struct GroupListing {
     pub state: GroupState,
 }
 
+/// How many groups and members there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Groups by state, in the order of [`GroupState::ALL`].
+    pub groups: [u64; GroupState::ALL.len()],
+    /// Members of all groups; not those that were only given an id.
+    pub members: u64,
+}
+
 /// A group as DescribeGroups shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupDescription {

@@ -20,6 +20,12 @@ impl GroupState {
     pub const ALL: [Self; 5] =
         [Self::Empty, Self::PreparingRebalance, Self::CompletingRebalance, Self::Stable, Self::Dead];
 
+    /// Where [`GroupState::ALL`] has it.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// Kafka's name, as DescribeGroups and ListGroups send it.
     #[must_use]
     pub const fn name(self) -> &'static str {

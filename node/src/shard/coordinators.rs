@@ -250,6 +250,8 @@ impl Coordinators {
 pub(crate) struct GroupValues {
     /// By state, in the order of [`GroupState::ALL`].
     pub(crate) groups: [u64; GroupState::ALL.len()],
+    /// Of all groups.
+    pub(crate) members: u64,
     pub(crate) held_bytes: u64,
     /// Coordinators that read their logs.
     pub(crate) loading: u64,
@@ -261,8 +263,7 @@ pub(crate) struct GroupValues {
 impl GroupValues {
     /// Groups in a state.
     pub(crate) fn in_state(&self, state: GroupState) -> u64 {
-        let states = GroupState::ALL.into_iter().zip(self.groups);
-        states.filter(|(of, _)| *of == state).map(|(_, groups)| groups).sum()
+        self.groups[state.index()]
     }
 }
 

@@ -83,7 +83,7 @@ pub(crate) struct Metric {
 impl CounterValues {
     /// All of them.
     #[rustfmt::skip]
-    pub(crate) const METRICS: [Metric; 31] = [
+    pub(crate) const METRICS: [Metric; 32] = [
         Metric { name: "connections_accepted", help: "Connections accepted.", is_counter: true, value: |it| it.connections_accepted },
         Metric { name: "connections_refused", help: "Connections closed at once: the node had as many as it may have.", is_counter: true, value: |it| it.connections_refused },
         Metric { name: "connections_idle_closed", help: "Connections closed because nothing moved for limits.connection_idle_ms.", is_counter: true, value: |it| it.connections_idle_closed },
@@ -106,6 +106,7 @@ impl CounterValues {
         Metric { name: "groups_preparing_rebalance", help: "Consumer groups whose members are asked to join again.", is_counter: false, value: |it| it.groups.in_state(GroupState::PreparingRebalance) },
         Metric { name: "groups_completing_rebalance", help: "Consumer groups that wait for their leader's assignment.", is_counter: false, value: |it| it.groups.in_state(GroupState::CompletingRebalance) },
         Metric { name: "groups_stable", help: "Consumer groups whose members have their assignments.", is_counter: false, value: |it| it.groups.in_state(GroupState::Stable) },
+        Metric { name: "group_members", help: "Members of all consumer groups.", is_counter: false, value: |it| it.groups.members },
         Metric { name: "groups_held_bytes", help: "Memory that groups, members and committed offsets take, of memory.groups_bytes_per_shard.", is_counter: false, value: |it| it.groups.held_bytes },
         Metric { name: "group_rebalances", help: "Generations that were formed.", is_counter: true, value: |it| it.groups.counters.rebalances },
         Metric { name: "group_members_expired", help: "Members removed because they were silent or did not join in time.", is_counter: true, value: |it| it.groups.counters.members_expired },

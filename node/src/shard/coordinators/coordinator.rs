@@ -14,8 +14,8 @@ use std::{
 
 use futures_channel::oneshot;
 use ringmain_group::{
-    Answer, Coordinator as Groups, Counters as GroupCounters, Effect, Event, GroupState, LoadError, Loaded,
-    RequestToken, Settings, WriteError,
+    Answer, Coordinator as Groups, Counters as GroupCounters, Effect, Event, LoadError, Loaded, RequestToken,
+    Settings, WriteError,
 };
 use ringmain_protocol::ErrorCode;
 use ringmain_replication::Acks;
@@ -269,9 +269,10 @@ impl Coordinator {
         if groups.refusal() == Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS) {
             values.loading += 1;
         }
-        for group in groups.groups() {
-            let state = GroupState::ALL.iter().position(|state| *state == group.state);
-            values.groups[state.expect("all states are listed")] += 1;
+        let census = groups.census();
+        for (sum, more) in values.groups.iter_mut().zip(census.groups) {
+            *sum += more;
         }
+        values.members += census.members;
     }
 }

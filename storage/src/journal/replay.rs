@@ -80,8 +80,8 @@ pub async fn replay_journals<D: Disk>(
         }
         let store = Store::without_journal(disk.clone(), options);
         let known = folders.as_ref().expect("they were just found");
-        let mut replay =
-            Replay { disk, store, folders: known, targets: BTreeMap::new(), now_ms, report: &mut report };
+        let (targets, window) = (BTreeMap::new(), Window::default());
+        let mut replay = Replay { disk, store, folders: known, targets, window, now_ms, report: &mut report };
         replay.apply(&frames, live_from).await?;
         replay.finish().await?;
     }
@@ -168,12 +168,47 @@ async fn read_whole<F: DiskFile>(file: &F, length: u64, block_bytes: usize) -> R
 /// Bytes of one read.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// A stretch of a journal file. Small frames stand close together: one read brings hundreds of them.
+#[derive(Default)]
+struct Window {
+    path: String,
+    position: u64,
+    contents: Vec<u8>,
+}
+
+impl Window {
+    /// From where a frame begins: the whole frame, and what a usual read brings besides.
+    async fn read<D: Disk>(disk: &D, found: &Found) -> Result<Self, StoreError> {
+        let file = disk.open(&found.path, OpenMode::Read).await?;
+        let wanted = found.frame.length.max(PIECE_BYTES);
+        let mut contents = Vec::with_capacity(wanted);
+        while contents.len() < wanted {
+            let position = found.position + contents.len() as u64;
+            let piece = file.read_at(position, (wanted - contents.len()).min(PIECE_BYTES)).await?;
+            if piece.is_empty() {
+                break;
+            }
+            contents.extend_from_slice(piece.as_slice());
+        }
+        Ok(Self { path: found.path.clone(), position: found.position, contents })
+    }
+
+    /// The bytes of a frame that lies within.
+    fn frame(&self, found: &Found) -> Option<&[u8]> {
+        let start = usize::try_from(found.position.checked_sub(self.position)?).ok()?;
+        let frame = self.contents.get(start..start.checked_add(found.frame.length)?)?;
+        (self.path == found.path).then_some(frame)
+    }
+}
+
 struct Replay<'a, D: Disk> {
     disk: &'a D,
     store: Store<D>,
     folders: &'a BTreeMap<LogKey, (LogIdentity, PartitionId)>,
     /// Logs that were opened; `None` for those that cannot be.
     targets: BTreeMap<LogKey, Option<Target<D>>>,
+    /// What was read of the journal last.
+    window: Window,
     now_ms: i64,
     report: &'a mut ReplayReport,
 }
@@ -199,20 +234,13 @@ impl<D: Disk> Replay<'_, D> {
     }
 
     /// The bytes of a frame if all its payloads are whole; a torn one is as good as missing.
-    async fn read_payloads(&self, found: &Found) -> Result<Option<Vec<u8>>, StoreError> {
-        let file = self.disk.open(&found.path, OpenMode::Read).await?;
-        let mut contents = Vec::with_capacity(found.frame.length);
-        while contents.len() < found.frame.length {
-            let position = found.position + contents.len() as u64;
-            let piece =
-                file.read_at(position, (found.frame.length - contents.len()).min(PIECE_BYTES)).await?;
-            if piece.is_empty() {
-                return Ok(None);
-            }
-            contents.extend_from_slice(piece.as_slice());
+    async fn read_payloads(&mut self, found: &Found) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.window.frame(found).is_none() {
+            self.window = Window::read(self.disk, found).await?;
         }
-        let all_whole = found.frame.payloads(&contents).all(|(_, _, is_whole)| is_whole);
-        Ok((all_whole || crate::planted::is("torn-frame-applied")).then_some(contents))
+        let Some(contents) = self.window.frame(found) else { return Ok(None) };
+        let all_whole = found.frame.payloads(contents).all(|(_, _, is_whole)| is_whole);
+        Ok((all_whole || crate::planted::is("torn-frame-applied")).then(|| contents.to_vec()))
     }
 
     /// A frame is missing before this one. If a later one says that it was durable, the journal is damaged.

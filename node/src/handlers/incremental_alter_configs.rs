@@ -2,17 +2,13 @@
 
 use std::rc::Rc;
 
-use ringmain_protocol::{
-    codec::Text,
-    messages::{
-        AlterConfigsResource, AlterConfigsResourceResponse, AlterableConfig, IncrementalAlterConfigsRequest,
-        IncrementalAlterConfigsResponse,
-    },
+use ringmain_protocol::messages::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
 };
 
-use super::{config_target, refusal_parts, refused_by_service};
+use super::alter_configs::{Wanted, alter};
 use crate::{
-    metadata::controller::{AlterConfigs, ConfigChange, ConfigTarget},
+    metadata::controller::{AlterConfigs, ConfigChange},
     shard::Shard,
 };
 
@@ -20,30 +16,14 @@ pub(super) async fn answer(
     shard: &Rc<Shard>,
     request: &IncrementalAlterConfigsRequest<'_>,
 ) -> IncrementalAlterConfigsResponse<'static> {
-    let wanted: Vec<(ConfigTarget, AlterConfigs)> = request.resources.iter().map(wanted).collect();
-    let results = match shard.metadata().alter_configs(wanted, request.validate_only).await {
-        Ok(results) => {
-            shard.applied_everywhere().await;
-            results
-        }
-        Err(error) => refused_by_service(request.resources.len(), &error),
-    };
-    let responses = request.resources.iter().zip(results).map(|(resource, result)| {
-        let (error_code, error_message) = refusal_parts(result);
-        AlterConfigsResourceResponse {
-            error_code,
-            error_message,
-            resource_type: resource.resource_type,
-            resource_name: Text::Owned(resource.resource_name.to_owned()),
-        }
-    });
-    IncrementalAlterConfigsResponse { responses: responses.collect(), ..Default::default() }
+    let wanted = request.resources.iter().map(changes).collect();
+    let responses = alter(shard, wanted, request.validate_only).await;
+    IncrementalAlterConfigsResponse { responses, ..Default::default() }
 }
 
-fn wanted(resource: &AlterConfigsResource<'_>) -> (ConfigTarget, AlterConfigs) {
+fn changes<'a>(resource: &AlterConfigsResource<'a>) -> Wanted<'a> {
     let changes = resource.configs.iter().map(|config| (config.name.to_owned(), change(config)));
-    let target = config_target(resource.resource_type, resource.resource_name);
-    (target, AlterConfigs::Changes(changes.collect()))
+    (resource.resource_type, resource.resource_name, AlterConfigs::Changes(changes.collect()))
 }
 
 fn change(config: &AlterableConfig<'_>) -> ConfigChange {

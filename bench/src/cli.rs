@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compare::Target;
-use crate::consume::ConsumeSettings;
-use crate::produce::ProduceSettings;
+use crate::scenario::consume::ConsumeSettings;
+use crate::scenario::produce::ProduceSettings;
 
 /// Measures any Kafka-compatible broker: throughput, latency, and what they cost the broker.
 ///

@@ -11,9 +11,9 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use crate::cli::{name_and_value, resolve};
-use crate::client::other;
+use crate::driver::wire::client::other;
 use crate::measure::Figures;
-use crate::produce::{self, ProduceResult, ProduceSettings};
+use crate::scenario::produce::{self, ProduceResult, ProduceSettings};
 
 /// Rounds that are thrown away before the comparison is given up, for each round that counts.
 const DISTURBED_ROUNDS_MAX: usize = 2;

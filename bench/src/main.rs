@@ -4,20 +4,14 @@
 //! can and is never what is measured; the broker's CPU time and memory come from `/proc`. A run in
 //! which anything went wrong has no result.
 
-mod batch;
 mod cli;
-mod client;
 mod compare;
-mod consume;
-mod end_to_end;
-mod fetcher;
-mod machine;
+mod context;
+mod driver;
 mod measure;
 mod null_broker;
-mod pipeline;
-mod produce;
-mod produce_frame;
 mod report;
+mod scenario;
 mod schedule;
 mod spawned_broker;
 mod steady_memory;
@@ -33,7 +27,10 @@ use clap::Parser;
 
 use crate::cli::{BrokerArgs, Cli, Command, ConsumeArgs, ProduceArgs, RunArgs};
 use crate::compare::Target;
+use crate::context::machine;
+use crate::driver::wire::client;
 use crate::report::{Heading, Report};
+use crate::scenario::{consume, end_to_end, produce};
 use crate::spawned_broker::SpawnedBroker;
 
 fn main() -> ExitCode {

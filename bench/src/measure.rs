@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::machine::{self, CpuTime, MachineTime};
+use crate::context::machine::{self, CpuTime, MachineTime};
 use crate::system;
 
 /// Longest latency that the histogram tells apart: a request that takes longer is an outage.

@@ -24,7 +24,7 @@ use ringmain_protocol::messages::{
 use ringmain_protocol::records::{RecordBatchHeader, stamp};
 use ringmain_protocol::{ApiKey, ErrorCode};
 
-use crate::client::other;
+use crate::driver::wire::client::other;
 
 /// Largest request that is read; Kafka's default.
 const REQUEST_SIZE_MAX: usize = 100 << 20;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::compare::{Comparison, Ratios, Spread, Target};
-use crate::consume::{ConsumeResult, ConsumeSettings};
-use crate::end_to_end::EndToEndResult;
-use crate::machine::{self, Machine};
+use crate::context::machine::{self, Machine};
 use crate::measure::{Figures, Latency};
-use crate::produce::{ProduceResult, ProduceSettings};
+use crate::scenario::consume::{ConsumeResult, ConsumeSettings};
+use crate::scenario::end_to_end::EndToEndResult;
+use crate::scenario::produce::{ProduceResult, ProduceSettings};
 
 /// Above this share of a processor the client is likely what limits the run.
 const CLIENT_BUSY_MAX: f64 = 0.9;

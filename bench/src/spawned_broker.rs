@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
-use crate::client::other;
+use crate::driver::wire::client::other;
 
 /// The running process.
 #[derive(Debug)]

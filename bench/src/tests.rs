@@ -3,13 +3,13 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
 use crate::compare::{self, Target};
-use crate::consume::{self, ConsumeSettings};
-use crate::end_to_end;
+use crate::driver::wire::client::Client;
 use crate::null_broker;
-use crate::produce::{self, ProduceSettings};
 use crate::report::{Heading, Report};
+use crate::scenario::consume::{self, ConsumeSettings};
+use crate::scenario::end_to_end;
+use crate::scenario::produce::{self, ProduceSettings};
 
 fn start_broker() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");

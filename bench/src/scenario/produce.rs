@@ -17,11 +17,11 @@ use hdrhistogram::Histogram;
 use ringmain_protocol::messages::LATEST_TIMESTAMP;
 use serde::Serialize;
 
-use crate::batch::Batch;
-use crate::client::{Client, SILENCE_MAX, other};
+use crate::driver::wire::batch::Batch;
+use crate::driver::wire::client::{Client, SILENCE_MAX, other};
+use crate::driver::wire::pipeline::Pipeline;
+use crate::driver::wire::produce_frame::{ProduceAnswer, ProduceFrame};
 use crate::measure::{Figures, Latency, Sample, Work, latency_histogram, nanoseconds};
-use crate::pipeline::Pipeline;
-use crate::produce_frame::{ProduceAnswer, ProduceFrame};
 use crate::schedule::Schedule;
 use crate::system::{self, Interest};
 

@@ -15,13 +15,13 @@ use ringmain_protocol::messages::{FetchPartition, LATEST_TIMESTAMP};
 use ringmain_protocol::records;
 use serde::Serialize;
 
-use crate::batch::Batch;
-use crate::client::{Client, SILENCE_MAX, other};
-use crate::fetcher::Fetcher;
+use crate::driver::wire::batch::Batch;
+use crate::driver::wire::client::{Client, SILENCE_MAX, other};
+use crate::driver::wire::fetcher::Fetcher;
+use crate::driver::wire::pipeline::Pipeline;
+use crate::driver::wire::produce_frame::{ProduceAnswer, ProduceFrame};
 use crate::measure::{Figures, Latency, Sample, Work, latency_histogram, nanoseconds};
-use crate::pipeline::Pipeline;
-use crate::produce::{ProduceSettings, encode_batch};
-use crate::produce_frame::{ProduceAnswer, ProduceFrame};
+use crate::scenario::produce::{ProduceSettings, encode_batch};
 use crate::schedule::Schedule;
 use crate::system::{self, Interest};
 

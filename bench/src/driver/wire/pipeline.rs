@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use ringmain_protocol::frame::{FRAME_LENGTH_BYTES, parse_frame_length};
 
-use crate::client::other;
-use crate::produce_frame::{ProduceAnswer, ProduceFrame};
+use crate::driver::wire::client::other;
+use crate::driver::wire::produce_frame::{ProduceAnswer, ProduceFrame};
 
 /// Answers to Produce requests have some 60 bytes; this holds those of a thousand.
 const INBOX_BYTES: usize = 64 << 10;

@@ -14,8 +14,8 @@ use ringmain_protocol::messages::{EARLIEST_TIMESTAMP, FetchPartition, LATEST_TIM
 use ringmain_protocol::records;
 use serde::Serialize;
 
-use crate::client::{Client, SILENCE_MAX, other};
-use crate::fetcher::{FETCH_WAIT_MAX, Fetcher};
+use crate::driver::wire::client::{Client, SILENCE_MAX, other};
+use crate::driver::wire::fetcher::{FETCH_WAIT_MAX, Fetcher};
 use crate::measure::{Figures, Latency, Sample, Work, latency_histogram, nanoseconds};
 use crate::system::{self, Interest};
 
@@ -222,7 +222,7 @@ fn advance(range: &mut Range, bytes: &[u8], verify_checksums: bool, work: &mut W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::Batch;
+    use crate::driver::wire::batch::Batch;
 
     fn range(partition: i32, start: i64, end: i64) -> Range {
         Range { partition, start, next: start, end }

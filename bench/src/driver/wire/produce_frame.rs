@@ -15,7 +15,7 @@ use ringmain_protocol::messages::{
     ProduceTopicResponse, decode_response,
 };
 
-use crate::client::{CLIENT_ID, check, other, read_header};
+use crate::driver::wire::client::{CLIENT_ID, check, other, read_header};
 
 /// The newest version that brokers without flexible versions serve too.
 pub(crate) const PRODUCE_VERSION: i16 = 7;

@@ -11,7 +11,7 @@ use ringmain_protocol::frame::{FRAME_LENGTH_BYTES, parse_frame_length, request_f
 use ringmain_protocol::header::RequestHeader;
 use ringmain_protocol::messages::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, decode_response};
 
-use crate::client::{CLIENT_ID, check, other, read_header};
+use crate::driver::wire::client::{CLIENT_ID, check, other, read_header};
 
 /// The last version before topic ids that consumers of all ages speak.
 const FETCH_VERSION: i16 = 11;

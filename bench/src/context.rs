@@ -1,0 +1,3 @@
+//! What was measured on.
+
+pub(crate) mod machine;

@@ -1,0 +1,4 @@
+//! Clients that drive a broker: how requests reach it and answers come back. What to send and what
+//! to measure is the scenarios' business.
+
+pub(crate) mod wire;

@@ -1,14 +1,15 @@
 //! The command line.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::compare::Target;
+use crate::compare::CompareSettings;
 use crate::scenario::consume::ConsumeSettings;
 use crate::scenario::produce::ProduceSettings;
+use crate::target::{Target, name_and_value, resolve};
 
 /// Measures any Kafka-compatible broker: throughput, latency, and what they cost the broker.
 ///
@@ -51,21 +52,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         load: ProduceArgs,
     },
-    /// Produce to several brokers in turn, and report the ratios of each to the first.
+    /// A scenario against several brokers in turn, and the ratios of each to the first.
     Compare {
-        /// NAME=HOST:PORT[,pid=PID][,TOPIC-CONFIG=VALUE]..., two or more; the first is the baseline.
-        #[arg(required = true, num_args = 2.., value_name = "TARGET", value_parser = Target::parse)]
-        targets: Vec<Target>,
-        /// Rounds that count; each runs every target once and the baseline twice.
-        #[arg(long, default_value_t = 6)]
-        rounds: usize,
-        /// Rounds in which others used a larger share of the machine are repeated.
-        #[arg(long, default_value_t = 0.1)]
-        others_max: f64,
-        #[command(flatten)]
-        run: RunArgs,
-        #[command(flatten)]
-        load: ProduceArgs,
+        #[command(subcommand)]
+        scenario: CompareCommand,
     },
     /// Produce to a broker that stores nothing: the ceiling of this harness on this machine.
     #[command(name = "self")]
@@ -96,6 +86,67 @@ pub(crate) enum Command {
         #[arg(long)]
         core: Option<usize>,
     },
+}
+
+/// Scenarios that can be compared.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CompareCommand {
+    /// Send the same encoded batch as fast as the brokers answer, or at a rate.
+    Produce {
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        load: ProduceArgs,
+    },
+    /// Read a topic from its start to its end.
+    Consume {
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        load: ConsumeArgs,
+        /// The topic; all brokers have it.
+        #[arg(long)]
+        topic: String,
+    },
+    /// Produce on a schedule and consume at once.
+    EndToEnd {
+        #[command(flatten)]
+        compare: CompareArgs,
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        load: ProduceArgs,
+    },
+}
+
+/// Whom to compare, and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CompareArgs {
+    /// NAME=HOST:PORT[,pid=PID][,data-dir=DIR][,TOPIC-CONFIG=VALUE]..., two or more; the first is
+    /// the baseline.
+    #[arg(required = true, num_args = 2.., value_name = "TARGET", value_parser = Target::parse)]
+    pub(crate) targets: Vec<Target>,
+    /// Rounds that count; each runs every target once and the baseline twice.
+    #[arg(long, default_value_t = 6, value_parser = at_least_one)]
+    rounds: usize,
+    /// Rounds before them that do not count.
+    #[arg(long, default_value_t = 0)]
+    warm_up_rounds: usize,
+    /// Rounds in which others used a larger share of the machine are repeated.
+    #[arg(long, default_value_t = 0.1)]
+    others_max: f64,
+}
+
+impl CompareArgs {
+    /// How often, and under which conditions.
+    pub(crate) fn settings(&self) -> CompareSettings {
+        let Self { rounds, warm_up_rounds, others_max, .. } = *self;
+        CompareSettings { rounds, warm_up_rounds, others_max }
+    }
 }
 
 /// How to run and report.
@@ -171,9 +222,22 @@ pub(crate) struct ProduceArgs {
     no_verify: bool,
 }
 
+impl BrokerArgs {
+    /// The broker as a target.
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            name: "broker".into(),
+            address: self.broker,
+            pid: self.broker_pid,
+            data_dir: None,
+            configs: Vec::new(),
+        }
+    }
+}
+
 impl ProduceArgs {
     /// The scenario's settings.
-    pub(crate) fn settings(&self) -> ProduceSettings {
+    pub(crate) fn settings(&self, topic: Option<String>) -> ProduceSettings {
         ProduceSettings {
             record_size_bytes: self.record_size,
             batch_size_bytes: self.batch_size,
@@ -186,6 +250,7 @@ impl ProduceArgs {
             warm_up: self.warm_up,
             duration: self.seconds,
             configs: self.configs.clone(),
+            topic,
             keep_topic: self.keep_topic,
             verify: !self.no_verify,
         }
@@ -212,13 +277,15 @@ pub(crate) struct ConsumeArgs {
     verify_checksums: bool,
     /// Take the files below this directory of the broker out of the page cache first.
     #[arg(long, value_name = "DIR")]
-    pub(crate) evict: Option<PathBuf>,
+    evict: Option<PathBuf>,
 }
 
 impl ConsumeArgs {
     /// The scenario's settings.
-    pub(crate) fn settings(&self) -> ConsumeSettings {
+    pub(crate) fn settings(&self, topic: String) -> ConsumeSettings {
         ConsumeSettings {
+            topic,
+            evict: self.evict.clone(),
             connections: self.connections,
             partition_max_bytes: self.partition_max_bytes,
             max_bytes: self.max_bytes,
@@ -248,20 +315,6 @@ impl AcksArg {
             Self::Leader => 1,
             Self::All => -1,
         }
-    }
-}
-
-/// The first address of HOST:PORT.
-pub(crate) fn resolve(text: &str) -> Result<SocketAddr, String> {
-    let mut addresses = text.to_socket_addrs().map_err(|error| format!("{text}: {error}"))?;
-    addresses.next().ok_or_else(|| format!("{text} has no address"))
-}
-
-/// NAME=VALUE.
-pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(format!("{text} is not NAME=VALUE")),
     }
 }
 
@@ -297,7 +350,7 @@ mod tests {
     fn defaults_are_the_published_ones() {
         let cli = Cli::parse_from(["ringmain-bench", "produce", "--topic-config", "write.caching=true"]);
         let Command::Produce { load, .. } = cli.command else { panic!("another command") };
-        let settings = load.settings();
+        let settings = load.settings(None);
         assert_eq!((settings.record_size_bytes, settings.batch_size_bytes), (1024, 65_536));
         assert_eq!((settings.acks, settings.in_flight, settings.connections), (-1, 5, 1));
         assert_eq!(settings.configs, [("write.caching".to_owned(), "true".to_owned())]);

@@ -1,19 +1,19 @@
-//! Scenario `compare`: several brokers in turn, round after round.
+//! Any scenario against several brokers in turn, round after round.
 //!
 //! Absolute figures of a shared machine move by tens of percent within minutes; ratios of runs that
 //! follow one another move little. So a round runs the baseline, every other target, and the
 //! baseline again: the ratio of its two runs says how much the ratios can be trusted. Rounds in
-//! which something else used the machine are repeated.
+//! which something else used the machine are repeated. What speaks against the result stands in it.
 
 use std::io;
-use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use crate::cli::{name_and_value, resolve};
+use crate::doubts;
 use crate::driver::wire::client::other;
-use crate::measure::Figures;
-use crate::scenario::produce::{self, ProduceResult, ProduceSettings};
+use crate::outcome::{Better, Metric, Outcome};
+use crate::scenario::{self, Context, Scenario};
+use crate::target::Target;
 
 /// Rounds that are thrown away before the comparison is given up, for each round that counts.
 const DISTURBED_ROUNDS_MAX: usize = 2;
@@ -22,44 +22,27 @@ const DISTURBED_ROUNDS_MAX: usize = 2;
 const CONTROL_MIN: f64 = 0.9;
 const CONTROL_MAX: f64 = 1.1;
 
-/// A broker, and how its topic is configured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Target {
-    /// As the report calls it.
-    pub(crate) name: String,
-    /// Where it listens.
-    pub(crate) address: SocketAddr,
-    /// Its process.
-    pub(crate) pid: Option<u32>,
-    /// Configs of its topic, beside those of the load.
-    pub(crate) configs: Vec<(String, String)>,
+/// A p99.9 of fewer runs is chance.
+const ROUNDS_FOR_P999_MIN: usize = 5;
+
+/// How often, and under which conditions.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct CompareSettings {
+    /// Rounds that count.
+    pub(crate) rounds: usize,
+    /// Rounds before them that do not, so that compilers and caches are warm.
+    pub(crate) warm_up_rounds: usize,
+    /// Rounds in which others used a larger share of the machine are repeated.
+    pub(crate) others_max: f64,
 }
 
-impl Target {
-    /// Reads `NAME=HOST:PORT[,pid=PID][,TOPIC-CONFIG=VALUE]...`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut parts = text.split(',');
-        let (name, address) = name_and_value(parts.next().unwrap_or_default())?;
-        let mut target = Self { name, address: resolve(&address)?, pid: None, configs: Vec::new() };
-        for part in parts {
-            match name_and_value(part)? {
-                (name, value) if name == "pid" => {
-                    target.pid = Some(value.parse().map_err(|error| format!("pid {value}: {error}"))?);
-                }
-                config => target.configs.push(config),
-            }
-        }
-        Ok(target)
-    }
-}
-
-/// One round: each target's result in the order of the targets, then the baseline's again.
+/// One round: each target's outcome in the order of the targets, then the baseline's again.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Round {
-    /// Results of the targets.
-    pub(crate) results: Vec<ProduceResult>,
-    /// The baseline's second result.
-    pub(crate) control: ProduceResult,
+    /// Outcomes of the targets.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The baseline's second outcome.
+    pub(crate) control: Outcome,
 }
 
 /// What came of it.
@@ -69,24 +52,36 @@ pub(crate) struct Comparison {
     pub(crate) rounds: Vec<Round>,
     /// Rounds thrown away because others used the machine.
     pub(crate) disturbed_rounds: usize,
-    /// The baseline against itself.
-    pub(crate) control: Ratios,
-    /// Each other target against the baseline, in their order.
-    pub(crate) against_baseline: Vec<Ratios>,
-    /// Whether the control lies where it must.
-    pub(crate) is_valid: bool,
+    /// Every number that all outcomes have.
+    pub(crate) metrics: Vec<ComparedMetric>,
+    /// Why the result is not to be trusted; none if it is.
+    pub(crate) doubts: Vec<String>,
 }
 
-/// Ratios of one target to the baseline.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Ratios {
-    /// Of payload bytes a second: above 1 is better.
-    pub(crate) throughput: Spread,
-    /// Of the broker's CPU time for the same payload: below 1 is better.
-    pub(crate) cpu: Option<Spread>,
+/// One number of all targets.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct ComparedMetric {
+    /// Empty for a fact of the whole run.
+    pub(crate) phase: String,
+    pub(crate) name: String,
+    pub(crate) unit: String,
+    pub(crate) better: Better,
+    /// Ratios of the baseline's second run to its first.
+    pub(crate) control: Spread,
+    /// All targets, the baseline first.
+    pub(crate) targets: Vec<TargetMetric>,
 }
 
-/// Median, least and greatest of some ratios.
+/// One number of one target.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct TargetMetric {
+    pub(crate) name: String,
+    pub(crate) value: Spread,
+    /// To the baseline within the same round.
+    pub(crate) ratio: Spread,
+}
+
+/// Median, least and greatest of some numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -95,154 +90,196 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// `None` if there are no ratios, or one is not a number.
-    fn of(mut ratios: Vec<f64>) -> Option<Self> {
-        if ratios.iter().any(|ratio| !ratio.is_finite()) {
+    /// `None` if there are no numbers, or one is not finite.
+    fn of(mut numbers: Vec<f64>) -> Option<Self> {
+        if numbers.iter().any(|number| !number.is_finite()) {
             return None;
         }
-        ratios.sort_by(f64::total_cmp);
-        let (min, max) = (*ratios.first()?, *ratios.last()?);
-        let (lower, upper) = (ratios[(ratios.len() - 1) / 2], ratios[ratios.len() / 2]);
+        numbers.sort_by(f64::total_cmp);
+        let (min, max) = (*numbers.first()?, *numbers.last()?);
+        let (lower, upper) = (numbers[(numbers.len() - 1) / 2], numbers[numbers.len() / 2]);
         Some(Self { median: f64::midpoint(lower, upper), min, max })
     }
 }
 
-/// Runs the rounds; `progress` is told a line after each.
+/// Runs the rounds.
 pub(crate) fn run(
+    scenario: &Scenario,
     targets: &[Target],
-    rounds: usize,
-    others_max: f64,
-    topic: &str,
-    settings: &ProduceSettings,
-    processor_count: usize,
-    mut progress: impl FnMut(&str),
+    settings: &CompareSettings,
+    context: &Context,
 ) -> io::Result<Comparison> {
-    let (baseline, others) = targets.split_first().ok_or_else(|| other("nothing to compare".into()))?;
+    let baseline = targets.first().ok_or_else(|| other("nothing to compare".into()))?;
     let once = |target: &Target| {
-        let mut settings = settings.clone();
-        settings.configs.extend(target.configs.iter().cloned());
-        produce::run(target.address, target.pid, topic, &settings, processor_count)
+        scenario::run(scenario, target, context)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", target.name)))
     };
-    let mut counted: Vec<Round> = Vec::with_capacity(rounds);
+    for round in 0..settings.warm_up_rounds {
+        context.progress.say(&format!("warm-up {} of {}", round + 1, settings.warm_up_rounds));
+        targets.iter().try_for_each(|target| once(target).map(drop))?;
+    }
+    let mut counted: Vec<Round> = Vec::with_capacity(settings.rounds);
     let mut disturbed_rounds = 0;
-    while counted.len() < rounds {
-        let mut results = vec![once(baseline)?];
-        for target in others {
-            results.push(once(target)?);
-        }
-        let round = Round { results, control: once(baseline)? };
+    while counted.len() < settings.rounds {
+        let outcomes = targets.iter().map(once).collect::<io::Result<Vec<_>>>()?;
+        let round = Round { outcomes, control: once(baseline)? };
         let share = round.others_share();
-        progress(&describe(targets, &round, share));
-        if share <= others_max {
+        context.progress.say(&describe(targets, &round, counted.len() + 1, settings.rounds, share));
+        if share <= settings.others_max {
             counted.push(round);
             continue;
         }
         disturbed_rounds += 1;
-        if disturbed_rounds > rounds * DISTURBED_ROUNDS_MAX {
+        if disturbed_rounds > settings.rounds * DISTURBED_ROUNDS_MAX {
             return Err(other(format!("others used the machine in {disturbed_rounds} rounds: no result")));
         }
     }
-    summarise(targets.len(), counted, disturbed_rounds)
+    let mut comparison = summarise(targets, counted, disturbed_rounds);
+    for target in targets {
+        comparison.doubts.extend(doubts::of_placement(target)?);
+    }
+    Ok(comparison)
 }
 
 impl Round {
     /// The largest share of the machine that others used in one of the runs.
     fn others_share(&self) -> f64 {
-        let runs = self.results.iter().chain([&self.control]);
-        runs.filter_map(|run| run.figures.others_share).fold(0.0, f64::max)
+        let runs = self.outcomes.iter().chain([&self.control]);
+        let phases = runs.flat_map(|run| &run.phases);
+        phases.filter_map(|phase| phase.figures.others_share).fold(0.0, f64::max)
     }
 }
 
-fn summarise(target_count: usize, rounds: Vec<Round>, disturbed_rounds: usize) -> io::Result<Comparison> {
-    let missing = || other("a run without throughput cannot be compared".into());
-    let ratios = |of: &dyn Fn(&Round) -> &ProduceResult| -> io::Result<Ratios> {
-        let pairs = || rounds.iter().map(|round| (&of(round).figures, &round.results[0].figures));
-        let throughput = pairs().map(|(one, base)| one.megabytes_per_second / base.megabytes_per_second);
-        let cpu: Option<Vec<f64>> = pairs().map(|(one, base)| Some(cpu(one)? / cpu(base)?)).collect();
-        Ok(Ratios {
-            throughput: Spread::of(throughput.collect()).ok_or_else(missing)?,
-            cpu: cpu.and_then(Spread::of),
-        })
+fn summarise(targets: &[Target], rounds: Vec<Round>, disturbed_rounds: usize) -> Comparison {
+    let known = rounds.first().map_or_else(Vec::new, |round| round.outcomes[0].metrics());
+    let metrics: Vec<ComparedMetric> =
+        known.iter().filter_map(|metric| compared(targets, &rounds, metric)).collect();
+    let mut doubts = Vec::new();
+    if disturbed_rounds > rounds.len() {
+        let all = disturbed_rounds + rounds.len();
+        doubts.push(format!("others used the machine in {disturbed_rounds} of {all} rounds"));
+    }
+    doubts.extend(metrics.iter().filter_map(unsteady));
+    let has_p999 = metrics.iter().any(|metric| metric.name.ends_with("p99.9"));
+    if has_p999 && rounds.len() < ROUNDS_FOR_P999_MIN {
+        doubts.push(format!("{} rounds are too few for a p99.9", rounds.len()));
+    }
+    for (index, target) in targets.iter().enumerate() {
+        let of_rounds = rounds.iter().flat_map(|round| doubts::of_run(&target.name, &round.outcomes[index]));
+        // What holds for one round mostly holds for all, in other numbers: once is enough.
+        let mut own: Vec<String> = of_rounds.collect();
+        own.dedup_by_key(|doubt| doubt.chars().filter(|c| !c.is_ascii_digit()).collect::<String>());
+        doubts.extend(own);
+    }
+    Comparison { rounds, disturbed_rounds, metrics, doubts }
+}
+
+/// The metric in all outcomes; `None` where one lacks it, or a ratio would have no meaning.
+fn compared(targets: &[Target], rounds: &[Round], metric: &Metric) -> Option<ComparedMetric> {
+    let value = |outcome: &Outcome| {
+        let same = |other: &Metric| other.phase == metric.phase && other.name == metric.name;
+        outcome.metrics().into_iter().find(same).map(|found| found.value)
     };
-    let control = ratios(&|round| &round.control)?;
-    let against_baseline = (1..target_count)
-        .map(|index| ratios(&|round| &round.results[index]))
-        .collect::<io::Result<Vec<_>>>()?;
-    let is_steady = |spread: Spread| (CONTROL_MIN..=CONTROL_MAX).contains(&spread.median);
-    let is_valid = is_steady(control.throughput) && control.cpu.is_none_or(is_steady);
-    Ok(Comparison { rounds, disturbed_rounds, control, against_baseline, is_valid })
-}
-
-fn cpu(figures: &Figures) -> Option<f64> {
-    figures.broker.map(|broker| broker.cpu_seconds_per_gigabyte)
-}
-
-fn describe(targets: &[Target], round: &Round, others_share: f64) -> String {
-    let names = targets.iter().map(|target| target.name.as_str()).chain(["again"]);
-    let runs = round.results.iter().chain([&round.control]);
-    let cells = names.zip(runs).map(|(name, run)| {
-        let cpu = cpu(&run.figures).map_or_else(|| "-".into(), |cpu| format!("{cpu:.3}"));
-        format!("{name} {:.0} MB/s {cpu} CPU-s/GB", run.figures.megabytes_per_second)
+    let ratios = |of: &dyn Fn(&Round) -> Option<f64>| -> Option<Spread> {
+        let pairs = rounds.iter().map(|round| Some(of(round)? / value(&round.outcomes[0])?));
+        Spread::of(pairs.collect::<Option<Vec<_>>>()?)
+    };
+    let of_targets = targets.iter().enumerate().map(|(index, target)| {
+        let values = rounds.iter().map(|round| value(&round.outcomes[index]));
+        Some(TargetMetric {
+            name: target.name.clone(),
+            value: Spread::of(values.collect::<Option<Vec<_>>>()?)?,
+            ratio: ratios(&|round| value(&round.outcomes[index]))?,
+        })
     });
-    format!("{} (others {:.0} %)", cells.collect::<Vec<_>>().join(", "), others_share * 100.0)
+    Some(ComparedMetric {
+        phase: metric.phase.to_owned(),
+        name: metric.name.clone(),
+        unit: metric.unit.to_owned(),
+        better: metric.better,
+        control: ratios(&|round| value(&round.control))?,
+        targets: of_targets.collect::<Option<Vec<_>>>()?,
+    })
+}
+
+/// Says if the baseline differs from itself in what the comparison is about.
+fn unsteady(metric: &ComparedMetric) -> Option<String> {
+    let median = metric.control.median;
+    // Tails of latency differ from run to run by their nature; they carry their spread.
+    let is_tail = metric.name.ends_with("p99") || metric.name.ends_with("p99.9");
+    if is_tail || metric.better == Better::Neither || (CONTROL_MIN..=CONTROL_MAX).contains(&median) {
+        return None;
+    }
+    let (phase, name) = (&metric.phase, &metric.name);
+    Some(format!("{phase} {name}: the baseline differs from itself by a ratio of {median:.2}"))
+}
+
+fn describe(targets: &[Target], round: &Round, number: usize, rounds: usize, others_share: f64) -> String {
+    let names = targets.iter().map(|target| target.name.as_str()).chain(["again"]);
+    let runs = round.outcomes.iter().chain([&round.control]);
+    let cells = names.zip(runs).map(|(name, run)| {
+        let phase = run.phases.last();
+        let rate = phase.map_or(0.0, |phase| phase.figures.megabytes_per_second);
+        let broker = phase.and_then(|phase| phase.figures.broker);
+        let cpu =
+            broker.map_or_else(|| "-".into(), |broker| format!("{:.3}", broker.cpu_seconds_per_gigabyte));
+        format!("{name} {rate:.0} MB/s {cpu} CPU-s/GB")
+    });
+    let cells = cells.collect::<Vec<_>>().join(", ");
+    format!("round {number} of {rounds}: {cells} (others {:.0} %)", others_share * 100.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{BrokerFigures, ClientFigures};
-
-    fn result(megabytes_per_second: f64, cpu_seconds_per_gigabyte: f64, others: f64) -> ProduceResult {
-        ProduceResult {
-            figures: Figures {
-                seconds: 1.0,
-                requests: 1,
-                records: 1,
-                payload_bytes: 1,
-                megabytes_per_second,
-                requests_per_second: 1.0,
-                broker: Some(BrokerFigures {
-                    cpu_seconds: 1.0,
-                    user_seconds: 0.5,
-                    system_seconds: 0.5,
-                    cpu_seconds_per_gigabyte,
-                    cpu_microseconds_per_request: 1.0,
-                    busy_processors: 1.0,
-                }),
-                client: ClientFigures { cpu_seconds_per_gigabyte: 0.1, busy_processors: 0.1 },
-                others_share: Some(others),
-                stolen_share: 0.0,
-            },
-            acknowledgement_us: None,
-            records_per_request: 1,
-            batch_bytes: 1,
-        }
-    }
+    use crate::outcome::tests::outcome;
 
     fn round(base: f64, one: f64, again: f64) -> Round {
         Round {
-            results: vec![result(base, 1.0, 0.02), result(one, 0.5, 0.05)],
-            control: result(again, 1.0, 0.01),
+            outcomes: vec![outcome(base, 1.0, 0.02), outcome(one, 0.5, 0.05)],
+            control: outcome(again, 1.0, 0.01),
         }
+    }
+
+    fn targets() -> [Target; 2] {
+        ["base=127.0.0.1:1", "one=127.0.0.1:2"].map(|text| Target::parse(text).expect("parses"))
+    }
+
+    fn find<'c>(comparison: &'c Comparison, name: &str) -> &'c ComparedMetric {
+        comparison.metrics.iter().find(|metric| metric.name == name).expect("is compared")
     }
 
     #[test]
     fn ratios_are_taken_within_rounds() {
         let rounds = vec![round(100.0, 200.0, 100.0), round(50.0, 150.0, 55.0), round(10.0, 25.0, 10.0)];
         assert_eq!(rounds[0].others_share(), 0.05);
-        let comparison = summarise(2, rounds, 1).expect("has ratios");
-        assert_eq!(comparison.against_baseline[0].throughput, Spread { median: 2.5, min: 2.0, max: 3.0 });
-        assert_eq!(comparison.against_baseline[0].cpu, Some(Spread { median: 0.5, min: 0.5, max: 0.5 }));
-        assert_eq!(comparison.control.throughput.median, 1.0);
-        assert!(comparison.is_valid);
+        let comparison = summarise(&targets(), rounds, 1);
+        let throughput = find(&comparison, "throughput");
+        assert_eq!(throughput.targets[1].ratio, Spread { median: 2.5, min: 2.0, max: 3.0 });
+        assert_eq!(throughput.targets[1].value.median, 150.0);
+        assert_eq!(throughput.targets[0].ratio.max, 1.0);
+        assert_eq!(throughput.control.median, 1.0);
+        let cpu = find(&comparison, "broker CPU a gigabyte");
+        assert_eq!(cpu.targets[1].ratio, Spread { median: 0.5, min: 0.5, max: 0.5 });
+        assert!(!comparison.doubts.iter().any(|doubt| doubt.contains("itself")), "{:?}", comparison.doubts);
     }
 
     #[test]
-    fn a_baseline_that_differs_from_itself_makes_no_result() {
-        let comparison = summarise(2, vec![round(100.0, 200.0, 115.0)], 0).expect("has ratios");
-        assert!(!comparison.is_valid);
-        assert!(summarise(2, vec![round(0.0, 200.0, 0.0)], 0).is_err());
+    fn a_baseline_that_differs_from_itself_is_doubtful() {
+        let comparison = summarise(&targets(), vec![round(100.0, 200.0, 115.0)], 0);
+        let doubt = |text: &str| comparison.doubts.iter().filter(|doubt| doubt.contains(text)).count();
+        assert_eq!(doubt("itself by a ratio of 1.15"), 1, "{:?}", comparison.doubts);
+        assert_eq!(doubt("too few for a p99.9"), 1);
+        assert_eq!(doubt("rounds"), 1, "no round was disturbed");
+        let disturbed = summarise(&targets(), vec![round(100.0, 200.0, 100.0)], 2);
+        assert!(disturbed.doubts.iter().any(|doubt| doubt.contains("in 2 of 3 rounds")));
+    }
+
+    #[test]
+    fn numbers_without_a_ratio_are_left_out() {
+        let comparison = summarise(&targets(), vec![round(0.0, 200.0, 0.0)], 0);
+        assert!(comparison.metrics.iter().all(|metric| metric.name != "throughput"));
+        assert_eq!(find(&comparison, "time to connect").targets[1].ratio.median, 1.0);
     }
 
     #[test]
@@ -250,14 +287,5 @@ mod tests {
         assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 3.0]).expect("numbers").median, 2.5);
         assert_eq!(Spread::of(vec![]), None);
         assert_eq!(Spread::of(vec![f64::NAN]), None);
-    }
-
-    #[test]
-    fn targets_carry_their_configs() {
-        let target = Target::parse("kafka=127.0.0.1:9192,pid=12,flush.messages=1").expect("parses");
-        assert_eq!((target.name.as_str(), target.pid), ("kafka", Some(12)));
-        assert_eq!(target.configs, [("flush.messages".to_owned(), "1".to_owned())]);
-        assert!(Target::parse("127.0.0.1:9192").is_err());
-        assert!(Target::parse("a=127.0.0.1:1,pid=x").is_err());
     }
 }

@@ -7,15 +7,19 @@
 mod cli;
 mod compare;
 mod context;
+mod doubts;
 mod driver;
 mod measure;
 mod null_broker;
+mod outcome;
+mod progress;
 mod report;
 mod scenario;
 mod schedule;
 mod spawned_broker;
 mod steady_memory;
 mod system;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -25,13 +29,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{BrokerArgs, Cli, Command, ConsumeArgs, ProduceArgs, RunArgs};
-use crate::compare::Target;
+use crate::cli::{Cli, Command, CompareArgs, CompareCommand, RunArgs};
 use crate::context::machine;
-use crate::driver::wire::client;
-use crate::report::{Heading, Report};
-use crate::scenario::{consume, end_to_end, produce};
+use crate::driver::wire::client::other;
+use crate::progress::Progress;
+use crate::report::{Report, TargetFacts};
+use crate::scenario::{Context, Scenario};
 use crate::spawned_broker::SpawnedBroker;
+use crate::target::Target;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -45,13 +50,41 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> io::Result<ExitCode> {
     match command {
-        Command::Produce { run, broker, load } => produce(&run, &broker, &load),
-        Command::Consume { run, broker, load } => consume(&run, &broker, &load),
-        Command::EndToEnd { run, broker, load } => end_to_end(&run, &broker, &load),
-        Command::Compare { targets, rounds, others_max, run, load } => {
-            compare(&targets, rounds, others_max, &run, &load)
+        Command::Produce { run, broker, load } => {
+            let scenario = Scenario::Produce(load.settings(broker.topic.clone()));
+            measure(&run, &scenario, scenario.name(), &broker.target())
         }
-        Command::Itself { broker_core, run, load } => measure_itself(broker_core, &run, &load),
+        Command::Consume { run, broker, load } => {
+            let needed = || other("consume needs a --topic that holds records".into());
+            let scenario = Scenario::Consume(load.settings(broker.topic.clone().ok_or_else(needed)?));
+            measure(&run, &scenario, scenario.name(), &broker.target())
+        }
+        Command::EndToEnd { run, broker, load } => {
+            let scenario = Scenario::EndToEnd(load.settings(broker.topic.clone()));
+            measure(&run, &scenario, scenario.name(), &broker.target())
+        }
+        Command::Compare { scenario } => match scenario {
+            CompareCommand::Produce { compare, run, load } => {
+                compare_all(&run, &Scenario::Produce(load.settings(None)), &compare)
+            }
+            CompareCommand::Consume { compare, run, load, topic } => {
+                compare_all(&run, &Scenario::Consume(load.settings(topic)), &compare)
+            }
+            CompareCommand::EndToEnd { compare, run, load } => {
+                compare_all(&run, &Scenario::EndToEnd(load.settings(None)), &compare)
+            }
+        },
+        Command::Itself { broker_core, run, load } => {
+            let broker = SpawnedBroker::start(broker_core)?;
+            let target = Target {
+                name: "null broker".into(),
+                address: broker.address(),
+                pid: Some(broker.pid()),
+                data_dir: None,
+                configs: Vec::new(),
+            };
+            measure(&run, &Scenario::Produce(load.settings(None)), "self", &target)
+        }
         Command::NullBroker { listen, core } => {
             if let Some(core) = core {
                 system::pin_thread(core)?;
@@ -72,81 +105,63 @@ fn run(command: Command) -> io::Result<ExitCode> {
     }
 }
 
-fn produce(run: &RunArgs, broker: &BrokerArgs, load: &ProduceArgs) -> io::Result<ExitCode> {
-    prepare_thread(run)?;
-    let settings = load.settings();
-    let topic = broker.topic.clone().unwrap_or_else(own_topic);
-    let count = machine::machine()?.processor_count;
-    let result = produce::run(broker.broker, broker.broker_pid, &topic, &settings, count)?;
-    let heading = Heading::new("produce", run.note.clone(), broker.broker_pid)?;
-    print(run, &Report::Produce { heading, settings: &settings, result: &result })
-}
-
-fn consume(run: &RunArgs, broker: &BrokerArgs, load: &ConsumeArgs) -> io::Result<ExitCode> {
-    prepare_thread(run)?;
-    let settings = load.settings();
-    let Some(topic) = &broker.topic else {
-        return Err(client::other("consume needs a --topic that holds records".into()));
-    };
-    if let Some(directory) = &load.evict {
-        consume::evict_directory(directory)?;
-    }
-    let count = machine::machine()?.processor_count;
-    let result = consume::run(broker.broker, broker.broker_pid, topic, &settings, count)?;
-    let heading = Heading::new("consume", run.note.clone(), broker.broker_pid)?;
-    print(run, &Report::Consume { heading, settings: &settings, result: &result })
-}
-
-fn end_to_end(run: &RunArgs, broker: &BrokerArgs, load: &ProduceArgs) -> io::Result<ExitCode> {
-    prepare_thread(run)?;
-    let settings = load.settings();
-    let topic = broker.topic.clone().unwrap_or_else(own_topic);
-    let count = machine::machine()?.processor_count;
-    let result = end_to_end::run(broker.broker, broker.broker_pid, &topic, &settings, count)?;
-    let heading = Heading::new("end-to-end", run.note.clone(), broker.broker_pid)?;
-    print(run, &Report::EndToEnd { heading, settings: &settings, result: &result })
+/// One run against one broker.
+fn measure(run: &RunArgs, scenario: &Scenario, name: &'static str, target: &Target) -> io::Result<ExitCode> {
+    let context = prepare(run)?;
+    let outcome = scenario::run(scenario, target, &context)?;
+    context.progress.clear();
+    let mut doubts = doubts::of_run(&target.name, &outcome);
+    doubts.extend(doubts::of_placement(target)?);
+    let targets = std::slice::from_ref(target);
+    print(run, &report(run, scenario, name, targets, report::Result::Outcome(outcome), doubts)?)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Exits with an error if the comparison has no result.
-fn compare(
-    targets: &[Target],
-    rounds: usize,
-    others_max: f64,
+fn compare_all(run: &RunArgs, scenario: &Scenario, compare: &CompareArgs) -> io::Result<ExitCode> {
+    let context = prepare(run)?;
+    let mut comparison = compare::run(scenario, &compare.targets, &compare.settings(), &context)?;
+    context.progress.clear();
+    let doubts = std::mem::take(&mut comparison.doubts);
+    let code = if doubts.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let result = report::Result::Comparison(comparison);
+    print(run, &report(run, scenario, scenario.name(), &compare.targets, result, doubts)?)?;
+    Ok(code)
+}
+
+fn report(
     run: &RunArgs,
-    load: &ProduceArgs,
-) -> io::Result<ExitCode> {
-    prepare_thread(run)?;
-    let settings = load.settings();
-    let count = machine::machine()?.processor_count;
-    let progress = |line: &str| eprintln!("{line}");
-    let result = compare::run(targets, rounds, others_max, &own_topic(), &settings, count, progress)?;
-    let heading = Heading::new("compare", run.note.clone(), None)?;
-    print(run, &Report::Compare { heading, settings: &settings, targets, result: &result })?;
-    Ok(if result.is_valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    scenario: &Scenario,
+    name: &'static str,
+    targets: &[Target],
+    result: report::Result,
+    doubts: Vec<String>,
+) -> io::Result<Report> {
+    Ok(Report {
+        scenario: name,
+        workload: toml::to_string(scenario).map_err(io::Error::other)?,
+        command_line: std::env::args().collect::<Vec<_>>().join(" "),
+        note: run.note.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        machine: machine::machine()?,
+        targets: targets.iter().map(TargetFacts::of).collect::<io::Result<Vec<_>>>()?,
+        result,
+        doubts,
+    })
 }
 
-fn measure_itself(broker_core: Option<usize>, run: &RunArgs, load: &ProduceArgs) -> io::Result<ExitCode> {
-    let broker = SpawnedBroker::start(broker_core)?;
-    prepare_thread(run)?;
-    let settings = load.settings();
-    let count = machine::machine()?.processor_count;
-    let result = produce::run(broker.address(), Some(broker.pid()), &own_topic(), &settings, count)?;
-    let heading = Heading::new("self", run.note.clone(), Some(broker.pid()))?;
-    print(run, &Report::Produce { heading, settings: &settings, result: &result })
-}
-
-fn prepare_thread(run: &RunArgs) -> io::Result<()> {
+/// Prepares this thread, and what all runs share.
+fn prepare(run: &RunArgs) -> io::Result<Context> {
     system::make_sleeps_exact();
-    run.client_core.map_or(Ok(()), system::pin_thread)
+    run.client_core.map_or(Ok(()), system::pin_thread)?;
+    Ok(Context {
+        processor_count: machine::machine()?.processor_count,
+        topic_prefix: format!("ringmain-bench-{}", std::process::id()),
+        progress: Progress::to_stderr(),
+    })
 }
 
-/// A topic of this run's own.
-fn own_topic() -> String {
-    format!("ringmain-bench-{}", std::process::id())
-}
-
-fn print(run: &RunArgs, report: &Report<'_>) -> io::Result<ExitCode> {
+fn print(run: &RunArgs, report: &Report) -> io::Result<()> {
     let text = if run.json { report.to_json()? + "\n" } else { report.to_text() };
-    io::stdout().write_all(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    io::stdout().write_all(text.as_bytes())
 }

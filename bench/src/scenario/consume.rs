@@ -6,8 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
 use ringmain_protocol::messages::{EARLIEST_TIMESTAMP, FetchPartition, LATEST_TIMESTAMP};
@@ -16,12 +15,19 @@ use serde::Serialize;
 
 use crate::driver::wire::client::{Client, SILENCE_MAX, other};
 use crate::driver::wire::fetcher::{FETCH_WAIT_MAX, Fetcher};
-use crate::measure::{Figures, Latency, Sample, Work, latency_histogram, nanoseconds};
+use crate::measure::{Figures, Sample, Work, latency_histogram, nanoseconds};
+use crate::outcome::{NamedLatency, Outcome, Phase};
+use crate::scenario::Context;
 use crate::system::{self, Interest};
+use crate::target::Target;
 
 /// What to read, and how.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ConsumeSettings {
+    /// The topic; it exists.
+    pub(crate) topic: String,
+    /// Directory of the broker whose files are taken out of the page cache first.
+    pub(crate) evict: Option<PathBuf>,
     /// Connections, each with its share of the partitions.
     pub(crate) connections: usize,
     /// Bytes asked for from each partition in a request.
@@ -34,23 +40,12 @@ pub(crate) struct ConsumeSettings {
     pub(crate) verify_checksums: bool,
 }
 
-/// What came of it.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ConsumeResult {
-    /// Rates and costs.
-    pub(crate) figures: Figures,
-    /// Time from a request to its whole response.
-    pub(crate) response_us: Option<Latency>,
-}
-
 /// Runs the scenario against a broker.
-pub(crate) fn run(
-    address: SocketAddr,
-    broker_pid: Option<u32>,
-    topic: &str,
-    settings: &ConsumeSettings,
-    processor_count: usize,
-) -> io::Result<ConsumeResult> {
+pub(crate) fn run(target: &Target, settings: &ConsumeSettings, context: &Context) -> io::Result<Outcome> {
+    if let Some(directory) = settings.evict.as_ref().or(target.data_dir.as_ref()) {
+        evict_directory(directory)?;
+    }
+    let (topic, address) = (&settings.topic, target.address);
     let mut client = Client::connect(address)?;
     let partition_count = client.partition_count(topic)?;
     let starts = client.offsets(topic, partition_count, EARLIEST_TIMESTAMP)?;
@@ -64,19 +59,22 @@ pub(crate) fn run(
         .into_iter()
         .map(|ranges| Ok(Consumer { topic, settings, fetcher: Fetcher::connect(address)?, ranges }))
         .collect::<io::Result<Vec<_>>>()?;
-    let begin = Sample::take(broker_pid)?;
+    let begin = Sample::take(target.pid)?;
     for _ in 0..settings.passes {
         read_to_ends(&mut consumers, &mut tally)?;
     }
-    let end = Sample::take(broker_pid)?;
-    Ok(ConsumeResult {
-        figures: Figures::new(tally.work, &begin, &end, processor_count),
-        response_us: Latency::of(&tally.latencies),
-    })
+    let end = Sample::take(target.pid)?;
+    let phase = Phase {
+        name: "consume",
+        figures: Figures::new(tally.work, &begin, &end, context.processor_count),
+        latencies: NamedLatency::of("response", &tally.latencies).into_iter().collect(),
+        timeline: Vec::new(),
+    };
+    Ok(Outcome { phases: vec![phase], facts: Vec::new() })
 }
 
 /// Takes the files below `directory` out of the page cache, so that a broker must read its disk.
-pub(crate) fn evict_directory(directory: &Path) -> io::Result<()> {
+fn evict_directory(directory: &Path) -> io::Result<()> {
     let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", directory.display()));
     for entry in fs::read_dir(directory).map_err(named)? {
         let entry = entry?;

@@ -13,49 +13,36 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use ringmain_protocol::messages::{FetchPartition, LATEST_TIMESTAMP};
 use ringmain_protocol::records;
-use serde::Serialize;
 
 use crate::driver::wire::batch::Batch;
 use crate::driver::wire::client::{Client, SILENCE_MAX, other};
 use crate::driver::wire::fetcher::Fetcher;
 use crate::driver::wire::pipeline::Pipeline;
 use crate::driver::wire::produce_frame::{ProduceAnswer, ProduceFrame};
-use crate::measure::{Figures, Latency, Sample, Work, latency_histogram, nanoseconds};
+use crate::measure::{Figures, Sample, Work, latency_histogram, nanoseconds};
+use crate::outcome::{NamedLatency, Outcome, Phase};
+use crate::scenario::Context;
 use crate::scenario::produce::{ProduceSettings, encode_batch};
 use crate::schedule::Schedule;
 use crate::system::{self, Interest};
+use crate::target::Target;
 
 /// Bytes asked for in a fetch: what consumers ask for by default.
 const FETCH_BYTES_MAX: i32 = 1 << 20;
 
-/// What came of it.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct EndToEndResult {
-    /// Rates and costs.
-    pub(crate) figures: Figures,
-    /// From a record's scheduled time until the consumer has it.
-    pub(crate) end_to_end_us: Option<Latency>,
-    /// From a record's scheduled time until it is acknowledged.
-    pub(crate) acknowledgement_us: Option<Latency>,
-}
-
 /// Runs the scenario against a broker.
-pub(crate) fn run(
-    address: SocketAddr,
-    broker_pid: Option<u32>,
-    topic: &str,
-    settings: &ProduceSettings,
-    processor_count: usize,
-) -> io::Result<EndToEndResult> {
+pub(crate) fn run(target: &Target, settings: &ProduceSettings, context: &Context) -> io::Result<Outcome> {
     let Some(rate) = settings.rate else {
         return Err(other("end-to-end needs a --rate".into()));
     };
     if settings.acks == 0 || settings.partitions != 1 || settings.connections != 1 {
         return Err(other("end-to-end has one connection, one partition, and acknowledgements".into()));
     }
-    Client::connect(address)?.create_topic(topic, 1, &settings.configs)?;
-    let result = drive(address, broker_pid, topic, settings, rate, processor_count);
-    let deleted = Client::connect(address).and_then(|mut client| client.delete_topic(topic));
+    let topic = settings.topic.as_ref().unwrap_or(&context.topic_prefix);
+    let configs = [settings.configs.as_slice(), &target.configs].concat();
+    Client::connect(target.address)?.create_topic(topic, 1, &configs)?;
+    let result = drive(target, topic, settings, rate, context);
+    let deleted = Client::connect(target.address).and_then(|mut client| client.delete_topic(topic));
     // What went wrong first is what the user should read.
     let result = result?;
     deleted?;
@@ -63,34 +50,38 @@ pub(crate) fn run(
 }
 
 fn drive(
-    address: SocketAddr,
-    broker_pid: Option<u32>,
+    target: &Target,
     topic: &str,
     settings: &ProduceSettings,
     rate: f64,
-    processor_count: usize,
-) -> io::Result<EndToEndResult> {
-    let first_offset = Client::connect(address)?.offsets(topic, 1, LATEST_TIMESTAMP)?[0];
+    context: &Context,
+) -> io::Result<Outcome> {
+    let first_offset = Client::connect(target.address)?.offsets(topic, 1, LATEST_TIMESTAMP)?[0];
     let batch = encode_batch(settings)?;
-    let mut exchange = Exchange::connect(address, topic, settings, batch, rate, first_offset)?;
+    let mut exchange = Exchange::connect(target.address, topic, settings, batch, rate, first_offset)?;
     exchange.drive_until(Instant::now() + settings.warm_up)?;
     exchange.clear();
-    let start = Sample::take(broker_pid)?;
+    let start = Sample::take(target.pid)?;
     exchange.drive_until(Instant::now() + settings.duration)?;
-    let end = Sample::take(broker_pid)?;
+    let end = Sample::take(target.pid)?;
     let requests = exchange.end_to_end.len();
     let work = Work {
         requests,
         records: requests * u64::from(exchange.batch.record_count),
         bytes: requests * exchange.batch.bytes.len() as u64,
     };
-    let result = EndToEndResult {
-        figures: Figures::new(work, &start, &end, processor_count),
-        end_to_end_us: Latency::of(&exchange.end_to_end),
-        acknowledgement_us: Latency::of(&exchange.acknowledgements),
+    let latencies = [
+        NamedLatency::of("end to end", &exchange.end_to_end),
+        NamedLatency::of("acknowledgement", &exchange.acknowledgements),
+    ];
+    let phase = Phase {
+        name: "end to end",
+        figures: Figures::new(work, &start, &end, context.processor_count),
+        latencies: latencies.into_iter().flatten().collect(),
+        timeline: Vec::new(),
     };
     exchange.finish()?;
-    Ok(result)
+    Ok(Outcome { phases: vec![phase], facts: Vec::new() })
 }
 
 /// Both connections and what passes between them.

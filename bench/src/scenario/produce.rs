@@ -21,9 +21,12 @@ use crate::driver::wire::batch::Batch;
 use crate::driver::wire::client::{Client, SILENCE_MAX, other};
 use crate::driver::wire::pipeline::Pipeline;
 use crate::driver::wire::produce_frame::{ProduceAnswer, ProduceFrame};
-use crate::measure::{Figures, Latency, Sample, Work, latency_histogram, nanoseconds};
+use crate::measure::{Figures, Sample, Work, latency_histogram, nanoseconds};
+use crate::outcome::{Better, Fact, NamedLatency, Outcome, Phase};
+use crate::scenario::Context;
 use crate::schedule::Schedule;
 use crate::system::{self, Interest};
+use crate::target::Target;
 
 /// What to send, and how.
 #[derive(Debug, Clone, Serialize)]
@@ -52,47 +55,32 @@ pub(crate) struct ProduceSettings {
     pub(crate) duration: Duration,
     /// Configs of the topic.
     pub(crate) configs: Vec<(String, String)>,
+    /// The topic; by default one of the run's own.
+    pub(crate) topic: Option<String>,
     /// Whether the topic exists and stays.
     pub(crate) keep_topic: bool,
     /// Whether the log's growth is compared with what was sent.
     pub(crate) verify: bool,
 }
 
-/// What came of it.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ProduceResult {
-    /// Rates and costs.
-    pub(crate) figures: Figures,
-    /// Time from a request's begin to its answer; without answers (acks=0) there is none.
-    pub(crate) acknowledgement_us: Option<Latency>,
-    /// Records in a request.
-    pub(crate) records_per_request: u32,
-    /// Bytes of a request's record batch.
-    pub(crate) batch_bytes: usize,
-}
-
 /// Runs the scenario against a broker.
-pub(crate) fn run(
-    address: SocketAddr,
-    broker_pid: Option<u32>,
-    topic: &str,
-    settings: &ProduceSettings,
-    processor_count: usize,
-) -> io::Result<ProduceResult> {
-    let mut client = Client::connect(address)?;
+pub(crate) fn run(target: &Target, settings: &ProduceSettings, context: &Context) -> io::Result<Outcome> {
+    let topic = settings.topic.as_ref().unwrap_or(&context.topic_prefix);
+    let mut client = Client::connect(target.address)?;
     if settings.keep_topic {
         let found = client.partition_count(topic)?;
         if found < settings.partitions {
             return Err(other(format!("topic {topic} has {found} partitions")));
         }
     } else {
-        client.create_topic(topic, settings.partitions, &settings.configs)?;
+        let configs = [settings.configs.as_slice(), &target.configs].concat();
+        client.create_topic(topic, settings.partitions, &configs)?;
     }
-    let result = drive_and_verify(&mut client, address, broker_pid, topic, settings, processor_count);
+    let result = drive_and_verify(&mut client, target, topic, settings, context);
     if settings.keep_topic {
         return result;
     }
-    let deleted = Client::connect(address).and_then(|mut client| client.delete_topic(topic));
+    let deleted = Client::connect(target.address).and_then(|mut client| client.delete_topic(topic));
     // What went wrong first is what the user should read.
     let result = result?;
     deleted?;
@@ -101,17 +89,16 @@ pub(crate) fn run(
 
 fn drive_and_verify(
     client: &mut Client,
-    address: SocketAddr,
-    broker_pid: Option<u32>,
+    target: &Target,
     topic: &str,
     settings: &ProduceSettings,
-    processor_count: usize,
-) -> io::Result<ProduceResult> {
+    context: &Context,
+) -> io::Result<Outcome> {
     let batch = encode_batch(settings)?;
     let end_offsets = |client: &mut Client| client.offsets(topic, settings.partitions, LATEST_TIMESTAMP);
     let before = if settings.verify { end_offsets(client)? } else { Vec::new() };
-    let mut load = Load::connect(address, topic, settings, &batch)?;
-    let (figures, histogram) = load.measure(broker_pid, processor_count)?;
+    let mut load = Load::connect(target.address, topic, settings, &batch)?;
+    let (figures, histogram) = load.measure(target.pid, context.processor_count)?;
     let sent = load.finish(topic)? * u64::from(batch.record_count);
     if settings.verify {
         let after = end_offsets(client)?;
@@ -120,12 +107,15 @@ fn drive_and_verify(
             return Err(other(format!("{sent} records were sent, but the log grew by {grown}")));
         }
     }
-    Ok(ProduceResult {
-        figures,
-        acknowledgement_us: if settings.acks == 0 { None } else { Latency::of(&histogram) },
-        records_per_request: batch.record_count,
-        batch_bytes: batch.bytes.len(),
-    })
+    // Without answers (acks=0) the histogram is empty, and there is no latency.
+    let latencies = NamedLatency::of("acknowledgement", &histogram).into_iter().collect();
+    let phase = Phase { name: "produce", figures, latencies, timeline: Vec::new() };
+    let fact = |name: &str, value, unit| Fact { name: name.into(), value, unit, better: Better::Neither };
+    let facts = vec![
+        fact("records in a request", f64::from(batch.record_count), "records"),
+        fact("size of a batch", batch.bytes.len() as f64, "B"),
+    ];
+    Ok(Outcome { phases: vec![phase], facts })
 }
 
 /// The batch that all requests carry.

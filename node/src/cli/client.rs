@@ -214,11 +214,8 @@ impl Client {
         self.nodes = response
             .brokers
             .iter()
-            .map(|broker| {
-                let port = u16::try_from(broker.port).unwrap_or_default();
-                (broker.node_id, HostPort { host: broker.host.to_string(), port })
-            })
-            .collect();
+            .map(|broker| Ok((broker.node_id, answer.host_port(&broker.host, broker.port)?)))
+            .collect::<Result<_, ClientError>>()?;
         let mut topics: Vec<TopicView> = response
             .topics
             .into_iter()

@@ -196,6 +196,15 @@ impl Answer {
             problem: format!("its answer to {} cannot be read: {error}", self.api_key),
         })
     }
+
+    /// An address that the answer names.
+    pub(in crate::cli) fn host_port(&self, host: &str, port: i32) -> Result<HostPort, ClientError> {
+        let port = u16::try_from(port).map_err(|_| ClientError::Protocol {
+            address: self.address.clone(),
+            problem: format!("it names {host}:{port}, which is no address"),
+        })?;
+        Ok(HostPort { host: host.to_owned(), port })
+    }
 }
 
 fn header(sent: Sent) -> RequestHeader<'static> {

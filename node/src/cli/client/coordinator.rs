@@ -82,7 +82,7 @@ impl Client {
             let action = format!("find the coordinator of the group '{}'", printable(group));
             return Err(ClientError::refused(code, message, action));
         }
-        let address = HostPort { host: host.to_string(), port: u16::try_from(port).unwrap_or_default() };
+        let address = answer.host_port(host, port)?;
         self.nodes.insert(node_id, address.clone());
         let coordinator = CoordinatorView { node_id, address };
         self.coordinators.insert(group.to_owned(), coordinator.clone());

@@ -132,22 +132,30 @@ impl Client {
         }))
     }
 
-    /// Groups of the list as their coordinators describe them; those that cannot be described are left out.
+    /// Groups of the list as their coordinators describe them, and why the others are missing: one that has moved or is
+    /// loading does not hide the rest.
     pub(in crate::cli) fn describe_groups(
         &mut self,
         listed: &[ListedGroupView],
-    ) -> Result<BTreeMap<String, GroupView>, ClientError> {
+    ) -> Result<(BTreeMap<String, GroupView>, Vec<ClientError>), ClientError> {
         let mut by_node: BTreeMap<i32, Vec<&str>> = BTreeMap::new();
         for group in listed {
             by_node.entry(group.coordinator).or_default().push(&group.name);
         }
-        let mut described = BTreeMap::new();
+        let (mut described, mut refusals) = (BTreeMap::new(), Vec::new());
         for (node_id, names) in by_node {
             for names in names.chunks(DESCRIBED_AT_ONCE) {
-                described.extend(self.retry(|client| describe_several(client.node(node_id)?, names))?);
+                for outcome in self.retry(|client| describe_several(client.node(node_id)?, names))? {
+                    match outcome {
+                        // Gone since it was listed.
+                        Ok(None) => {}
+                        Ok(Some(group)) => drop(described.insert(group.name.clone(), group)),
+                        Err(refusal) => refusals.push(refusal),
+                    }
+                }
             }
         }
-        Ok(described)
+        Ok((described, refusals))
     }
 
     /// Everything that a group has committed.
@@ -262,16 +270,15 @@ fn describe_once(connection: &mut Connection, name: &str) -> Result<Option<Group
     response.groups.first().map_or(Ok(None), group_view)
 }
 
-/// The groups among `names` that the node can describe: one that has moved or is loading does not hide the others.
+/// What the node says of each group in `names`.
 fn describe_several(
     connection: &mut Connection,
     names: &[&str],
-) -> Result<BTreeMap<String, GroupView>, ClientError> {
+) -> Result<Vec<Result<Option<GroupView>, ClientError>>, ClientError> {
     let request = DescribeGroupsRequest { groups: names.to_vec(), ..Default::default() };
     let answer = connection.call(&request)?;
     let response: DescribeGroupsResponse<'_> = decoded(&answer)?;
-    let found = response.groups.iter().filter_map(|group| group_view(group).ok().flatten());
-    Ok(found.map(|group| (group.name.clone(), group)).collect())
+    Ok(response.groups.iter().map(group_view).collect())
 }
 
 fn group_view(group: &DescribedGroup<'_>) -> Result<Option<GroupView>, ClientError> {

@@ -27,7 +27,10 @@ struct Line {
 
 fn look(client: &mut Client, arguments: &GroupListArguments) -> Result<Shown, Failure> {
     let mut groups = client.groups()?;
-    let described = client.describe_groups(&groups)?;
+    let (described, refusals) = client.describe_groups(&groups)?;
+    for refusal in refusals {
+        eprintln!("ringmain: {refusal}");
+    }
     for group in &mut groups {
         // Brokers of long ago list groups without their state.
         if let (None, Some(found)) = (&group.state, described.get(&group.name)) {

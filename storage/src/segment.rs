@@ -64,6 +64,8 @@ pub(crate) struct Segment {
     pub(crate) index: Option<SegmentIndex>,
     /// When the index was used last, to give back the memory of those that nobody reads.
     pub(crate) index_used_ms: i64,
+    /// Whether it was used since `index_used_ms` was last brought up to date.
+    pub(crate) index_was_used: bool,
     /// Whether its file has its exact size, durably, and its index file is written.
     pub(crate) is_sealed: bool,
     /// Whether the file exists.
@@ -86,6 +88,7 @@ impl Segment {
             summary: SegmentSummary::empty(base_offset, created_ms),
             index: Some(SegmentIndex::default()),
             index_used_ms: created_ms,
+            index_was_used: false,
             is_sealed: false,
             has_file: false,
             name_is_durable: false,

@@ -174,27 +174,28 @@ impl<D: Disk> Log<D> {
         let Some(verified_end) = state.segments[index].verified.end_of_range_at(place.position) else {
             return Step::Load { place, end };
         };
-        let reach = (place.position + reading.budget as u64).min(verified_end).min(end);
+        let available = verified_end.min(end);
+        let reach = (place.position + reading.budget as u64).min(available);
         let relative = up_to.since(place.segment);
-        let border = state.segments[index]
-            .index
-            .as_ref()
-            .and_then(|index| index.border(place.position, reach, relative));
-        let whole = verified_end.min(end) == summary.size_bytes
-            && reach == summary.size_bytes
-            && summary.next_offset <= up_to;
+        let segment = &mut state.segments[index];
+        segment.index_was_used = true;
+        let Some(index) = &segment.index else { return Step::LoadIndex(place.segment) };
+        let whole = available == summary.size_bytes && reach == available && summary.next_offset <= up_to;
         if whole {
             let border = Place { segment: place.segment, position: reach, offset: summary.next_offset };
             return Step::Verified { place, border };
         }
-        match border {
-            Some(border) => {
-                let offset = Offset::new(place.segment.value() + border.relative_offset.cast_signed());
-                let border = Place { segment: place.segment, position: border.position, offset };
-                Step::Verified { place, border }
-            }
-            None => Step::Load { place, end },
+        if let Some(border) = index.border(place.position, reach, relative) {
+            let offset = Offset::new(place.segment.value() + border.relative_offset.cast_signed());
+            let border = Place { segment: place.segment, position: border.position, offset };
+            return Step::Verified { place, border };
         }
+        if reading.fetched.length > 0 && reach < available {
+            // Batches that may still fit are smaller than what the index tells apart: not worth reading the file.
+            return Step::Done;
+        }
+        let border = index.position_after(place.position);
+        Step::Load { place, end: border.map_or(end, |border| border.min(end)) }
     }
 
     /// Walks headers in the file from `place` to the batch that holds `offset`, and remembers where it begins.
@@ -418,10 +419,9 @@ impl LogState {
             }
         }
         let holding = self.segment_holding(offset);
-        let now_ms = self.last_append_ms;
         let segment = &mut self.segments[holding];
         let base_offset = segment.summary.base_offset;
-        segment.index_used_ms = now_ms.max(segment.index_used_ms);
+        segment.index_was_used = true;
         let Some(index) = &segment.index else { return Err(Step::LoadIndex(base_offset)) };
         let found = index.place_for_offset(offset.since(base_offset));
         let mut place = Place {

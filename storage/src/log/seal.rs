@@ -130,12 +130,16 @@ impl<D: Disk> Log<D> {
         Ok(walked.index.unwrap_or_default())
     }
 
-    /// Drops indexes of sealed segments that nobody used since `before_ms`.
-    pub(crate) fn drop_idle_indexes(&self, before_ms: i64) {
+    /// Drops indexes of sealed segments that nobody used for `idle_ms`, as far as earlier calls saw.
+    pub(crate) fn drop_idle_indexes(&self, now_ms: i64, idle_ms: i64) {
         let mut state = self.0.state.borrow_mut();
         let open = state.open_segment().summary.base_offset;
         for segment in &mut state.segments {
-            if segment.is_sealed && segment.summary.base_offset != open && segment.index_used_ms < before_ms {
+            if core::mem::take(&mut segment.index_was_used) {
+                segment.index_used_ms = now_ms;
+            }
+            let is_idle = segment.index_used_ms < now_ms - idle_ms;
+            if segment.is_sealed && segment.summary.base_offset != open && is_idle {
                 segment.index = None;
             }
         }

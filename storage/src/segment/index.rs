@@ -98,6 +98,12 @@ impl SegmentIndex {
         (place.position > after).then_some(place)
     }
 
+    /// Where the first indexed batch behind a position begins.
+    pub(crate) fn position_after(&self, position: u64) -> Option<u64> {
+        let at = self.entries.partition_point(|entry| u64::from(entry.position) <= position);
+        self.entries.get(at).map(|entry| u64::from(entry.position))
+    }
+
     /// How many entries it has.
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
@@ -198,6 +204,10 @@ mod tests {
         assert_eq!(index.border(2000, 5000, 1000), Some(Place { position: 4000, relative_offset: 20 }));
         assert_eq!(index.border(2000, 5000, 19), None);
         assert_eq!(index.border(2000, 3999, 1000), None);
+        assert_eq!(
+            [1999, 2000, 8000].map(|after| index.position_after(after)),
+            [Some(2000), Some(4000), None]
+        );
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl<D: Disk> Store<D> {
             *flushes_left -= 1;
         }
         log.remove_old_segments().await?;
-        log.drop_idle_indexes(now_ms - INDEX_IDLE_MS);
+        log.drop_idle_indexes(now_ms, INDEX_IDLE_MS);
         log.expire_producers(now_ms);
         if !log.is_idle_since(now_ms - self.shared.options.idle_after_ms) || *flushes_left == 0 {
             return Ok(());

@@ -159,6 +159,36 @@ fn retention_deletes_old_segments_and_their_files_stay_for_readers() {
 }
 
 #[test]
+fn what_was_read_once_is_not_read_again() {
+    run(async {
+        let disk = disk(27);
+        let store = open(&disk, small_options()).await;
+        let log = store.open_log(identity("t", 0), small_config(), START_MS).await.expect("it opens");
+        for n in 0..60 {
+            append(&store, &log, &batch(1, &vec![n; 3000]), START_MS).await;
+            round(&store).await;
+        }
+        for second in 1..5 {
+            store.maintain(START_MS + second * 1000).await.expect("upkeep");
+            round(&store).await;
+        }
+        assert_eq!(store.tail_bytes(), 0, "everything has to come from the files");
+        let cold = read_all(&log, Offset::ZERO, 10_000).await;
+        // Long after, when indexes that nobody uses have left memory.
+        store.maintain(START_MS + 600_000).await.expect("upkeep");
+        store.maintain(START_MS + 1_200_000).await.expect("upkeep");
+        assert_eq!(read_all(&log, Offset::ZERO, 10_000).await, cold);
+        let before = disk.operations();
+        // Budgets that end within a batch, and a budget that is smaller than a batch.
+        assert_eq!(read_all(&log, Offset::ZERO, 10_000).await, cold);
+        assert_eq!(read_all(&log, Offset::ZERO, 50_000).await, cold);
+        assert_eq!(disk.operations() - before, 0, "the page cache has all of it, checked");
+        let _one = log.read(Offset::ZERO, log.log_end_offset(), 100, true).await.expect("one batch");
+        assert!(disk.operations() - before <= 1, "a batch larger than the budget costs one read");
+    });
+}
+
+#[test]
 fn a_deleted_log_comes_back_empty() {
     run(async {
         let disk = disk(25);

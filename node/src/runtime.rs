@@ -6,6 +6,7 @@
 
 mod kicker;
 mod socket;
+mod ticks;
 
 use std::{future::Future, time::Duration};
 
@@ -13,6 +14,7 @@ use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
 
 pub(crate) use kicker::Kicker;
 pub(crate) use socket::{Listener, SEND_RANGES_MAX, Socket, bind, bind_again};
+pub(crate) use ticks::{TickSource, Ticks};
 
 /// The disk of a shard. A simulation of shards puts the disk that lies here.
 pub(crate) type NodeDisk = ringmain_storage::disk::direct::DirectDisk;

@@ -45,7 +45,7 @@ use crate::{
     config::{NodeConfig, Origin, describe::NodeFacts},
     metadata::{DataDirectory, DataDirectoryError, MetadataOptions, NodeId, control_thread},
     observability::AdminServer,
-    runtime::{self, ExecutorHandle, Kicker},
+    runtime::{self, ExecutorHandle, Kicker, TickSource},
     shard::{Inbox, Mailbox, NodeShared, mailbox},
 };
 use shard_main::{ShardEnd, ShardStart};
@@ -84,6 +84,7 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
         advertised,
         facts: facts_for_clients,
         metadata,
+        ticks: TickSource::calibrated(),
         mailboxes,
         stopping: AtomicBool::new(false),
     });

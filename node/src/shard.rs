@@ -17,6 +17,7 @@ mod partition;
 mod produce;
 mod router;
 mod topics;
+mod turn_clock;
 
 use std::{
     cell::{Cell, RefCell},
@@ -41,11 +42,13 @@ pub(crate) use gather::Gather;
 pub(crate) use mailbox::{Inbox, Mailbox, mailbox};
 pub(crate) use partition::Partition;
 pub(crate) use produce::{ProduceAnswer, ProduceOperation, RequestBytesGuard};
+pub(crate) use turn_clock::TurnClock;
 
 use crate::{
     config::{HostPort, NodeConfig, describe::NodeFacts},
     metadata::{MetadataHandle, NodeId, controller::ProducerIdBlock},
-    runtime::{self, Listener, NodeDisk},
+    observability::Stages,
+    runtime::{self, Listener, NodeDisk, TickSource},
     server::{Connections, Limits, ReceiveBuffers},
 };
 use mailbox::{Credit, Credits};
@@ -59,6 +62,8 @@ pub(crate) struct NodeShared {
     /// What DescribeConfigs tells of the listener.
     pub(crate) facts: NodeFacts,
     pub(crate) metadata: MetadataHandle,
+    /// All shards measure with the same one, so that they can compare.
+    pub(crate) ticks: TickSource,
     /// Set once, when the node is told to stop; before any shard begins to.
     pub(crate) stopping: AtomicBool,
     /// One for each shard, by its number.
@@ -82,6 +87,10 @@ pub(crate) struct Shard {
     request_bytes: Rc<produce::RequestBytes>,
     fetch_sessions: crate::handlers::FetchSessions,
     counters: Counters,
+    clock: TurnClock,
+    stages: Stages,
+    /// The round of group commit that is being reported to its partitions.
+    reported_round: Cell<Option<commit_loop::RoundTimes>>,
     /// Reused by every step of a partition's state machine.
     effects: Cell<Vec<Effect>>,
     stopper: RefCell<Option<Waker>>,
@@ -118,6 +127,9 @@ impl Shard {
                 node.config.limits.fetch_sessions_max,
             ),
             counters: Counters::default(),
+            clock: TurnClock::new(node.ticks),
+            stages: Stages::default(),
+            reported_round: Cell::default(),
             effects: Cell::default(),
             stopper: RefCell::default(),
             producer_ids: Cell::new(ProducerIdBlock { first: 0, count: 0 }),
@@ -143,6 +155,15 @@ impl Shard {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    pub(crate) fn clock(&self) -> &TurnClock {
+        &self.clock
+    }
+
+    /// Where the time of produced batches goes.
+    pub(crate) fn stages(&self) -> &Stages {
+        &self.stages
     }
 
     pub(crate) fn connections(&self) -> &Connections {

@@ -256,6 +256,12 @@ impl<D: Disk> Round<D> {
         }
     }
 
+    /// Whether the write took the flush with it: the device had both as one submission.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.stage == Stage::WrittenAndFlushed
+    }
+
     fn wants_no_flush(&self) -> bool {
         !self.parts.iter().any(|member| member.part.wants_flush)
     }

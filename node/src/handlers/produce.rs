@@ -24,7 +24,8 @@ use self::{layout::Layout, validate::Valid};
 use super::{RequestError, RequestInfo};
 use crate::{
     metadata::is_internal_topic,
-    runtime,
+    observability::Stage,
+    runtime::{self, Ticks},
     server::{Response, Slot},
     shard::{Gather, ProduceAnswer, ProduceOperation, Shard},
 };
@@ -47,6 +48,13 @@ struct Routed {
 struct Writer {
     version: i16,
     may_write_internal_topics: bool,
+}
+
+/// When batches were on the shard of their partitions.
+#[derive(Debug, Clone, Copy)]
+struct Visit {
+    arrived: Ticks,
+    answered: Ticks,
 }
 
 /// What all batches of a request share.
@@ -77,9 +85,11 @@ pub(super) async fn begin(
         return Ok(());
     }
     let counted = shard.request_bytes().add(body.len());
+    let (began, answering) = (shard.clock().recent(), shard.clone());
     let answers = Rc::new(Gather::new(parts, move |answers| {
         drop(counted);
-        slot.fill(finish(info, acks, &layout, answers));
+        let ready = answering.clock().recent();
+        slot.fill(finish(info, acks, &layout, answers).produced(ready, parts));
     }));
     let terms = match acks {
         _ if info.version < FIRST_VERSION_WITH_BATCHES => Err(ErrorCode::UNSUPPORTED_VERSION),
@@ -97,7 +107,10 @@ pub(super) async fn begin(
     };
     let may_write_internal_topics = client_id == Some(ADMIN_CLIENT_ID);
     let writer = Writer { version: info.version, may_write_internal_topics };
-    for (owner, routed) in route(shard, writer, &request, &body, &answers).await {
+    let routes = route(shard, writer, &request, &body, &answers).await;
+    let parsed = shard.clock().read();
+    shard.stages().add(Stage::Parse, shard.clock().nanoseconds(began, parsed), parts as u64);
+    for (owner, routed) in routes {
         if owner == shard.id() {
             append_here(shard, routed, terms, &answers);
         } else {
@@ -140,6 +153,7 @@ async fn route(
 
 fn append_here(shard: &Rc<Shard>, routed: Vec<Routed>, terms: Terms, answers: &Rc<Gather<ProduceAnswer>>) {
     let Terms { acks, timeout_ms } = terms;
+    let arrived = shard.clock().recent();
     for Routed { key, valid, part } in routed {
         let Valid { batch, log_append_time } = match valid {
             Ok(valid) => valid,
@@ -149,7 +163,7 @@ fn append_here(shard: &Rc<Shard>, routed: Vec<Routed>, terms: Terms, answers: &R
             }
         };
         let answers = answers.clone();
-        let operation = ProduceOperation { batch, acks, timeout_ms, log_append_time, answers, part };
+        let operation = ProduceOperation { batch, acks, timeout_ms, log_append_time, arrived, answers, part };
         match shard.partition(key) {
             Some(partition) => partition.produce(shard, operation),
             None => operation.answer(ProduceAnswer::error(shard.absent(key))),
@@ -190,16 +204,26 @@ async fn append_there(
     answers: Rc<Gather<ProduceAnswer>>,
 ) {
     let parts: Vec<usize> = routed.iter().map(|routed| routed.part).collect();
+    let sent = shard.clock().recent();
     let call = shard.call(owner, move |owner, reply| {
-        // The connection may end before the answers come: nobody needs them then.
-        let finish = move |answers: Vec<ProduceAnswer>| drop(reply.send(answers));
+        let (arrived, answering) = (owner.clock().read(), owner.clone());
+        let finish = move |answers: Vec<ProduceAnswer>| {
+            let there = Visit { arrived, answered: answering.clock().recent() };
+            // The connection may end before the answers come: nobody needs them then.
+            drop(reply.send((there, answers)));
+        };
         let answers = Rc::new(Gather::new(routed.len(), finish));
         let routed = routed.into_iter().enumerate().map(|(part, routed)| Routed { part, ..routed });
         append_here(owner, routed.collect(), terms, &answers);
     });
     let call = call.await;
+    let shard = shard.clone();
     runtime::spawn(async move {
-        for (part, answer) in parts.into_iter().zip(call.value().await) {
+        let (there, found) = call.value().await;
+        let clock = shard.clock();
+        let ways = clock.nanoseconds(sent, there.arrived) + clock.nanoseconds(there.answered, clock.read());
+        shard.stages().add(Stage::CrossCore, ways, parts.len() as u64);
+        for (part, answer) in parts.into_iter().zip(found) {
             answers.put(part, answer);
         }
     });

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     handlers,
-    runtime::{self, SEND_RANGES_MAX, Socket},
+    observability::Stage,
+    runtime::{self, SEND_RANGES_MAX, Socket, Ticks},
     shard::{RequestBytesGuard, Shard},
 };
 
@@ -95,9 +96,9 @@ impl Connection {
 
     /// Serves the connection until it ends. Runs the writer beside the reader.
     pub(crate) async fn serve(self: Rc<Self>, shard: Rc<Shard>) {
-        let writer = self.clone();
+        let (writer, sending) = (self.clone(), shard.clone());
         runtime::spawn(async move {
-            if let Err(error) = writer.send_responses().await {
+            if let Err(error) = writer.send_responses(&sending).await {
                 tracing::debug!(peer = %writer.peer, %error, "send to client");
             }
             writer.close();
@@ -151,6 +152,7 @@ impl Connection {
                 return Ok(Ended::Finished);
             }
             self.last_active.set(Instant::now());
+            shard.clock().read();
             if received == capacity && target_bytes < RECEIVE_BYTES_MAX {
                 target_bytes *= 2;
             }
@@ -204,12 +206,14 @@ impl Connection {
         Ok(())
     }
 
-    async fn send_responses(&self) -> std::io::Result<()> {
+    async fn send_responses(&self, shard: &Shard) -> std::io::Result<()> {
         let mut ready = Vec::new();
+        let mut produced = Vec::new();
         while self.responses.take_ready(&mut ready).await {
             let mut then_close = false;
             let mut memory = Vec::new();
-            for Response { chunks, then_close: last } in ready.drain(..) {
+            for Response { chunks, then_close: last, produced: of } in ready.drain(..) {
+                produced.extend(of);
                 for chunk in chunks {
                     match chunk {
                         Chunk::Memory(bytes) => memory.push(bytes),
@@ -225,6 +229,7 @@ impl Connection {
                 }
             }
             self.send_memory(&mut memory, false).await?;
+            note_sent(shard, &mut produced);
             if then_close {
                 return Ok(());
             }
@@ -293,6 +298,17 @@ impl Connection {
             }
         }
         Ok(())
+    }
+}
+
+/// Takes note that answers to produce requests are with the kernel now.
+fn note_sent(shard: &Shard, produced: &mut Vec<(Ticks, usize)>) {
+    if produced.is_empty() {
+        return;
+    }
+    let now = shard.clock().read();
+    for (ready, batches) in produced.drain(..) {
+        shard.stages().add(Stage::Respond, shard.clock().nanoseconds(ready, now), batches as u64);
     }
 }
 

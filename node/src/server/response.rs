@@ -5,6 +5,8 @@
 use bytes::Bytes;
 use ringmain_storage::disk::FileRange;
 
+use crate::runtime::Ticks;
+
 /// A part of an answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Chunk {
@@ -31,6 +33,8 @@ pub(crate) struct Response {
     pub(crate) chunks: Vec<Chunk>,
     /// Close the connection once this is sent.
     pub(crate) then_close: bool,
+    /// When the answer to a produce request was known, and for how many batches.
+    pub(crate) produced: Option<(Ticks, usize)>,
 }
 
 impl Response {
@@ -41,12 +45,17 @@ impl Response {
 
     /// An answer in one piece of memory.
     pub(crate) fn memory(bytes: Bytes) -> Self {
-        Self { chunks: vec![Chunk::Memory(bytes)], then_close: false }
+        Self { chunks: vec![Chunk::Memory(bytes)], ..Self::default() }
+    }
+
+    /// The same, as the answer for so many batches that was known at `ready`.
+    pub(crate) fn produced(self, ready: Ticks, batches: usize) -> Self {
+        Self { produced: Some((ready, batches)), ..self }
     }
 
     /// Closes the connection after the answers before it; sends nothing.
     pub(crate) fn close() -> Self {
-        Self { chunks: Vec::new(), then_close: true }
+        Self { then_close: true, ..Self::default() }
     }
 
     /// In bytes.

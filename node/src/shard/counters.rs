@@ -5,6 +5,7 @@ use std::cell::Cell;
 use ringmain_group::GroupState;
 
 use super::{Shard, coordinators::GroupValues};
+use crate::observability::StageValues;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -120,6 +121,11 @@ impl CounterValues {
 }
 
 impl Shard {
+    /// The histograms of stages, for whoever exports them.
+    pub(crate) fn stage_values(&self) -> StageValues {
+        self.stages().values()
+    }
+
     /// All numbers, for whoever exports them.
     pub(crate) fn counter_values(&self) -> CounterValues {
         let (counters, ring) = (self.counters(), self.ring().counters());

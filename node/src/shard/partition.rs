@@ -26,7 +26,8 @@ use super::{
 };
 use crate::{
     config::{NodeConfig, TopicConfig},
-    runtime::{self, NodeDisk},
+    observability::Stage,
+    runtime::{self, NodeDisk, Ticks},
 };
 
 /// An operation that was appended, or is about to be.
@@ -34,6 +35,10 @@ struct Appending {
     operation: ProduceOperation,
     base_offset: i64,
     log_append_time_ms: i64,
+    /// Time between its arrival on this shard and the append.
+    waited_nanoseconds: u64,
+    /// When the append was done.
+    appended: Ticks,
 }
 
 /// One partition.
@@ -171,6 +176,7 @@ impl Partition {
                     runtime::yield_to_reactor().await;
                 }
                 Ok(()) => {
+                    shard.clock().read();
                     self.begin(shard, operation);
                     // Where it came back for want of memory, the next rounds free some.
                     if !self.queue.borrow().is_empty() {
@@ -185,7 +191,15 @@ impl Partition {
 
     fn begin(&self, shard: &Shard, operation: ProduceOperation) {
         let acks = operation.acks;
-        let entry = Appending { operation, base_offset: -1, log_append_time_ms: -1 };
+        let began = shard.clock().recent();
+        let waited_nanoseconds = shard.clock().nanoseconds(operation.arrived, began);
+        let entry = Appending {
+            operation,
+            base_offset: -1,
+            log_append_time_ms: -1,
+            waited_nanoseconds,
+            appended: began,
+        };
         let request = self.in_flight.borrow_mut().insert(entry);
         self.step(shard, Event::Produce { request, acks });
     }
@@ -243,15 +257,17 @@ impl Partition {
         let mut next = 0;
         while let Some(&effect) = effects.get(next) {
             next += 1;
-            self.execute(effect, &mut effects);
+            self.execute(shard, effect, &mut effects);
         }
         shard.put_effects(effects);
     }
 
     /// Carries one effect out; what the state machine makes of the result joins the end of `effects`.
-    fn execute(&self, effect: Effect, effects: &mut Vec<Effect>) {
+    fn execute(&self, shard: &Shard, effect: Effect, effects: &mut Vec<Effect>) {
         match effect {
-            Effect::AppendToLog { request, leader_epoch } => self.append(request, leader_epoch, effects),
+            Effect::AppendToLog { request, leader_epoch } => {
+                self.append(shard, request, leader_epoch, effects);
+            }
             Effect::RefuseProduce { request, refusal } => {
                 let error = match refusal {
                     ProduceRefusal::NotLeader => ErrorCode::NOT_LEADER_OR_FOLLOWER,
@@ -261,7 +277,11 @@ impl Partition {
                 self.take_in_flight(request).operation.answer(ProduceAnswer::error(error));
             }
             Effect::AnswerProduce { request, outcome } => {
-                let Appending { operation, base_offset, log_append_time_ms } = self.take_in_flight(request);
+                let Appending { operation, base_offset, log_append_time_ms, waited_nanoseconds, appended } =
+                    self.take_in_flight(request);
+                if outcome == ProduceOutcome::Done {
+                    shard.note_round_of_batch(appended, waited_nanoseconds);
+                }
                 operation.answer(match outcome {
                     ProduceOutcome::Done => ProduceAnswer {
                         error: ErrorCode::NONE,
@@ -279,7 +299,13 @@ impl Partition {
         }
     }
 
-    fn append(&self, request: RequestToken, leader_epoch: LeaderEpoch, effects: &mut Vec<Effect>) {
+    fn append(
+        &self,
+        shard: &Shard,
+        request: RequestToken,
+        leader_epoch: LeaderEpoch,
+        effects: &mut Vec<Effect>,
+    ) {
         let now_ms = runtime::unix_ms();
         let mut in_flight = self.in_flight.borrow_mut();
         let entry = in_flight.get_mut(request).expect("the state machine names requests under way");
@@ -315,6 +341,9 @@ impl Partition {
                 let (acks, timeout_ms) = (entry.operation.acks, entry.operation.timeout_ms);
                 // The bytes are in the tail now; the frame they came in can go.
                 entry.operation.batch = bytes::Bytes::new();
+                let began = std::mem::replace(&mut entry.appended, shard.clock().read());
+                let append_nanoseconds = shard.clock().nanoseconds(began, entry.appended);
+                shard.stages().add(Stage::Append, append_nanoseconds, 1);
                 drop(in_flight);
                 let event = Event::Appended { request, acks, end, timeout_ms };
                 self.machine.borrow_mut().step(now_ms, event, effects);

@@ -18,7 +18,7 @@ use ringmain_protocol::ErrorCode;
 use ringmain_replication::Acks;
 
 use super::Gather;
-use crate::runtime;
+use crate::runtime::{self, Ticks};
 
 /// One batch for one partition, validated.
 pub(crate) struct ProduceOperation {
@@ -28,6 +28,8 @@ pub(crate) struct ProduceOperation {
     pub(crate) timeout_ms: i32,
     /// The topic stamps the time of the append; the answer carries it.
     pub(crate) log_append_time: bool,
+    /// When this shard was given it.
+    pub(crate) arrived: Ticks,
     pub(crate) answers: Rc<Gather<ProduceAnswer>>,
     /// Which part of `answers` this is.
     pub(crate) part: usize,

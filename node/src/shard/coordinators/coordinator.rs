@@ -243,6 +243,7 @@ impl Coordinator {
             acks: Acks::All,
             timeout_ms: shard.config().groups.write_timeout_ms,
             log_append_time: false,
+            arrived: shard.clock().read(),
             answers: Rc::new(Gather::new(1, finish)),
             part: 0,
         };

@@ -30,15 +30,22 @@ pub(crate) fn assert_growth_below(server: &Server, before: u64, mebibytes: u64) 
     assert!(growth < mebibytes << 20, "memory grew by {} MiB", growth >> 20);
 }
 
+/// All that the server shows to its operators.
+pub(crate) fn metrics_text(server: &Server) -> String {
+    let mut stream = TcpStream::connect(server.admin_address()).expect("the operators' port accepts");
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("the metrics are text");
+    let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    body.to_owned()
+}
+
 /// The sum over all shards of a metric that the server shows to its operators; 0 for a broker that is not ours.
 pub(crate) fn metric(server: &Server, name: &str) -> u64 {
     if !server.is_ours() {
         return 0;
     }
-    let mut stream = TcpStream::connect(server.admin_address()).expect("the operators' port accepts");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("the metrics are text");
+    let text = metrics_text(server);
     let values: Vec<u64> = text
         .lines()
         .filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once(' ')?.1.parse().ok())

@@ -193,7 +193,7 @@ fn compared(targets: &[Target], rounds: &[Round], metric: &Metric) -> Option<Com
         })
     });
     Some(ComparedMetric {
-        phase: metric.phase.to_owned(),
+        phase: metric.phase.clone().into_owned(),
         name: metric.name.clone(),
         unit: metric.unit.to_owned(),
         better: metric.better,

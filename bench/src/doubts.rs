@@ -96,7 +96,7 @@ pub(crate) fn of_run(name: &str, outcome: &Outcome) -> Vec<String> {
 
 fn of_phase(name: &str, phase: &Phase) -> Vec<String> {
     let mut doubts = Vec::new();
-    let (figures, part) = (&phase.figures, phase.name);
+    let (figures, part) = (&phase.figures, &phase.name);
     let percent = |share: f64| (share * 100.0).round();
     if figures.client.busy_processors > CLIENT_BUSY_MAX {
         let busy = percent(figures.client.busy_processors);

@@ -3,6 +3,8 @@
 //! Reports and comparisons know nothing of scenarios beyond this, so a new scenario is reported and
 //! compared without a change to either.
 
+use std::borrow::Cow;
+
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -25,7 +27,7 @@ pub(crate) struct Outcome {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Phase {
     /// As reports call it.
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// Rates and costs.
     pub(crate) figures: Figures,
     /// Latencies of what was done in it.
@@ -94,7 +96,7 @@ pub(crate) enum Better {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Metric {
     /// Empty for a fact of the whole run.
-    pub(crate) phase: &'static str,
+    pub(crate) phase: Cow<'static, str>,
     pub(crate) name: String,
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
@@ -105,7 +107,7 @@ impl Outcome {
     /// All its numbers, in the order of a report.
     pub(crate) fn metrics(&self) -> Vec<Metric> {
         let facts = self.facts.iter().map(|fact| Metric {
-            phase: "",
+            phase: Cow::Borrowed(""),
             name: fact.name.clone(),
             unit: fact.unit,
             better: fact.better,
@@ -117,8 +119,13 @@ impl Outcome {
 
 impl Phase {
     fn metrics(&self) -> Vec<Metric> {
-        let metric =
-            |name: String, unit, better, value| Metric { phase: self.name, name, unit, better, value };
+        let metric = |name: String, unit, better, value| Metric {
+            phase: self.name.clone(),
+            name,
+            unit,
+            better,
+            value,
+        };
         let figures = &self.figures;
         let mut metrics = vec![
             metric("throughput".into(), "MB/s", Better::Higher, figures.megabytes_per_second),
@@ -170,7 +177,7 @@ pub(crate) mod tests {
         let mut histogram = latency_histogram();
         histogram.record(1_000_000).expect("within bounds");
         let latencies = NamedLatency::of("acknowledgement", &histogram).into_iter().collect();
-        let phase = Phase { name: "produce", figures, latencies, timeline: Vec::new() };
+        let phase = Phase { name: "produce".into(), figures, latencies, timeline: Vec::new() };
         let fact = Fact { name: "time to connect".into(), value: 2.0, unit: "ms", better: Better::Lower };
         Outcome { phases: vec![phase], facts: vec![fact] }
     }

@@ -65,7 +65,7 @@ pub(crate) fn run(target: &Target, settings: &ConsumeSettings, context: &Context
     }
     let end = Sample::take(target.pid)?;
     let phase = Phase {
-        name: "consume",
+        name: "consume".into(),
         figures: Figures::new(tally.work, &begin, &end, context.processor_count),
         latencies: NamedLatency::of("response", &tally.latencies).into_iter().collect(),
         timeline: Vec::new(),

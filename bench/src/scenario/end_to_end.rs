@@ -75,7 +75,7 @@ fn drive(
         NamedLatency::of("acknowledgement", &exchange.acknowledgements),
     ];
     let phase = Phase {
-        name: "end to end",
+        name: "end to end".into(),
         figures: Figures::new(work, &start, &end, context.processor_count),
         latencies: latencies.into_iter().flatten().collect(),
         timeline: Vec::new(),

@@ -109,7 +109,7 @@ fn drive_and_verify(
     }
     // Without answers (acks=0) the histogram is empty, and there is no latency.
     let latencies = NamedLatency::of("acknowledgement", &histogram).into_iter().collect();
-    let phase = Phase { name: "produce", figures, latencies, timeline: Vec::new() };
+    let phase = Phase { name: "produce".into(), figures, latencies, timeline: Vec::new() };
     let fact = |name: &str, value, unit| Fact { name: name.into(), value, unit, better: Better::Neither };
     let facts = vec![
         fact("records in a request", f64::from(batch.record_count), "records"),

@@ -4,6 +4,7 @@
 //! error and has no outcome. Topics that it created are deleted, also then.
 
 pub(crate) mod consume;
+pub(crate) mod disk;
 pub(crate) mod end_to_end;
 pub(crate) mod produce;
 

@@ -1,5 +1,5 @@
 //! The few system calls that the standard library lacks: pinning, poll, clock ticks, page cache.
-//! All `unsafe` of this crate is here.
+//! All `unsafe` of this crate is here, but for the ring of the scenario `disk`.
 
 use std::fs::File;
 use std::io;

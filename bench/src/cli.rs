@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compare::CompareSettings;
 use crate::scenario::consume::ConsumeSettings;
+use crate::scenario::disk::DiskSettings;
 use crate::scenario::produce::ProduceSettings;
 use crate::target::{Target, name_and_value, resolve};
 
@@ -51,6 +52,13 @@ pub(crate) enum Command {
         broker: BrokerArgs,
         #[command(flatten)]
         load: ProduceArgs,
+    },
+    /// What a disk can do in the writes and reads that a log makes: no broker takes part.
+    Disk {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        work: DiskSettings,
     },
     /// A scenario against several brokers in turn, and the ratios of each to the first.
     Compare {

@@ -34,6 +34,7 @@ use crate::context::machine;
 use crate::driver::wire::client::other;
 use crate::progress::Progress;
 use crate::report::{Report, TargetFacts};
+use crate::scenario::disk::{self, DiskSettings};
 use crate::scenario::{Context, Scenario};
 use crate::spawned_broker::SpawnedBroker;
 use crate::target::Target;
@@ -63,6 +64,7 @@ fn run(command: Command) -> io::Result<ExitCode> {
             let scenario = Scenario::EndToEnd(load.settings(broker.topic.clone()));
             measure(&run, &scenario, scenario.name(), &broker.target())
         }
+        Command::Disk { run, work } => measure_disk(&run, work),
         Command::Compare { scenario } => match scenario {
             CompareCommand::Produce { compare, run, load } => {
                 compare_all(&run, &Scenario::Produce(load.settings(None)), &compare)
@@ -114,6 +116,23 @@ fn measure(run: &RunArgs, scenario: &Scenario, name: &'static str, target: &Targ
     doubts.extend(doubts::of_placement(target)?);
     let targets = std::slice::from_ref(target);
     print(run, &report(run, scenario, name, targets, report::Result::Outcome(outcome), doubts)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Rows of one disk, as a table.
+fn measure_disk(run: &RunArgs, work: DiskSettings) -> io::Result<ExitCode> {
+    let context = prepare(run)?;
+    let outcome = disk::run(&work, &context)?;
+    context.progress.clear();
+    let (doubts, table) = (disk::doubts(&outcome), disk::table(&outcome));
+    let scenario = Scenario::Disk(work);
+    let report = report(run, &scenario, scenario.name(), &[], report::Result::Outcome(outcome), doubts)?;
+    if run.json {
+        print(run, &report)?;
+    } else {
+        let doubts = report.doubts.iter().map(|doubt| format!("DOUBT       {doubt}\n"));
+        io::stdout().write_all((table + &doubts.collect::<String>()).as_bytes())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::scenario::consume::ConsumeSettings;
+use crate::scenario::disk::DiskSettings;
 use crate::scenario::produce::ProduceSettings;
 use crate::target::Target;
 
@@ -28,6 +29,8 @@ pub(crate) enum Scenario {
     Consume(ConsumeSettings),
     /// Produce on a schedule and consume at once.
     EndToEnd(ProduceSettings),
+    /// Write and read files; no broker takes part.
+    Disk(DiskSettings),
 }
 
 impl Scenario {
@@ -37,6 +40,7 @@ impl Scenario {
             Self::Produce(_) => "produce",
             Self::Consume(_) => "consume",
             Self::EndToEnd(_) => "end-to-end",
+            Self::Disk(_) => "disk",
         }
     }
 }
@@ -58,5 +62,6 @@ pub(crate) fn run(scenario: &Scenario, target: &Target, context: &Context) -> io
         Scenario::Produce(settings) => produce::run(target, settings, context),
         Scenario::Consume(settings) => consume::run(target, settings, context),
         Scenario::EndToEnd(settings) => end_to_end::run(target, settings, context),
+        Scenario::Disk(settings) => disk::run(settings, context),
     }
 }

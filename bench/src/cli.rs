@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::compare::CompareSettings;
-use crate::scenario::consume::ConsumeSettings;
+use crate::scenario::Kind;
 use crate::scenario::disk::DiskSettings;
-use crate::scenario::produce::ProduceSettings;
+use crate::scenario::options::LoadOptions;
 use crate::target::{Target, name_and_value, resolve};
 
 /// Measures any Kafka-compatible broker: throughput, latency, and what they cost the broker.
@@ -27,32 +26,21 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Send the same encoded batch as fast as the broker answers, or at a rate.
-    Produce {
-        #[command(flatten)]
-        run: RunArgs,
-        #[command(flatten)]
-        broker: BrokerArgs,
-        #[command(flatten)]
-        load: ProduceArgs,
-    },
-    /// Read a topic from its start to its end.
-    Consume {
-        #[command(flatten)]
-        run: RunArgs,
-        #[command(flatten)]
-        broker: BrokerArgs,
-        #[command(flatten)]
-        load: ConsumeArgs,
-    },
+    Produce(MeasureArgs),
     /// Produce on a schedule and consume at once: the time from one to the other.
-    EndToEnd {
-        #[command(flatten)]
-        run: RunArgs,
-        #[command(flatten)]
-        broker: BrokerArgs,
-        #[command(flatten)]
-        load: ProduceArgs,
-    },
+    EndToEnd(MeasureArgs),
+    /// Read a topic from its start to its end: from memory, from disk, or while it is produced.
+    Consume(MeasureArgs),
+    /// Producers alone, then beside readers that fetch an older topic from disk.
+    Mixed(MeasureArgs),
+    /// Several consumers, each of which gets every record while it is produced.
+    FanOut(MeasureArgs),
+    /// The same bytes to one partition, then over many.
+    ManyPartitions(MeasureArgs),
+    /// Many connections that idle, beside producers.
+    Connections(MeasureArgs),
+    /// A steady load for long, and what drifts meanwhile.
+    Soak(MeasureArgs),
     /// What a disk can do in the writes and reads that a log makes: no broker takes part.
     Disk {
         #[command(flatten)]
@@ -60,11 +48,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         work: DiskSettings,
     },
-    /// A scenario against several brokers in turn, and the ratios of each to the first.
-    Compare {
-        #[command(subcommand)]
-        scenario: CompareCommand,
+    /// A workload file; flags win over what stands in it.
+    Run {
+        /// The file, for instance one of bench/workloads.
+        file: PathBuf,
+        #[command(flatten)]
+        measure: MeasureArgs,
     },
+    /// A scenario against several brokers in turn, and the ratios of each to the first.
+    Compare(CompareArgs),
     /// Produce to a broker that stores nothing: the ceiling of this harness on this machine.
     #[command(name = "self")]
     Itself {
@@ -74,7 +66,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         run: RunArgs,
         #[command(flatten)]
-        load: ProduceArgs,
+        load: LoadOptions,
     },
     /// Keep free memory of a virtual machine from going back to its host, until killed.
     ///
@@ -96,57 +88,44 @@ pub(crate) enum Command {
     },
 }
 
-/// Scenarios that can be compared.
-#[derive(Debug, Subcommand)]
-pub(crate) enum CompareCommand {
-    /// Send the same encoded batch as fast as the brokers answer, or at a rate.
-    Produce {
-        #[command(flatten)]
-        compare: CompareArgs,
-        #[command(flatten)]
-        run: RunArgs,
-        #[command(flatten)]
-        load: ProduceArgs,
-    },
-    /// Read a topic from its start to its end.
-    Consume {
-        #[command(flatten)]
-        compare: CompareArgs,
-        #[command(flatten)]
-        run: RunArgs,
-        #[command(flatten)]
-        load: ConsumeArgs,
-        /// The topic; all brokers have it.
-        #[arg(long)]
-        topic: String,
-    },
-    /// Produce on a schedule and consume at once.
-    EndToEnd {
-        #[command(flatten)]
-        compare: CompareArgs,
-        #[command(flatten)]
-        run: RunArgs,
-        #[command(flatten)]
-        load: ProduceArgs,
-    },
+/// One scenario against one broker.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MeasureArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArgs,
+    #[command(flatten)]
+    pub(crate) topic: TopicArgs,
+    #[command(flatten)]
+    pub(crate) load: LoadOptions,
 }
 
-/// Whom to compare, and how.
+/// One scenario against several brokers.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CompareArgs {
-    /// NAME=HOST:PORT[,pid=PID][,data-dir=DIR][,TOPIC-CONFIG=VALUE]..., two or more; the first is
-    /// the baseline.
-    #[arg(required = true, num_args = 2.., value_name = "TARGET", value_parser = Target::parse)]
-    pub(crate) targets: Vec<Target>,
+    /// The scenario (unless a workload says it), then two brokers or more, the first of which is the
+    /// baseline: NAME=HOST:PORT[,pid=PID][,data-dir=DIR][,TOPIC-CONFIG=VALUE]...
+    #[arg(required = true, num_args = 2.., value_name = "SCENARIO|TARGET")]
+    what: Vec<String>,
+    /// A workload file, in place of a scenario; flags win over what stands in it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) workload: Option<PathBuf>,
     /// Rounds that count; each runs every target once and the baseline twice.
     #[arg(long, default_value_t = 6, value_parser = at_least_one)]
     rounds: usize,
-    /// Rounds before them that do not count.
+    /// Rounds before them that do not count, so that compilers and caches are warm.
     #[arg(long, default_value_t = 0)]
     warm_up_rounds: usize,
     /// Rounds in which others used a larger share of the machine are repeated.
     #[arg(long, default_value_t = 0.1)]
     others_max: f64,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    #[command(flatten)]
+    pub(crate) topic: TopicArgs,
+    #[command(flatten)]
+    pub(crate) load: LoadOptions,
 }
 
 impl CompareArgs {
@@ -154,6 +133,25 @@ impl CompareArgs {
     pub(crate) fn settings(&self) -> CompareSettings {
         let Self { rounds, warm_up_rounds, others_max, .. } = *self;
         CompareSettings { rounds, warm_up_rounds, others_max }
+    }
+
+    /// The scenario, unless a workload says it, and the brokers.
+    pub(crate) fn scenario_and_targets(&self) -> Result<(Option<Kind>, Vec<Target>), String> {
+        let (kind, targets) = match (&self.workload, self.what.split_first()) {
+            (None, Some((kind, targets))) => {
+                let names = Kind::value_variants().iter().map(|kind| kind.name()).collect::<Vec<_>>();
+                let kind = Kind::from_str(kind, false).map_err(|_| {
+                    format!("{kind} is no scenario; those that compare knows are {}", names.join(", "))
+                })?;
+                (Some(kind), targets)
+            }
+            _ => (None, self.what.as_slice()),
+        };
+        let targets = targets.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        if targets.len() < 2 {
+            return Err("compare needs two brokers or more".into());
+        }
+        Ok((kind, targets))
     }
 }
 
@@ -171,7 +169,7 @@ pub(crate) struct RunArgs {
     pub(crate) note: Option<String>,
 }
 
-/// What to measure.
+/// Whom to measure.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BrokerArgs {
     /// The broker's address.
@@ -181,53 +179,17 @@ pub(crate) struct BrokerArgs {
     /// The broker's process, on this machine; without it there are no costs.
     #[arg(long)]
     pub(crate) broker_pid: Option<u32>,
-    /// The topic; by default one of this run's own.
-    #[arg(long)]
-    pub(crate) topic: Option<String>,
+    /// Where the broker keeps its partitions, for reads from disk.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
-/// What to send.
+/// How topics are configured.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct ProduceArgs {
-    /// Size of a record's value, in bytes.
-    #[arg(long, default_value_t = 1024)]
-    record_size: usize,
-    /// Size of a batch, in bytes: as many records as fit.
-    #[arg(long, default_value_t = 64 << 10)]
-    batch_size: usize,
-    /// Records in a batch, in place of a batch size.
-    #[arg(long, conflicts_with = "batch_size", value_parser = clap::value_parser!(u32).range(1..))]
-    records_per_request: Option<u32>,
-    /// Whose acknowledgement a request waits for.
-    #[arg(long, value_enum, default_value_t = AcksArg::All)]
-    acks: AcksArg,
-    /// Connections.
-    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
-    connections: usize,
-    /// Requests in flight on each connection.
-    #[arg(long, default_value_t = 5, value_parser = at_least_one)]
-    in_flight: usize,
-    /// Partitions of the topic; requests go to one after the other.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    partitions: u32,
-    /// Requests a second, begun on a schedule whatever the broker does; latency counts from there.
-    #[arg(long, value_parser = positive)]
-    rate: Option<f64>,
-    /// Seconds to measure.
-    #[arg(long, default_value = "10", value_parser = seconds)]
-    seconds: Duration,
-    /// Seconds to run before measuring.
-    #[arg(long, default_value = "2", value_parser = seconds)]
-    warm_up: Duration,
+pub(crate) struct TopicArgs {
     /// Config of the topic, NAME=VALUE; may be repeated.
     #[arg(long = "topic-config", value_name = "NAME=VALUE", value_parser = name_and_value)]
-    configs: Vec<(String, String)>,
-    /// The topic exists and stays; otherwise it is created, and deleted at the end.
-    #[arg(long)]
-    keep_topic: bool,
-    /// Do not compare the log's growth with what was sent.
-    #[arg(long)]
-    no_verify: bool,
+    pub(crate) configs: Vec<(String, String)>,
 }
 
 impl BrokerArgs {
@@ -237,93 +199,25 @@ impl BrokerArgs {
             name: "broker".into(),
             address: self.broker,
             pid: self.broker_pid,
-            data_dir: None,
+            data_dir: self.data_dir.clone(),
             configs: Vec::new(),
         }
     }
 }
 
-impl ProduceArgs {
-    /// The scenario's settings.
-    pub(crate) fn settings(&self, topic: Option<String>) -> ProduceSettings {
-        ProduceSettings {
-            record_size_bytes: self.record_size,
-            batch_size_bytes: self.batch_size,
-            records_per_request: self.records_per_request,
-            acks: self.acks.on_wire(),
-            connections: self.connections,
-            in_flight: self.in_flight,
-            partitions: self.partitions,
-            rate: self.rate,
-            warm_up: self.warm_up,
-            duration: self.seconds,
-            configs: self.configs.clone(),
-            topic,
-            keep_topic: self.keep_topic,
-            verify: !self.no_verify,
-        }
-    }
-}
-
-/// What to read.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct ConsumeArgs {
-    /// Connections, each with its share of the partitions.
-    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
-    connections: usize,
-    /// Bytes asked for from each partition in a request; consumers ask for 1 MiB.
-    #[arg(long, default_value_t = 1 << 20, value_parser = clap::value_parser!(i32).range(1..))]
-    partition_max_bytes: i32,
-    /// Bytes asked for in a request; consumers ask for 50 MiB.
-    #[arg(long, default_value_t = 50 << 20, value_parser = clap::value_parser!(i32).range(1..))]
-    max_bytes: i32,
-    /// How often to read all.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    passes: u32,
-    /// Compute each batch's checksum, as consumers do.
-    #[arg(long)]
-    verify_checksums: bool,
-    /// Take the files below this directory of the broker out of the page cache first.
-    #[arg(long, value_name = "DIR")]
-    evict: Option<PathBuf>,
-}
-
-impl ConsumeArgs {
-    /// The scenario's settings.
-    pub(crate) fn settings(&self, topic: String) -> ConsumeSettings {
-        ConsumeSettings {
-            topic,
-            evict: self.evict.clone(),
-            connections: self.connections,
-            partition_max_bytes: self.partition_max_bytes,
-            max_bytes: self.max_bytes,
-            passes: self.passes,
-            verify_checksums: self.verify_checksums,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum AcksArg {
-    /// No answers.
-    #[value(name = "0")]
-    None,
-    /// The leader's.
-    #[value(name = "1")]
-    Leader,
-    /// Of all in-sync replicas.
-    #[value(name = "all")]
-    All,
-}
-
-impl AcksArg {
-    const fn on_wire(self) -> i16 {
-        match self {
-            Self::None => 0,
-            Self::Leader => 1,
-            Self::All => -1,
-        }
-    }
+/// The command line, in which each scenario's help shows what the scenario uses and no more.
+pub(crate) fn command() -> clap::Command {
+    let all = LoadOptions::augment_args(clap::Command::new("all"));
+    let names: Vec<String> = all.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+    let hide = |command: clap::Command, kind: Kind| {
+        let used = kind.options();
+        let unused = names.iter().filter(|name| !used.contains(&name.replace('_', "-").as_str()));
+        unused.fold(command, |command, name| command.mut_arg(name, |arg| arg.hide(true)))
+    };
+    let command = Kind::value_variants().iter().fold(Cli::command(), |command, kind| {
+        command.mut_subcommand(kind.name(), |scenario| hide(scenario, *kind))
+    });
+    command.mut_subcommand("self", |scenario| hide(scenario, Kind::Produce))
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -334,47 +228,65 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|error| format!("{text}: {error}"))?;
-    if number.is_finite() && number > 0.0 { Ok(number) } else { Err(format!("{text} is not above zero")) }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let number: f64 = text.parse().map_err(|error| format!("{text}: {error}"))?;
-    Duration::try_from_secs_f64(number).map_err(|error| format!("{text}: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
+    use clap::FromArgMatches;
 
-    #[test]
-    fn command_line_is_consistent() {
-        Cli::command().debug_assert();
+    fn parse(line: &[&str]) -> Result<Command, clap::Error> {
+        let line = ["ringmain-bench"].iter().chain(line);
+        let matches = command().try_get_matches_from(line)?;
+        Cli::from_arg_matches(&matches).map(|cli| cli.command)
     }
 
     #[test]
-    fn defaults_are_the_published_ones() {
-        let cli = Cli::parse_from(["ringmain-bench", "produce", "--topic-config", "write.caching=true"]);
-        let Command::Produce { load, .. } = cli.command else { panic!("another command") };
-        let settings = load.settings(None);
-        assert_eq!((settings.record_size_bytes, settings.batch_size_bytes), (1024, 65_536));
-        assert_eq!((settings.acks, settings.in_flight, settings.connections), (-1, 5, 1));
-        assert_eq!(settings.configs, [("write.caching".to_owned(), "true".to_owned())]);
+    fn command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_scenario_has_a_command_that_shows_what_it_uses() {
+        for kind in Kind::value_variants() {
+            parse(&[kind.name()]).expect("is a command");
+            let mut command = command();
+            let scenario = command.find_subcommand_mut(kind.name()).expect("is a command");
+            let help = scenario.render_long_help().to_string();
+            for (flag, shown) in [("--record-size", true), ("--passes", *kind == Kind::Consume)] {
+                assert_eq!(help.contains(flag), shown, "{kind:?} {flag}");
+            }
+        }
+    }
+
+    #[test]
+    fn compare_takes_a_scenario_or_a_workload() {
+        let compare = |line: &[&str]| match parse(line) {
+            Ok(Command::Compare(args)) => args.scenario_and_targets(),
+            other => panic!("{other:?}"),
+        };
+        let pair = ["a=127.0.0.1:1,pid=2", "b=127.0.0.1:3"];
+        let (kind, targets) =
+            compare(&["compare", "fan-out", pair[0], pair[1], "--rate", "5"]).expect("two brokers");
+        assert_eq!((kind, targets.len()), (Some(Kind::FanOut), 2));
+        let (kind, targets) =
+            compare(&["compare", "--workload", "f", pair[0], pair[1]]).expect("two brokers");
+        assert_eq!((kind, targets.len()), (None, 2));
+        assert!(
+            compare(&["compare", pair[0], pair[1]]).expect_err("no scenario").contains("many-partitions")
+        );
+        assert!(compare(&["compare", "produce", pair[0]]).is_err());
     }
 
     #[test]
     fn nonsense_is_refused() {
         for wrong in [
-            &["--rate", "0"][..],
-            &["--connections", "0"],
-            &["--seconds", "-1"],
+            &["--rate", "x"][..],
+            &["--record-size", "12q"],
             &["--topic-config", "=x"],
             &["--batch-size", "1", "--records-per-request", "1"],
+            &["--codec", "brotli"],
         ] {
-            let line = ["ringmain-bench", "produce"].iter().chain(wrong);
-            assert!(Cli::try_parse_from(line).is_err(), "{wrong:?}");
+            let line = [&["produce"][..], wrong].concat();
+            assert!(parse(&line).is_err(), "{wrong:?}");
         }
     }
 }

@@ -22,25 +22,31 @@ mod system;
 mod target;
 #[cfg(test)]
 mod tests;
+mod workload;
 
 use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
-use crate::cli::{Cli, Command, CompareArgs, CompareCommand, RunArgs};
+use crate::cli::{Cli, Command, CompareArgs, MeasureArgs, RunArgs};
 use crate::context::machine;
 use crate::driver::wire::client::other;
 use crate::progress::Progress;
 use crate::report::{Report, TargetFacts};
 use crate::scenario::disk::{self, DiskSettings};
-use crate::scenario::{Context, Scenario};
+use crate::scenario::options::LoadOptions;
+use crate::scenario::settings::Settings;
+use crate::scenario::{Context, Kind, Scenario};
 use crate::spawned_broker::SpawnedBroker;
 use crate::target::Target;
+use crate::workload::Workload;
 
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
+    let matches = cli::command().get_matches();
+    let result = Cli::from_arg_matches(&matches).map_err(io::Error::other).and_then(|cli| run(cli.command));
+    match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ringmain-bench: {error}");
@@ -51,32 +57,24 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> io::Result<ExitCode> {
     match command {
-        Command::Produce { run, broker, load } => {
-            let scenario = Scenario::Produce(load.settings(broker.topic.clone()));
-            measure(&run, &scenario, scenario.name(), &broker.target())
+        Command::Produce(args) => measure_kind(Kind::Produce, &args),
+        Command::EndToEnd(args) => measure_kind(Kind::EndToEnd, &args),
+        Command::Consume(args) => measure_kind(Kind::Consume, &args),
+        Command::Mixed(args) => measure_kind(Kind::Mixed, &args),
+        Command::FanOut(args) => measure_kind(Kind::FanOut, &args),
+        Command::ManyPartitions(args) => measure_kind(Kind::ManyPartitions, &args),
+        Command::Connections(args) => measure_kind(Kind::Connections, &args),
+        Command::Soak(args) => measure_kind(Kind::Soak, &args),
+        Command::Run { file, measure: args } => {
+            let workload = Workload::read(&file).map_err(other)?;
+            let scenario = workload.scenario(&args.load, &args.topic.configs).map_err(other)?;
+            eprintln!("{}: {}", workload.name, workload.description.trim());
+            measure(&args.run, &scenario, scenario.kind.name(), &args.broker.target())
         }
-        Command::Consume { run, broker, load } => {
-            let needed = || other("consume needs a --topic that holds records".into());
-            let scenario = Scenario::Consume(load.settings(broker.topic.clone().ok_or_else(needed)?));
-            measure(&run, &scenario, scenario.name(), &broker.target())
-        }
-        Command::EndToEnd { run, broker, load } => {
-            let scenario = Scenario::EndToEnd(load.settings(broker.topic.clone()));
-            measure(&run, &scenario, scenario.name(), &broker.target())
-        }
-        Command::Disk { run, work } => measure_disk(&run, work),
-        Command::Compare { scenario } => match scenario {
-            CompareCommand::Produce { compare, run, load } => {
-                compare_all(&run, &Scenario::Produce(load.settings(None)), &compare)
-            }
-            CompareCommand::Consume { compare, run, load, topic } => {
-                compare_all(&run, &Scenario::Consume(load.settings(topic)), &compare)
-            }
-            CompareCommand::EndToEnd { compare, run, load } => {
-                compare_all(&run, &Scenario::EndToEnd(load.settings(None)), &compare)
-            }
-        },
+        Command::Disk { run, work } => measure_disk(&run, &work),
+        Command::Compare(args) => compare_all(&args),
         Command::Itself { broker_core, run, load } => {
+            let scenario = resolve(Kind::Produce, &load, &[])?;
             let broker = SpawnedBroker::start(broker_core)?;
             let target = Target {
                 name: "null broker".into(),
@@ -85,7 +83,7 @@ fn run(command: Command) -> io::Result<ExitCode> {
                 data_dir: None,
                 configs: Vec::new(),
             };
-            measure(&run, &Scenario::Produce(load.settings(None)), "self", &target)
+            measure(&run, &scenario, "self", &target)
         }
         Command::NullBroker { listen, core } => {
             if let Some(core) = core {
@@ -107,26 +105,38 @@ fn run(command: Command) -> io::Result<ExitCode> {
     }
 }
 
+fn measure_kind(kind: Kind, args: &MeasureArgs) -> io::Result<ExitCode> {
+    let scenario = resolve(kind, &args.load, &args.topic.configs)?;
+    measure(&args.run, &scenario, kind.name(), &args.broker.target())
+}
+
+fn resolve(kind: Kind, load: &LoadOptions, configs: &[(String, String)]) -> io::Result<Scenario> {
+    let settings = Settings::resolve(kind, load, configs.to_vec()).map_err(other)?;
+    Ok(Scenario { kind, settings })
+}
+
 /// One run against one broker.
 fn measure(run: &RunArgs, scenario: &Scenario, name: &'static str, target: &Target) -> io::Result<ExitCode> {
     let context = prepare(run)?;
-    let outcome = scenario::run(scenario, target, &context)?;
+    let outcome = scenario::run(scenario, target, &context);
     context.progress.clear();
+    let outcome = outcome?;
     let mut doubts = doubts::of_run(&target.name, &outcome);
     doubts.extend(doubts::of_placement(target)?);
     let targets = std::slice::from_ref(target);
-    print(run, &report(run, scenario, name, targets, report::Result::Outcome(outcome), doubts)?)?;
+    let workload = workload::to_toml(scenario).map_err(io::Error::other)?;
+    print(run, &report(run, name, workload, targets, report::Result::Outcome(outcome), doubts)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Rows of one disk, as a table.
-fn measure_disk(run: &RunArgs, work: DiskSettings) -> io::Result<ExitCode> {
+fn measure_disk(run: &RunArgs, work: &DiskSettings) -> io::Result<ExitCode> {
     let context = prepare(run)?;
-    let outcome = disk::run(&work, &context)?;
+    let outcome = disk::run(work, &context)?;
     context.progress.clear();
     let (doubts, table) = (disk::doubts(&outcome), disk::table(&outcome));
-    let scenario = Scenario::Disk(work);
-    let report = report(run, &scenario, scenario.name(), &[], report::Result::Outcome(outcome), doubts)?;
+    let workload = toml::to_string(work).map_err(io::Error::other)?;
+    let report = report(run, "disk", workload, &[], report::Result::Outcome(outcome), doubts)?;
     if run.json {
         print(run, &report)?;
     } else {
@@ -137,28 +147,39 @@ fn measure_disk(run: &RunArgs, work: DiskSettings) -> io::Result<ExitCode> {
 }
 
 /// Exits with an error if the comparison has no result.
-fn compare_all(run: &RunArgs, scenario: &Scenario, compare: &CompareArgs) -> io::Result<ExitCode> {
-    let context = prepare(run)?;
-    let mut comparison = compare::run(scenario, &compare.targets, &compare.settings(), &context)?;
+fn compare_all(args: &CompareArgs) -> io::Result<ExitCode> {
+    let (kind, targets) = args.scenario_and_targets().map_err(other)?;
+    let configs = &args.topic.configs;
+    let scenario = match (kind, &args.workload) {
+        (Some(kind), _) => resolve(kind, &args.load, configs)?,
+        (None, Some(file)) => {
+            Workload::read(file).and_then(|workload| workload.scenario(&args.load, configs)).map_err(other)?
+        }
+        (None, None) => return Err(other("compare needs a scenario or a workload".into())),
+    };
+    let context = prepare(&args.run)?;
+    let comparison = compare::run(&scenario, &targets, &args.settings(), &context);
     context.progress.clear();
+    let mut comparison = comparison?;
     let doubts = std::mem::take(&mut comparison.doubts);
     let code = if doubts.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     let result = report::Result::Comparison(comparison);
-    print(run, &report(run, scenario, scenario.name(), &compare.targets, result, doubts)?)?;
+    let workload = workload::to_toml(&scenario).map_err(io::Error::other)?;
+    print(&args.run, &report(&args.run, scenario.kind.name(), workload, &targets, result, doubts)?)?;
     Ok(code)
 }
 
 fn report(
     run: &RunArgs,
-    scenario: &Scenario,
-    name: &'static str,
+    scenario: &'static str,
+    workload: String,
     targets: &[Target],
     result: report::Result,
     doubts: Vec<String>,
 ) -> io::Result<Report> {
     Ok(Report {
-        scenario: name,
-        workload: toml::to_string(scenario).map_err(io::Error::other)?,
+        scenario,
+        workload,
         command_line: std::env::args().collect::<Vec<_>>().join(" "),
         note: run.note.clone(),
         version: env!("CARGO_PKG_VERSION"),
@@ -172,12 +193,10 @@ fn report(
 /// Prepares this thread, and what all runs share.
 fn prepare(run: &RunArgs) -> io::Result<Context> {
     system::make_sleeps_exact();
+    system::note_interrupts();
+    system::raise_open_files_limit()?;
     run.client_core.map_or(Ok(()), system::pin_thread)?;
-    Ok(Context {
-        processor_count: machine::machine()?.processor_count,
-        topic_prefix: format!("ringmain-bench-{}", std::process::id()),
-        progress: Progress::to_stderr(),
-    })
+    Ok(Context::new(machine::machine()?.processor_count, Progress::to_stderr()))
 }
 
 fn print(run: &RunArgs, report: &Report) -> io::Result<()> {

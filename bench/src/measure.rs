@@ -1,5 +1,8 @@
 //! What is read from the clocks at both ends of a measurement, and what follows from it.
 
+pub(crate) mod flow;
+mod kernel_threads;
+
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -36,17 +39,38 @@ pub(crate) struct Sample {
     broker: Option<CpuTime>,
     own: Duration,
     machine: MachineTime,
+    /// Of the kernel's own threads.
+    kernel: Duration,
 }
 
 impl Sample {
-    /// Reads the clocks now; the broker's if its process id is known.
-    pub(crate) fn take(broker_pid: Option<u32>) -> io::Result<Self> {
+    /// Reads the clocks now; the broker's if its process id is known. The kernel's threads come
+    /// first, since they take milliseconds, which must not fall into the measurement.
+    pub(crate) fn begin(broker_pid: Option<u32>) -> io::Result<Self> {
+        let kernel = kernel_threads::cpu_time()?;
+        Ok(Self { kernel, ..Self::end(broker_pid)? })
+    }
+
+    /// Reads the clocks now, but for the kernel's threads: those are left to
+    /// [`complete`](Self::complete), when nothing is under way any more.
+    pub(crate) fn end(broker_pid: Option<u32>) -> io::Result<Self> {
         Ok(Self {
+            at: Instant::now(),
             broker: broker_pid.map(machine::process_cpu_time).transpose()?,
             own: system::own_cpu_time()?,
             machine: machine::machine_time()?,
-            at: Instant::now(),
+            kernel: Duration::ZERO,
         })
+    }
+
+    /// Adds the time of the kernel's threads.
+    pub(crate) fn complete(self) -> io::Result<Self> {
+        Ok(Self { kernel: kernel_threads::cpu_time()?, ..self })
+    }
+
+    /// When it was taken.
+    pub(crate) fn at(&self) -> Instant {
+        self.at
     }
 }
 
@@ -61,6 +85,15 @@ pub(crate) struct Work {
     pub(crate) bytes: u64,
 }
 
+impl Work {
+    /// Adds what was done elsewhere.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.records += other.records;
+        self.bytes += other.bytes;
+    }
+}
+
 /// The figures of one measurement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Figures {
@@ -72,9 +105,11 @@ pub(crate) struct Figures {
     pub(crate) requests_per_second: f64,
     pub(crate) broker: Option<BrokerFigures>,
     pub(crate) client: ClientFigures,
-    /// Share of the machine that neither the broker nor this client used; null without a broker's
-    /// process id.
+    /// Share of the machine that neither the broker nor this client nor the kernel's own threads
+    /// used; null without a broker's process id.
     pub(crate) others_share: Option<f64>,
+    /// Share of the machine that the kernel's own threads used: write-back, journals, devices.
+    pub(crate) kernel_share: f64,
     /// Share of the machine that its host gave to others.
     pub(crate) stolen_share: f64,
 }
@@ -108,6 +143,7 @@ impl Figures {
         let broker = start.broker.zip(end.broker).map(|(start, end)| end.since(start));
         let capacity = seconds * processor_count as f64;
         let busy = end.machine.busy.saturating_sub(start.machine.busy);
+        let kernel = end.kernel.saturating_sub(start.kernel);
         let stolen = end.machine.stolen.saturating_sub(start.machine.stolen);
         Self {
             seconds,
@@ -129,9 +165,10 @@ impl Figures {
                 busy_processors: ratio(own.as_secs_f64(), seconds),
             },
             others_share: broker.map(|cpu| {
-                let others = busy.saturating_sub(cpu.total()).saturating_sub(own);
+                let others = busy.saturating_sub(cpu.total()).saturating_sub(own).saturating_sub(kernel);
                 ratio(others.as_secs_f64(), capacity)
             }),
+            kernel_share: ratio(kernel.as_secs_f64(), capacity),
             stolen_share: ratio(stolen.as_secs_f64(), capacity),
         }
     }
@@ -187,6 +224,7 @@ mod tests {
             broker: broker_ms.map(|(user, system)| CpuTime { user: ms(user), system: ms(system) }),
             own: ms(own_ms),
             machine: MachineTime { busy: ms(busy_ms), stolen: ms(stolen_ms) },
+            kernel: ms(busy_ms / 20),
         }
     }
 
@@ -210,8 +248,10 @@ mod tests {
         assert_eq!(broker.busy_processors, 0.5);
         assert_eq!(figures.client.cpu_seconds_per_gigabyte, 0.4);
         assert_eq!(figures.client.busy_processors, 0.1);
-        // Busy 1.6 s, of which the broker had 1.0 and the client 0.2, on four processor-seconds.
-        assert!((figures.others_share.expect("known") - 0.1).abs() < 1e-9);
+        // Busy 1.6 s, of which the broker had 1.0, the client 0.2, the kernel's threads 0.08, on four
+        // processor-seconds.
+        assert!((figures.others_share.expect("known") - 0.08).abs() < 1e-9);
+        assert!((figures.kernel_share - 0.02).abs() < 1e-9);
         assert_eq!(figures.stolen_share, 0.01);
     }
 

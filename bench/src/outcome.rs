@@ -172,6 +172,7 @@ pub(crate) mod tests {
             }),
             client: ClientFigures { cpu_seconds_per_gigabyte: 0.1, busy_processors: 0.1 },
             others_share: Some(others),
+            kernel_share: 0.0,
             stolen_share: 0.0,
         };
         let mut histogram = latency_histogram();

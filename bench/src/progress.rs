@@ -24,6 +24,7 @@ impl Progress {
     }
 
     /// To nowhere.
+    #[cfg(test)]
     pub(crate) fn silent() -> Self {
         Self { is_terminal: false, is_silent: true, last_line: Cell::new(None) }
     }

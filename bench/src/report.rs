@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -165,12 +164,4 @@ fn write_comparison(text: &mut String, comparison: &Comparison) -> std::fmt::Res
         writeln!(text, "  {:<14} {:<32} {}", "control", "", spread(metric.control))?;
     }
     Ok(())
-}
-
-/// Durations are reported in seconds.
-pub(crate) fn as_seconds<S: serde::Serializer>(
-    duration: &Duration,
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
 }

@@ -1,48 +1,77 @@
 //! What is measured: one file a scenario, each of which turns a broker into an outcome.
 //!
-//! A scenario verifies what it did (offsets, counts): a run in which anything went wrong is an
-//! error and has no outcome. Topics that it created are deleted, also then.
+//! A scenario verifies what it did (offsets, counts, checksums): a run in which anything went wrong
+//! is an error and has no outcome. Topics that it created are deleted, also then.
 
-pub(crate) mod consume;
+mod cold_files;
+mod connections;
+mod consume;
 pub(crate) mod disk;
-pub(crate) mod end_to_end;
-pub(crate) mod produce;
+mod end_to_end;
+mod fan_out;
+mod many_partitions;
+mod mixed;
+pub(crate) mod options;
+mod produce;
+mod session;
+pub(crate) mod settings;
+mod soak;
+mod topic;
 
+use std::cell::Cell;
 use std::io;
 
-use serde::Serialize;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::outcome::Outcome;
 use crate::progress::Progress;
-use crate::scenario::consume::ConsumeSettings;
-use crate::scenario::disk::DiskSettings;
-use crate::scenario::produce::ProduceSettings;
+use crate::scenario::settings::Settings;
 use crate::target::Target;
 
-/// A scenario and its settings.
-#[derive(Debug, Clone, Serialize)]
+/// The scenarios that measure a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Scenario {
+pub(crate) enum Kind {
     /// Send the same encoded batch as fast as the broker answers, or at a rate.
-    Produce(ProduceSettings),
-    /// Read a topic from its start to its end.
-    Consume(ConsumeSettings),
-    /// Produce on a schedule and consume at once.
-    EndToEnd(ProduceSettings),
-    /// Write and read files; no broker takes part.
-    Disk(DiskSettings),
+    Produce,
+    /// Produce on a schedule and consume at once: the time from one to the other.
+    EndToEnd,
+    /// Read a topic from its start to its end: from memory, from disk, or while it is produced.
+    Consume,
+    /// Producers alone, then beside readers that fetch an older topic from disk.
+    Mixed,
+    /// Several consumers, each of which gets every record while it is produced.
+    FanOut,
+    /// The same bytes to one partition, then over many.
+    ManyPartitions,
+    /// Many connections that idle, beside producers.
+    Connections,
+    /// A steady load for long, and what drifts meanwhile.
+    Soak,
 }
 
-impl Scenario {
+impl Kind {
     /// As the command line names it.
-    pub(crate) fn name(&self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Produce(_) => "produce",
-            Self::Consume(_) => "consume",
-            Self::EndToEnd(_) => "end-to-end",
-            Self::Disk(_) => "disk",
+            Self::Produce => "produce",
+            Self::EndToEnd => "end-to-end",
+            Self::Consume => "consume",
+            Self::Mixed => "mixed",
+            Self::FanOut => "fan-out",
+            Self::ManyPartitions => "many-partitions",
+            Self::Connections => "connections",
+            Self::Soak => "soak",
         }
     }
+}
+
+/// A scenario and its settings.
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    pub(crate) kind: Kind,
+    pub(crate) settings: Settings,
 }
 
 /// What all runs of one invocation share.
@@ -50,18 +79,35 @@ impl Scenario {
 pub(crate) struct Context {
     /// Processors of this machine.
     pub(crate) processor_count: usize,
-    /// What the names of this invocation's topics begin with.
-    pub(crate) topic_prefix: String,
     /// Told where a run stands.
     pub(crate) progress: Progress,
+    topics: Cell<u64>,
+}
+
+impl Context {
+    /// Nothing has run yet.
+    pub(crate) fn new(processor_count: usize, progress: Progress) -> Self {
+        Self { processor_count, progress, topics: Cell::new(0) }
+    }
+
+    /// The name of a topic that nobody used before: brokers delete at their leisure.
+    fn next_topic(&self) -> String {
+        self.topics.set(self.topics.get() + 1);
+        format!("ringmain-bench-{}-{}", std::process::id(), self.topics.get())
+    }
 }
 
 /// Runs a scenario once against a broker.
 pub(crate) fn run(scenario: &Scenario, target: &Target, context: &Context) -> io::Result<Outcome> {
-    match scenario {
-        Scenario::Produce(settings) => produce::run(target, settings, context),
-        Scenario::Consume(settings) => consume::run(target, settings, context),
-        Scenario::EndToEnd(settings) => end_to_end::run(target, settings, context),
-        Scenario::Disk(settings) => disk::run(settings, context),
-    }
+    let run = match scenario.kind {
+        Kind::Produce => produce::run,
+        Kind::EndToEnd => end_to_end::run,
+        Kind::Consume => consume::run,
+        Kind::Mixed => mixed::run,
+        Kind::FanOut => fan_out::run,
+        Kind::ManyPartitions => many_partitions::run,
+        Kind::Connections => connections::run,
+        Kind::Soak => soak::run,
+    };
+    run(target, &scenario.settings, context)
 }

@@ -1,9 +1,13 @@
-//! The few system calls that the standard library lacks: pinning, poll, clock ticks, page cache.
-//! All `unsafe` of this crate is here, but for the ring of the scenario `disk`.
+//! The few system calls that the standard library lacks: pinning, limits, signals, clock ticks, page
+//! cache, and in `system/` those about many descriptors. All `unsafe` of this crate is here, but for
+//! the ring of the scenario `disk`.
+
+pub(crate) mod epoll;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Pins the calling thread, and the threads that it will start, to one processor.
@@ -46,60 +50,42 @@ pub(crate) fn own_cpu_time() -> io::Result<Duration> {
     Ok(Duration::new(seconds, nanoseconds))
 }
 
-/// What to wait for on one descriptor, and what came.
-#[derive(Debug, Clone, Copy)]
-#[repr(transparent)]
-pub(crate) struct Interest {
-    entry: libc::pollfd,
+/// Allows this process as many open files as the system lets it have.
+pub(crate) fn raise_open_files_limit() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the place for the answer lives through the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: the limit lives through the call.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-impl Interest {
-    /// Waits for bytes to read, and for room to write if `writable`.
-    pub(crate) fn new(fd: RawFd, writable: bool) -> Self {
-        let mut interest = Self { entry: libc::pollfd { fd, events: libc::POLLIN, revents: 0 } };
-        interest.set_writable(writable);
-        interest
-    }
+/// Set once somebody asked this process to end.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-    /// Whether to wait for room to write too.
-    pub(crate) fn set_writable(&mut self, writable: bool) {
-        self.entry.events = if writable { libc::POLLIN | libc::POLLOUT } else { libc::POLLIN };
+/// From now on, an interrupt or a request to end is only noted, so that a run can clean up first.
+pub(crate) fn note_interrupts() {
+    extern "C" fn note(_signal: libc::c_int) {
+        INTERRUPTED.store(true, Ordering::Relaxed);
     }
-
-    /// Whether there are bytes to read, an end, or an error.
-    pub(crate) fn is_readable(&self) -> bool {
-        self.entry.revents & !libc::POLLOUT != 0
-    }
-
-    /// Whether there is room to write.
-    pub(crate) fn is_writable(&self) -> bool {
-        self.entry.revents & libc::POLLOUT != 0
-    }
-}
-
-/// Waits until one of the descriptors is ready or the time is over; says how many are ready.
-pub(crate) fn poll(interests: &mut [Interest], timeout: Duration) -> io::Result<usize> {
-    let timeout = libc::timespec {
-        tv_sec: libc::time_t::try_from(timeout.as_secs()).map_err(io::Error::other)?,
-        tv_nsec: timeout.subsec_nanos().into(),
-    };
-    let entries = interests.as_mut_ptr().cast::<libc::pollfd>();
-    let count = libc::nfds_t::try_from(interests.len()).map_err(io::Error::other)?;
-    // SAFETY: `Interest` is transparent, so the slice is an array of `count` entries; it and the
-    // timeout live through the call; a null signal mask means that none is set.
-    let ready = unsafe { libc::ppoll(entries, count, &raw const timeout, std::ptr::null()) };
-    match usize::try_from(ready) {
-        Ok(ready) => Ok(ready),
-        Err(_) => {
-            let error = io::Error::last_os_error();
-            if error.kind() == io::ErrorKind::Interrupted { Ok(0) } else { Err(error) }
-        }
+    let handler = note as extern "C" fn(libc::c_int);
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler only stores into an atomic, which is safe at any moment. It cannot
+        // fail for these signals.
+        unsafe { libc::signal(signal, handler as libc::sighandler_t) };
     }
 }
 
-/// Takes the file's clean pages out of the page cache; dirty ones are written first.
+/// Whether somebody asked this process to end.
+pub(crate) fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Takes the file's clean pages out of the page cache; dirty ones stay.
 pub(crate) fn evict_from_page_cache(file: &File) -> io::Result<()> {
-    file.sync_data()?;
     // SAFETY: takes the number of a descriptor that `file` keeps open, and numbers.
     let error = unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }

@@ -5,5 +5,8 @@
 pub(crate) mod batch;
 pub(crate) mod client;
 pub(crate) mod fetcher;
+pub(crate) mod payload;
 pub(crate) mod pipeline;
 pub(crate) mod produce_frame;
+pub(crate) mod producers;
+pub(crate) mod reader;

@@ -1,263 +1,94 @@
-//! Scenario `consume`: reads every partition of a topic from its start to the end it had when the
-//! run began, as fast as the broker answers.
+//! Scenario `consume`: reads a topic from its start to its end as fast as the broker answers.
 //!
-//! Each connection reads its share of the partitions, one request in flight, as consumers do. Of
-//! the records only the batches' headers are looked at (and their checksums, if asked for).
+//! `warm`: what was read just before, so that it lies in memory wherever the broker keeps it.
+//! `cold`: its files were taken out of the page cache, so that the broker must read its disk.
+//! `tail`: while it is produced (`fan-out` with one consumer).
+//!
+//! Every record must come, in order and once for each pass. What the broker read from its devices is
+//! reported, so that warm and cold are not a matter of trust.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 
-use hdrhistogram::Histogram;
-use ringmain_protocol::messages::{EARLIEST_TIMESTAMP, FetchPartition, LATEST_TIMESTAMP};
-use ringmain_protocol::records;
-use serde::Serialize;
+use ringmain_protocol::messages::{EARLIEST_TIMESTAMP, LATEST_TIMESTAMP};
 
-use crate::driver::wire::client::{Client, SILENCE_MAX, other};
-use crate::driver::wire::fetcher::{FETCH_WAIT_MAX, Fetcher};
-use crate::measure::{Figures, Sample, Work, latency_histogram, nanoseconds};
-use crate::outcome::{NamedLatency, Outcome, Phase};
+use crate::driver::wire::client::{Client, other};
+use crate::driver::wire::reader::Range;
+use crate::outcome::{Better, Fact, Outcome};
 use crate::scenario::Context;
-use crate::system::{self, Interest};
+use crate::scenario::cold_files::ColdFiles;
+use crate::scenario::fan_out;
+use crate::scenario::options::ReadFrom;
+use crate::scenario::session::Session;
+use crate::scenario::settings::Settings;
+use crate::scenario::topic::with_topic;
 use crate::target::Target;
 
-/// What to read, and how.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ConsumeSettings {
-    /// The topic; it exists.
-    pub(crate) topic: String,
-    /// Directory of the broker whose files are taken out of the page cache first.
-    pub(crate) evict: Option<PathBuf>,
-    /// Connections, each with its share of the partitions.
-    pub(crate) connections: usize,
-    /// Bytes asked for from each partition in a request.
-    pub(crate) partition_max_bytes: i32,
-    /// Bytes asked for in a request.
-    pub(crate) max_bytes: i32,
-    /// How often all is read.
-    pub(crate) passes: u32,
-    /// Whether each batch's checksum is computed.
-    pub(crate) verify_checksums: bool,
-}
-
 /// Runs the scenario against a broker.
-pub(crate) fn run(target: &Target, settings: &ConsumeSettings, context: &Context) -> io::Result<Outcome> {
-    if let Some(directory) = settings.evict.as_ref().or(target.data_dir.as_ref()) {
-        evict_directory(directory)?;
+pub(crate) fn run(target: &Target, settings: &Settings, context: &Context) -> io::Result<Outcome> {
+    if settings.from == ReadFrom::Tail {
+        return fan_out::run(target, settings, context);
     }
-    let (topic, address) = (&settings.topic, target.address);
-    let mut client = Client::connect(address)?;
-    let partition_count = client.partition_count(topic)?;
-    let starts = client.offsets(topic, partition_count, EARLIEST_TIMESTAMP)?;
-    let ends = client.offsets(topic, partition_count, LATEST_TIMESTAMP)?;
-    let ranges: Vec<Range> = (0_i32..)
-        .zip(starts.into_iter().zip(ends))
-        .map(|(partition, (start, end))| Range { partition, start, next: start, end })
-        .collect();
-    let mut tally = Tally { work: Work::default(), latencies: latency_histogram() };
-    let mut consumers = share(ranges, settings.connections)
-        .into_iter()
-        .map(|ranges| Ok(Consumer { topic, settings, fetcher: Fetcher::connect(address)?, ranges }))
-        .collect::<io::Result<Vec<_>>>()?;
-    let begin = Sample::take(target.pid)?;
-    for _ in 0..settings.passes {
-        read_to_ends(&mut consumers, &mut tally)?;
-    }
-    let end = Sample::take(target.pid)?;
-    let phase = Phase {
-        name: "consume".into(),
-        figures: Figures::new(tally.work, &begin, &end, context.processor_count),
-        latencies: NamedLatency::of("response", &tally.latencies).into_iter().collect(),
-        timeline: Vec::new(),
-    };
-    Ok(Outcome { phases: vec![phase], facts: Vec::new() })
+    with_topic(target, settings, settings.partitions, context, |topic| {
+        if settings.topic.is_none() {
+            fill(target, topic, settings, context)?;
+        }
+        read(target, topic, settings, context)
+    })
 }
 
-/// Takes the files below `directory` out of the page cache, so that a broker must read its disk.
-fn evict_directory(directory: &Path) -> io::Result<()> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", directory.display()));
-    for entry in fs::read_dir(directory).map_err(named)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            evict_directory(&entry.path())?;
-        } else if kind.is_file() {
-            system::evict_from_page_cache(&File::open(entry.path())?)?;
-        }
-    }
-    Ok(())
+/// Produces what is to be read, as fast as the broker answers.
+pub(crate) fn fill(target: &Target, topic: &str, settings: &Settings, context: &Context) -> io::Result<()> {
+    let mut session = Session::new(context, target, topic, settings.partitions)?;
+    let filling = Settings { rate: None, ..settings.clone() };
+    session.produce(&filling.encode_batch()?, filling.producers())?;
+    session.produce_bytes(settings.bytes)?;
+    session.finish_and_verify().map(drop)
 }
 
-/// What is left to read of one partition: `next..end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
-    partition: i32,
-    start: i64,
-    next: i64,
-    end: i64,
+/// What the topic holds now.
+pub(crate) fn ranges(target: &Target, topic: &str) -> io::Result<Vec<Range>> {
+    let mut client = Client::connect(target.address)?;
+    let partitions = client.partition_count(topic)?;
+    let starts = client.offsets(topic, partitions, EARLIEST_TIMESTAMP)?;
+    let ends = client.offsets(topic, partitions, LATEST_TIMESTAMP)?;
+    let bounds = (0_i32..).zip(starts.into_iter().zip(ends));
+    Ok(bounds.map(|(partition, (start, end))| Range::new(partition, start, end)).collect())
 }
 
-/// Deals the ranges that hold something out to at most `connections` readers.
-fn share(ranges: Vec<Range>, connections: usize) -> Vec<Vec<Range>> {
-    let mut shares = vec![Vec::new(); connections];
-    for (index, range) in ranges.into_iter().filter(|range| range.start < range.end).enumerate() {
-        shares[index % connections].push(range);
+fn read(target: &Target, topic: &str, settings: &Settings, context: &Context) -> io::Result<Outcome> {
+    let ranges = ranges(target, topic)?;
+    let held: i64 = ranges.iter().map(|range| range.end - range.start).sum();
+    if held == 0 {
+        return Err(other(format!("topic {topic} holds nothing to read")));
     }
-    shares.retain(|share| !share.is_empty());
-    shares
+    let mut session = Session::new(context, target, topic, 1)?;
+    session.read(topic, ranges, settings.readers, settings.reading())?;
+    if settings.from == ReadFrom::Cold {
+        ColdFiles::of_topic(target, topic)?.evict_now()?;
+    } else {
+        session.read_all()?;
+    }
+    let before = device_reads(target);
+    let window = session.measure_passes("consume", settings.passes)?;
+    let from_device = device_reads(target).zip(before).map(|(after, before)| after.saturating_sub(before));
+    let (work, passes) = (window.consumed.work(), u64::from(settings.passes));
+    if i64::try_from(work.records / passes) != Ok(held) || !work.records.is_multiple_of(passes) {
+        return Err(other(format!("{} records came in {passes} passes over {held}", work.records)));
+    }
+    let phase = window.phase("consume", &window.consumed, None);
+    let facts = from_device.map(|bytes| Fact {
+        name: "read from devices for each byte".into(),
+        value: bytes as f64 / work.bytes.max(1) as f64,
+        unit: "B/B",
+        better: Better::Neither,
+    });
+    Ok(Outcome { phases: vec![phase], facts: facts.into_iter().collect() })
 }
 
-#[derive(Debug)]
-struct Tally {
-    work: Work,
-    latencies: Histogram<u64>,
-}
-
-fn read_to_ends(consumers: &mut [Consumer<'_>], tally: &mut Tally) -> io::Result<()> {
-    for consumer in consumers.iter_mut() {
-        consumer.rewind();
-        consumer.request()?;
-    }
-    loop {
-        let mut busy: Vec<&mut Consumer<'_>> =
-            consumers.iter_mut().filter(|consumer| consumer.fetcher.is_waiting()).collect();
-        if busy.is_empty() {
-            return Ok(());
-        }
-        let mut interests: Vec<Interest> =
-            busy.iter().map(|consumer| Interest::new(consumer.fetcher.fd(), false)).collect();
-        if system::poll(&mut interests, SILENCE_MAX)? == 0 {
-            return Err(other(format!("the broker has said nothing for {} s", SILENCE_MAX.as_secs())));
-        }
-        for (consumer, interest) in busy.iter_mut().zip(&interests) {
-            if interest.is_readable() && consumer.fetcher.receive()? {
-                consumer.accept(tally)?;
-                consumer.request()?;
-            }
-        }
-    }
-}
-
-/// One connection and what it reads.
-#[derive(Debug)]
-struct Consumer<'a> {
-    topic: &'a str,
-    settings: &'a ConsumeSettings,
-    fetcher: Fetcher,
-    ranges: Vec<Range>,
-}
-
-impl Consumer<'_> {
-    fn rewind(&mut self) {
-        for range in &mut self.ranges {
-            range.next = range.start;
-        }
-    }
-
-    /// Asks for what is left, if anything is.
-    fn request(&mut self) -> io::Result<()> {
-        let wanted = self.ranges.iter().filter(|range| range.next < range.end);
-        let partitions: Vec<FetchPartition> = wanted
-            .map(|range| FetchPartition {
-                partition: range.partition,
-                fetch_offset: range.next,
-                partition_max_bytes: self.settings.partition_max_bytes,
-                ..Default::default()
-            })
-            .collect();
-        if partitions.is_empty() {
-            return Ok(());
-        }
-        self.fetcher.request(self.topic, partitions, self.settings.max_bytes)
-    }
-
-    /// Looks at a whole response and moves on behind it.
-    fn accept(&mut self, tally: &mut Tally) -> io::Result<()> {
-        let (response, waited) = self.fetcher.take_response(self.topic)?;
-        let before = tally.work;
-        for partition in response.responses.iter().flat_map(|topic| &topic.partitions) {
-            let index = partition.partition_index;
-            let range = self.ranges.iter_mut().find(|range| range.partition == index);
-            let range = range.ok_or_else(|| other(format!("partition {index} was not asked for")))?;
-            let bytes = partition.records.unwrap_or_default();
-            advance(range, bytes, self.settings.verify_checksums, &mut tally.work)?;
-        }
-        if tally.work.bytes == before.bytes && waited >= FETCH_WAIT_MAX {
-            return Err(other(format!("{} has records that the broker does not return", self.topic)));
-        }
-        tally.work.requests += 1;
-        tally.latencies.saturating_record(nanoseconds(waited));
-        Ok(())
-    }
-}
-
-/// Counts the whole batches in `bytes`, each of which must continue the range.
-fn advance(range: &mut Range, bytes: &[u8], verify_checksums: bool, work: &mut Work) -> io::Result<()> {
-    for batch in records::batches(bytes) {
-        let batch = match batch {
-            Ok(batch) => batch,
-            // Brokers may cut the last batch at the limit.
-            Err(records::BatchError::Truncated { .. }) => break,
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        if batch.base_offset() > range.next || batch.last_offset() < range.next {
-            let (partition, next) = (range.partition, range.next);
-            let (base, last) = (batch.base_offset(), batch.last_offset());
-            return Err(other(format!(
-                "partition {partition}: offset {next} was due, {base} to {last} came"
-            )));
-        }
-        if verify_checksums {
-            batch.verify_checksum().map_err(io::Error::other)?;
-        }
-        range.next = batch.last_offset() + 1;
-        work.records += u64::try_from(batch.header().record_count.get()).map_err(io::Error::other)?;
-        work.bytes += batch.bytes().len() as u64;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::driver::wire::batch::Batch;
-
-    fn range(partition: i32, start: i64, end: i64) -> Range {
-        Range { partition, start, next: start, end }
-    }
-
-    fn batch_at(base_offset: i64) -> Vec<u8> {
-        let mut bytes = Batch::of_count(10, 100, 0).expect("fits").bytes;
-        records::stamp(&mut bytes, base_offset, 0);
-        bytes
-    }
-
-    #[test]
-    fn partitions_are_dealt_out_and_empty_ones_left_out() {
-        let ranges = vec![range(0, 0, 5), range(1, 7, 7), range(2, 0, 5), range(3, 0, 5)];
-        let shares = share(ranges.clone(), 2);
-        assert_eq!(shares, [vec![ranges[0], ranges[3]], vec![ranges[2]]]);
-        assert_eq!(share(vec![range(1, 7, 7)], 2), Vec::<Vec<Range>>::new());
-    }
-
-    #[test]
-    fn batches_continue_the_range_and_a_cut_one_is_left() {
-        let mut bytes = [batch_at(0), batch_at(10)].concat();
-        let whole = bytes.len();
-        bytes.extend_from_slice(&batch_at(20)[..300]);
-        let (mut range, mut work) = (range(0, 3, 30), Work::default());
-        advance(&mut range, &bytes, true, &mut work).expect("continues");
-        assert_eq!(range.next, 20);
-        assert_eq!((work.records, work.bytes), (20, whole as u64));
-    }
-
-    #[test]
-    fn gaps_repetitions_and_flipped_bits_are_errors() {
-        let mut work = Work::default();
-        assert!(advance(&mut range(0, 0, 30), &batch_at(10), true, &mut work).is_err());
-        assert!(advance(&mut range(0, 20, 30), &batch_at(0), true, &mut work).is_err());
-        let mut flipped = batch_at(0);
-        flipped[200] ^= 1;
-        assert!(advance(&mut range(0, 0, 30), &flipped, true, &mut work).is_err());
-    }
+/// Bytes that the broker had fetched from block devices so far; unknown without its process, or
+/// without the right to look.
+fn device_reads(target: &Target) -> Option<u64> {
+    let counters = fs::read_to_string(format!("/proc/{}/io", target.pid?)).ok()?;
+    counters.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.parse().ok())
 }

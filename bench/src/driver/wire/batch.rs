@@ -1,13 +1,34 @@
 //! Record batches that are encoded once, before anything is measured.
 //!
-//! Values are pseudo-random, so that neither a broker nor a disk gains by compressing them, and the
-//! same in each run, so that runs compare.
+//! Values are the same in each run, so that runs compare. By default they are pseudo-random, so that
+//! neither a broker nor a disk gains by compressing them; where batches are compressed they are lines
+//! of an event log, with a stated share of random bytes.
 
 use ringmain_protocol::codec::{varint_size, write_varint, write_varlong};
-use ringmain_protocol::records::{BATCH_HEADER_BYTES, MAGIC, RecordBatchHeader, checksum};
+use ringmain_protocol::records::{
+    Attributes, BATCH_HEADER_BYTES, Compression, MAGIC, RecordBatchHeader, checksum, compress,
+};
 
-/// What begins the pseudo-random values; any number but zero serves.
-const VALUE_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+use crate::driver::wire::payload::Payload;
+
+/// What the records of a batch are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct RecordSettings {
+    /// Size of a record's value.
+    pub(crate) record_size_bytes: usize,
+    /// Share of random bytes in a value.
+    pub(crate) random_share: f64,
+    /// How the records are compressed.
+    pub(crate) compression: Compression,
+}
+
+#[cfg(test)]
+impl RecordSettings {
+    /// Random bytes, not compressed.
+    pub(crate) fn random(record_size_bytes: usize) -> Self {
+        Self { record_size_bytes, random_share: 1.0, compression: Compression::None }
+    }
+}
 
 /// A record batch as it goes on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,40 +37,48 @@ pub(crate) struct Batch {
     pub(crate) bytes: Vec<u8>,
     /// Records in it.
     pub(crate) record_count: u32,
+    /// Size of the whole batch before compression.
+    pub(crate) uncompressed_bytes: usize,
 }
 
 impl Batch {
-    /// A batch of `record_count` records whose values have `record_size_bytes` each.
+    /// A batch of so many records.
     pub(crate) fn of_count(
         record_count: u32,
-        record_size_bytes: usize,
+        settings: RecordSettings,
         now_ms: i64,
     ) -> Result<Self, BatchTooLarge> {
         let mut bytes = vec![0; BATCH_HEADER_BYTES];
-        let mut state = VALUE_SEED;
+        let mut payload = Payload::new(settings.random_share);
         for offset_delta in 0..record_count {
-            append_record(&mut bytes, offset_delta, record_size_bytes, &mut state)?;
+            append_record(&mut bytes, offset_delta, settings.record_size_bytes, &mut payload)?;
         }
-        stamp_header(&mut bytes, record_count, now_ms)?;
-        Ok(Self { bytes, record_count })
+        let uncompressed_bytes = bytes.len();
+        if settings.compression != Compression::None {
+            let records = compress(settings.compression, &bytes[BATCH_HEADER_BYTES..]);
+            bytes.truncate(BATCH_HEADER_BYTES);
+            bytes.extend_from_slice(&records);
+        }
+        stamp_header(&mut bytes, record_count, settings.compression, now_ms)?;
+        Ok(Self { bytes, record_count, uncompressed_bytes })
     }
 
-    /// A batch of as many records as `batch_size_bytes` hold; of one record at least.
+    /// A batch of as many records as `batch_size_bytes` hold before compression; of one at least.
     pub(crate) fn of_size(
         batch_size_bytes: usize,
-        record_size_bytes: usize,
+        settings: RecordSettings,
         now_ms: i64,
     ) -> Result<Self, BatchTooLarge> {
         let mut size = BATCH_HEADER_BYTES;
         let mut record_count = 0;
         loop {
-            size += record_size(record_count, record_size_bytes)?;
+            size += record_size(record_count, settings.record_size_bytes)?;
             if size > batch_size_bytes {
                 break;
             }
             record_count += 1;
         }
-        Self::of_count(record_count.max(1), record_size_bytes, now_ms)
+        Self::of_count(record_count.max(1), settings, now_ms)
     }
 }
 
@@ -84,7 +113,7 @@ fn append_record(
     bytes: &mut Vec<u8>,
     offset_delta: u32,
     value_size: usize,
-    state: &mut u64,
+    payload: &mut Payload,
 ) -> Result<(), BatchTooLarge> {
     let (value, delta, body) = record_body_size(offset_delta, value_size)?;
     write_varint(bytes, i32::try_from(body).map_err(|_| BatchTooLarge)?);
@@ -93,20 +122,17 @@ fn append_record(
     write_varint(bytes, delta);
     write_varint(bytes, -1);
     write_varint(bytes, value);
-    bytes.extend((0..value_size).map(|_| pseudo_random_byte(state)));
+    payload.append_value(bytes, value_size);
     write_varint(bytes, 0);
     Ok(())
 }
 
-/// The next byte of a xorshift generator.
-fn pseudo_random_byte(state: &mut u64) -> u8 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    state.to_le_bytes()[3]
-}
-
-fn stamp_header(bytes: &mut [u8], record_count: u32, now_ms: i64) -> Result<(), BatchTooLarge> {
+fn stamp_header(
+    bytes: &mut [u8],
+    record_count: u32,
+    compression: Compression,
+    now_ms: i64,
+) -> Result<(), BatchTooLarge> {
     let count = i32::try_from(record_count).map_err(|_| BatchTooLarge)?;
     // The length counts what follows the base offset and the length itself.
     let length =
@@ -115,6 +141,7 @@ fn stamp_header(bytes: &mut [u8], record_count: u32, now_ms: i64) -> Result<(), 
     header.batch_length = length.into();
     header.partition_leader_epoch = (-1).into();
     header.magic = MAGIC;
+    header.attributes = Attributes::default().with_compression(compression).0.into();
     header.last_offset_delta = (count - 1).into();
     header.base_timestamp = now_ms.into();
     header.max_timestamp = now_ms.into();
@@ -130,11 +157,11 @@ fn stamp_header(bytes: &mut [u8], record_count: u32, now_ms: i64) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringmain_protocol::records::RecordBatch;
+    use ringmain_protocol::records::{RecordBatch, decompress};
 
     #[test]
     fn batch_is_what_a_broker_accepts() {
-        let batch = Batch::of_size(65_536, 1024, 1_700_000_000_000).expect("fits");
+        let batch = Batch::of_size(65_536, RecordSettings::random(1024), 1_700_000_000_000).expect("fits");
         let (view, rest) = RecordBatch::parse(&batch.bytes).expect("parses");
         assert!(rest.is_empty());
         assert_eq!(view.verify_checksum(), Ok(()));
@@ -146,7 +173,7 @@ mod tests {
 
     #[test]
     fn lengths_of_records_lead_from_one_to_the_next() {
-        let batch = Batch::of_count(300, 100, 0).expect("fits");
+        let batch = Batch::of_count(300, RecordSettings::random(100), 0).expect("fits");
         let mut at = BATCH_HEADER_BYTES;
         let mut records = 0;
         while at < batch.bytes.len() {
@@ -161,7 +188,26 @@ mod tests {
     }
 
     #[test]
+    fn every_codec_gives_back_the_records_and_the_event_log_shrinks() {
+        let plain = RecordSettings { random_share: 0.2, ..RecordSettings::random(1024) };
+        let records = Batch::of_size(65_536, plain, 0).expect("fits").bytes.split_off(BATCH_HEADER_BYTES);
+        for compression in Compression::ALL {
+            let settings = RecordSettings { compression, ..plain };
+            let batch = Batch::of_size(65_536, settings, 0).expect("fits");
+            let (view, _) = RecordBatch::parse(&batch.bytes).expect("parses");
+            assert_eq!(view.verify_checksum(), Ok(()));
+            assert_eq!(view.header().attributes().compression(), Ok(compression));
+            let compressed = &batch.bytes[BATCH_HEADER_BYTES..];
+            let found = decompress(compression, compressed, records.len()).expect("decompresses");
+            assert_eq!(found, records, "{compression:?}");
+            let share = batch.bytes.len() as f64 / batch.uncompressed_bytes as f64;
+            let expected = if compression == Compression::None { 1.0..=1.0 } else { 0.2..=0.7 };
+            assert!(expected.contains(&share), "{compression:?} leaves {share}");
+        }
+    }
+
+    #[test]
     fn one_record_is_never_left_out() {
-        assert_eq!(Batch::of_size(1, 1024, 0).expect("fits").record_count, 1);
+        assert_eq!(Batch::of_size(1, RecordSettings::random(1024), 0).expect("fits").record_count, 1);
     }
 }

@@ -27,8 +27,12 @@ pub(crate) struct Fetcher {
     correlation_id: i32,
     /// When the request in flight was sent.
     requested: Option<Instant>,
-    /// The response, of which `filled` bytes have come.
+    /// Room for responses, never less than the largest so far: clearing it again for each would
+    /// cost this side as much as the reading.
     response: Vec<u8>,
+    /// Size of the frame that is coming in, or of its prefix as long as that is not known.
+    expected: usize,
+    /// How much of it has come.
     filled: usize,
 }
 
@@ -37,7 +41,15 @@ impl Fetcher {
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, correlation_id: 0, requested: None, response: Vec::new(), filled: 0 })
+        stream.set_nonblocking(true)?;
+        Ok(Self {
+            stream,
+            correlation_id: 0,
+            requested: None,
+            response: vec![0; FRAME_LENGTH_BYTES],
+            expected: FRAME_LENGTH_BYTES,
+            filled: 0,
+        })
     }
 
     /// To wait for it.
@@ -74,16 +86,29 @@ impl Fetcher {
         let frame = request_frame(&header, &request).map_err(io::Error::other)?;
         self.requested = Some(Instant::now());
         self.filled = 0;
-        self.response.resize(FRAME_LENGTH_BYTES, 0);
-        self.stream.set_nonblocking(false)?;
-        self.stream.write_all(&frame)?;
-        self.stream.set_nonblocking(true)
+        self.expected = FRAME_LENGTH_BYTES;
+        self.send(&frame)
+    }
+
+    /// Requests are small and the broker reads before it answers, so there nearly always is room.
+    fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        let written = match self.stream.write(frame) {
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
+            Err(error) => return Err(error),
+        };
+        if written < frame.len() {
+            self.stream.set_nonblocking(false)?;
+            self.stream.write_all(&frame[written..])?;
+            self.stream.set_nonblocking(true)?;
+        }
+        Ok(())
     }
 
     /// Reads what has come; says whether the response is whole.
     pub(crate) fn receive(&mut self) -> io::Result<bool> {
         loop {
-            match self.stream.read(&mut self.response[self.filled..]) {
+            match self.stream.read(&mut self.response[self.filled..self.expected]) {
                 Ok(0) => return Err(other("the broker closed the connection".into())),
                 Ok(count) => self.filled += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
@@ -93,9 +118,10 @@ impl Fetcher {
             if self.filled == FRAME_LENGTH_BYTES {
                 let prefix = self.response.first_chunk().expect("that many bytes have come");
                 let size = parse_frame_length(*prefix, RESPONSE_SIZE_MAX).map_err(io::Error::other)?;
-                self.response.resize(FRAME_LENGTH_BYTES + size, 0);
+                self.expected = FRAME_LENGTH_BYTES + size;
+                self.response.resize(self.response.len().max(self.expected), 0);
             }
-            if self.filled == self.response.len() {
+            if self.filled == self.expected {
                 return Ok(true);
             }
         }
@@ -105,7 +131,7 @@ impl Fetcher {
     pub(crate) fn take_response(&mut self, topic: &str) -> io::Result<(FetchResponse<'_, &[u8]>, Duration)> {
         let requested = self.requested.take().expect("a response follows a request");
         let waited = requested.elapsed();
-        let mut reader = Reader::new(&self.response[FRAME_LENGTH_BYTES..]);
+        let mut reader = Reader::new(&self.response[FRAME_LENGTH_BYTES..self.expected]);
         read_header(&mut reader, ApiKey::Fetch, FETCH_VERSION, self.correlation_id)?;
         let response: FetchResponse<'_, &[u8]> =
             decode_response(&mut reader, FETCH_VERSION).map_err(io::Error::other)?;

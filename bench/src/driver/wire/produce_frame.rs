@@ -32,6 +32,8 @@ pub(crate) struct ProduceFrame {
     bytes: Vec<u8>,
     correlation_id_at: usize,
     partition_at: usize,
+    /// Size of what comes before the batch; all that changes lies in it.
+    head_size: usize,
 }
 
 impl ProduceFrame {
@@ -42,7 +44,13 @@ impl ProduceFrame {
         let correlation_id_at =
             first_difference(&bytes, &encode_request(topic, acks, batch, second, first)?)?;
         let partition_at = first_difference(&bytes, &encode_request(topic, acks, batch, first, second)?)?;
-        Ok(Self { bytes, correlation_id_at, partition_at })
+        // The batch is the last field of a request.
+        let head_size = bytes.len() - batch.len();
+        let last_change = correlation_id_at.max(partition_at) + size_of::<i32>();
+        if !bytes.ends_with(batch) || last_change > head_size {
+            return Err(other("a Produce request does not end with its batch".into()));
+        }
+        Ok(Self { bytes, correlation_id_at, partition_at, head_size })
     }
 
     /// The request.
@@ -50,7 +58,12 @@ impl ProduceFrame {
         &self.bytes
     }
 
-    /// Makes `frame`, a copy of [`bytes`](Self::bytes), the request with this id to this partition.
+    /// Size of what comes before the batch.
+    pub(crate) fn head_size(&self) -> usize {
+        self.head_size
+    }
+
+    /// Makes `frame`, a copy of [`bytes`](Self::bytes) or of its head, the request with this id to this partition.
     pub(crate) fn patch(&self, frame: &mut [u8], correlation_id: i32, partition: i32) {
         set_i32(frame, self.correlation_id_at, correlation_id);
         set_i32(frame, self.partition_at, partition);

@@ -149,7 +149,7 @@ impl Stream {
     fn run(mut self, duration: Duration) -> io::Result<Measured> {
         let mut latencies = latency_histogram();
         let mut ended = Vec::with_capacity(self.row.depth + 1);
-        let start = Sample::take(None)?;
+        let start = Sample::begin(None)?;
         let began = Instant::now();
         loop {
             let now = Instant::now();
@@ -171,7 +171,7 @@ impl Stream {
                 }
             }
         }
-        let end = Sample::take(None)?;
+        let end = Sample::end(None)?.complete()?;
         let requests = latencies.len();
         let work = Work { requests, records: requests, bytes: requests * self.row.size as u64 };
         Ok(Measured::new(start, end, work, latencies))

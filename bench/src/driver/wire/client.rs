@@ -186,7 +186,7 @@ impl Client {
     }
 
     /// Sends a request and reads its response.
-    fn call<'s, Q: Request + Encode, R: Response + Decode<'s>>(
+    pub(crate) fn call<'s, Q: Request + Encode, R: Response + Decode<'s>>(
         &'s mut self,
         api_version: i16,
         request: &Q,

@@ -164,7 +164,13 @@ pub(crate) struct RunArgs {
     /// Report in JSON, on one line.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Kept in the report: the commit, the broker's configuration.
+    /// Write the report in JSON to this file, too.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) json_file: Option<PathBuf>,
+    /// Write the report as one HTML page with plots to this file, too.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) html: Option<PathBuf>,
+    /// A sentence that is kept in the report.
     #[arg(long)]
     pub(crate) note: Option<String>,
 }

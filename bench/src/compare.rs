@@ -91,7 +91,7 @@ pub(crate) struct Spread {
 
 impl Spread {
     /// `None` if there are no numbers, or one is not finite.
-    fn of(mut numbers: Vec<f64>) -> Option<Self> {
+    pub(crate) fn of(mut numbers: Vec<f64>) -> Option<Self> {
         if numbers.iter().any(|number| !number.is_finite()) {
             return None;
         }

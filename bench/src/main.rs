@@ -26,15 +26,18 @@ mod workload;
 
 use std::io::{self, Write};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
 
 use crate::cli::{Cli, Command, CompareArgs, MeasureArgs, RunArgs};
-use crate::context::machine;
+use crate::context::broker::Terms;
+use crate::context::disk::Disk;
+use crate::context::machine::Machine;
 use crate::driver::wire::client::other;
 use crate::progress::Progress;
-use crate::report::{Report, TargetFacts};
+use crate::report::{Heading, Measured, Report};
 use crate::scenario::disk::{self, DiskSettings};
 use crate::scenario::options::LoadOptions;
 use crate::scenario::settings::Settings;
@@ -118,28 +121,31 @@ fn resolve(kind: Kind, load: &LoadOptions, configs: &[(String, String)]) -> io::
 /// One run against one broker.
 fn measure(run: &RunArgs, scenario: &Scenario, name: &'static str, target: &Target) -> io::Result<ExitCode> {
     let context = prepare(run)?;
+    let heading = heading(run, name, scenario, std::slice::from_ref(target))?;
     let outcome = scenario::run(scenario, target, &context);
     context.progress.clear();
     let outcome = outcome?;
     let mut doubts = doubts::of_run(&target.name, &outcome);
     doubts.extend(doubts::of_placement(target)?);
-    let targets = std::slice::from_ref(target);
-    let workload = workload::to_toml(scenario).map_err(io::Error::other)?;
-    print(run, &report(run, name, workload, targets, report::Result::Outcome(outcome), doubts)?)?;
+    publish(run, &heading.report(Measured::Outcome(outcome), doubts))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Rows of one disk, as a table.
 fn measure_disk(run: &RunArgs, work: &DiskSettings) -> io::Result<ExitCode> {
     let context = prepare(run)?;
+    let disk = Disk::of(&work.directory, None).ok();
     let outcome = disk::run(work, &context)?;
     context.progress.clear();
     let (doubts, table) = (disk::doubts(&outcome), disk::table(&outcome));
     let workload = toml::to_string(work).map_err(io::Error::other)?;
-    let report = report(run, "disk", workload, &[], report::Result::Outcome(outcome), doubts)?;
+    let no_broker = Terms { acks: None, topic: None, configs: &[] };
+    let heading = Heading { disk, ..Heading::new("disk", workload, &no_broker, &[], run.note.clone())? };
+    let report = heading.report(Measured::Outcome(outcome), doubts);
     if run.json {
-        print(run, &report)?;
+        publish(run, &report)?;
     } else {
+        write_files(run, &report)?;
         let doubts = report.doubts.iter().map(|doubt| format!("DOUBT       {doubt}\n"));
         io::stdout().write_all((table + &doubts.collect::<String>()).as_bytes())?;
     }
@@ -158,36 +164,25 @@ fn compare_all(args: &CompareArgs) -> io::Result<ExitCode> {
         (None, None) => return Err(other("compare needs a scenario or a workload".into())),
     };
     let context = prepare(&args.run)?;
+    let heading = heading(&args.run, scenario.kind.name(), &scenario, &targets)?;
     let comparison = compare::run(&scenario, &targets, &args.settings(), &context);
     context.progress.clear();
     let mut comparison = comparison?;
     let doubts = std::mem::take(&mut comparison.doubts);
     let code = if doubts.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-    let result = report::Result::Comparison(comparison);
-    let workload = workload::to_toml(&scenario).map_err(io::Error::other)?;
-    print(&args.run, &report(&args.run, scenario.kind.name(), workload, &targets, result, doubts)?)?;
+    publish(&args.run, &heading.report(Measured::Comparison(comparison), doubts))?;
     Ok(code)
 }
 
-fn report(
+/// Everything that a report says of a scenario before it runs.
+fn heading(
     run: &RunArgs,
-    scenario: &'static str,
-    workload: String,
+    name: &'static str,
+    scenario: &Scenario,
     targets: &[Target],
-    result: report::Result,
-    doubts: Vec<String>,
-) -> io::Result<Report> {
-    Ok(Report {
-        scenario,
-        workload,
-        command_line: std::env::args().collect::<Vec<_>>().join(" "),
-        note: run.note.clone(),
-        version: env!("CARGO_PKG_VERSION"),
-        machine: machine::machine()?,
-        targets: targets.iter().map(TargetFacts::of).collect::<io::Result<Vec<_>>>()?,
-        result,
-        doubts,
-    })
+) -> io::Result<Heading> {
+    let workload = workload::to_toml(scenario).map_err(io::Error::other)?;
+    Heading::new(name, workload, &scenario.terms(), targets, run.note.clone())
 }
 
 /// Prepares this thread, and what all runs share.
@@ -196,10 +191,26 @@ fn prepare(run: &RunArgs) -> io::Result<Context> {
     system::note_interrupts();
     system::raise_open_files_limit()?;
     run.client_core.map_or(Ok(()), system::pin_thread)?;
-    Ok(Context::new(machine::machine()?.processor_count, Progress::to_stderr()))
+    Ok(Context::new(Machine::here()?.processor_count, Progress::to_stderr()))
 }
 
-fn print(run: &RunArgs, report: &Report) -> io::Result<()> {
+/// Prints the report, and writes it to the files that were asked for.
+fn publish(run: &RunArgs, report: &Report) -> io::Result<()> {
+    write_files(run, report)?;
     let text = if run.json { report.to_json()? + "\n" } else { report.to_text() };
     io::stdout().write_all(text.as_bytes())
+}
+
+fn write_files(run: &RunArgs, report: &Report) -> io::Result<()> {
+    let write = |path: &PathBuf, text: String| {
+        std::fs::write(path, text)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    };
+    if let Some(path) = &run.json_file {
+        write(path, report.to_json()? + "\n")?;
+    }
+    if let Some(path) = &run.html {
+        write(path, report.to_html()?)?;
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::context::machine::{self, CpuTime, MachineTime};
+use crate::context::clocks::{self, CpuTime, MachineTime};
 use crate::system;
 
 /// Longest latency that the histogram tells apart: a request that takes longer is an outage.
@@ -56,9 +56,9 @@ impl Sample {
     pub(crate) fn end(broker_pid: Option<u32>) -> io::Result<Self> {
         Ok(Self {
             at: Instant::now(),
-            broker: broker_pid.map(machine::process_cpu_time).transpose()?,
+            broker: broker_pid.map(clocks::process_cpu_time).transpose()?,
             own: system::own_cpu_time()?,
-            machine: machine::machine_time()?,
+            machine: clocks::machine_time()?,
             kernel: Duration::ZERO,
         })
     }

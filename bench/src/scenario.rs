@@ -20,12 +20,16 @@ mod topic;
 
 use std::cell::Cell;
 use std::io;
+use std::time::Instant;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::context::broker::Terms;
+use crate::context::disk::DeviceCounters;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
+use crate::scenario::options::ReadFrom;
 use crate::scenario::settings::Settings;
 use crate::target::Target;
 
@@ -74,6 +78,20 @@ pub(crate) struct Scenario {
     pub(crate) settings: Settings,
 }
 
+impl Scenario {
+    /// What its acknowledgements are worth, and how its topic is configured, depends on these.
+    pub(crate) fn terms(&self) -> Terms<'_> {
+        let settings = &self.settings;
+        // What a consumer reads from a topic of its own was produced before the measurement.
+        let only_reads = self.kind == Kind::Consume && settings.from != ReadFrom::Tail;
+        Terms {
+            acks: (!only_reads).then_some(settings.acks.on_wire()),
+            topic: settings.topic.as_deref(),
+            configs: &settings.configs,
+        }
+    }
+}
+
 /// What all runs of one invocation share.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -97,7 +115,8 @@ impl Context {
     }
 }
 
-/// Runs a scenario once against a broker.
+/// Runs a scenario once against a broker. If that runs on this machine, what the disks did meanwhile is
+/// added to what the scenario found.
 pub(crate) fn run(scenario: &Scenario, target: &Target, context: &Context) -> io::Result<Outcome> {
     let run = match scenario.kind {
         Kind::Produce => produce::run,
@@ -109,5 +128,11 @@ pub(crate) fn run(scenario: &Scenario, target: &Target, context: &Context) -> io
         Kind::Connections => connections::run,
         Kind::Soak => soak::run,
     };
-    run(target, &scenario.settings, context)
+    let counters = || target.pid.and_then(|_| DeviceCounters::of_this_machine());
+    let (began, before) = (Instant::now(), counters());
+    let mut outcome = run(target, &scenario.settings, context)?;
+    if let (Some(before), Some(after)) = (before, counters()) {
+        outcome.facts.extend(after.since(before).facts(began.elapsed().as_secs_f64()));
+    }
+    Ok(outcome)
 }

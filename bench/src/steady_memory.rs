@@ -35,7 +35,7 @@ impl SteadyMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::machine::process_rss_bytes;
+    use crate::context::clocks::process_rss_bytes;
 
     #[test]
     fn most_pages_are_given_back() {

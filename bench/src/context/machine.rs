@@ -1,143 +1,96 @@
-//! What `/proc` says: the broker's CPU time and memory, and what the machine did beside it.
-//!
-//! CPU times come in clock ticks (a hundredth of a second), so a measurement should last seconds.
+//! The machine that was measured on, as far as it bears on figures.
 
 use std::fs;
 use std::io;
-use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::system;
+/// Clock sources that only exist below a hypervisor, and which one that is.
+const HYPERVISOR_CLOCKS: [(&str, &str); 3] = [("kvm-clock", "KVM"), ("hyperv", "Hyper-V"), ("xen", "Xen")];
 
-/// CPU time of a process, since it began or between two moments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct CpuTime {
-    /// In user mode.
-    pub(crate) user: Duration,
-    /// In the kernel on the process's behalf.
-    pub(crate) system: Duration,
-}
-
-impl CpuTime {
-    /// Both together.
-    pub(crate) fn total(self) -> Duration {
-        self.user + self.system
-    }
-
-    /// What was added since `earlier`.
-    pub(crate) fn since(self, earlier: Self) -> Self {
-        Self {
-            user: self.user.saturating_sub(earlier.user),
-            system: self.system.saturating_sub(earlier.system),
-        }
-    }
-}
-
-/// CPU time that the process used so far, all its threads together.
-pub(crate) fn process_cpu_time(pid: u32) -> io::Result<CpuTime> {
-    let path = format!("/proc/{pid}/stat");
-    let stat = fs::read_to_string(&path).map_err(|error| named(&path, &error))?;
-    let (user, system) = parse_process_ticks(&stat).ok_or_else(|| malformed(&path))?;
-    let ticks_per_second = system::clock_ticks_per_second()?;
-    Ok(CpuTime { user: ticks(user, ticks_per_second), system: ticks(system, ticks_per_second) })
-}
-
-/// Memory of the process that is present, in bytes.
-pub(crate) fn process_rss_bytes(pid: u32) -> io::Result<u64> {
-    let path = format!("/proc/{pid}/status");
-    let status = fs::read_to_string(&path).map_err(|error| named(&path, &error))?;
-    parse_rss_bytes(&status).ok_or_else(|| malformed(&path))
-}
-
-/// CPU time of the whole machine so far, summed over its processors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MachineTime {
-    /// Spent on anything, interrupts included, but not waiting and not taken by the host.
-    pub(crate) busy: Duration,
-    /// Taken by the host for other machines.
-    pub(crate) stolen: Duration,
-}
-
-/// CPU time of the whole machine so far.
-pub(crate) fn machine_time() -> io::Result<MachineTime> {
-    let path = "/proc/stat";
-    let stat = fs::read_to_string(path).map_err(|error| named(path, &error))?;
-    let (busy, stolen) = parse_machine_ticks(&stat).ok_or_else(|| malformed(path))?;
-    let ticks_per_second = system::clock_ticks_per_second()?;
-    Ok(MachineTime { busy: ticks(busy, ticks_per_second), stolen: ticks(stolen, ticks_per_second) })
-}
-
-/// The machine that was measured on, for the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// This machine.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Machine {
     /// As the processor names itself.
     pub(crate) processor: String,
-    /// Processors that this process sees.
+    /// Processors that the kernel runs, in every thread's sense.
     pub(crate) processor_count: usize,
+    /// What decides their frequency (`performance`, `schedutil`); unknown on most virtual machines.
+    pub(crate) governor: Option<String>,
+    /// What this machine runs on: a hypervisor's name, `unknown hypervisor`, or `None` on bare metal.
+    pub(crate) virtualisation: Option<String>,
     /// Release of the kernel.
     pub(crate) kernel: String,
     /// Physical memory.
     pub(crate) memory_bytes: u64,
+    /// Memory that could be had without swapping when the report was begun.
+    pub(crate) memory_available_bytes: u64,
+    /// Whether free pages are given back to the host, which makes fresh page cache dear.
+    pub(crate) reports_free_pages: bool,
+    /// Runnable threads over the last minute, before the measurement.
+    pub(crate) load_average: Option<f64>,
 }
 
-/// Describes this machine.
-pub(crate) fn machine() -> io::Result<Machine> {
-    let processors = fs::read_to_string("/proc/cpuinfo")?;
-    let memory = fs::read_to_string("/proc/meminfo")?;
-    Ok(Machine {
-        processor: value_of(&processors, "model name").unwrap_or("unknown").to_owned(),
-        processor_count: processors.lines().filter(|line| line.starts_with("processor")).count(),
-        kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
-        memory_bytes: parse_kibibytes(&memory, "MemTotal").ok_or_else(|| malformed("/proc/meminfo"))?,
-    })
+impl Machine {
+    /// Describes this machine.
+    pub(crate) fn here() -> io::Result<Self> {
+        let processors = fs::read_to_string("/proc/cpuinfo")?;
+        let memory = fs::read_to_string("/proc/meminfo")?;
+        let bytes = |name| {
+            kibibytes(&memory, name)
+                .ok_or_else(|| io::Error::other(format!("/proc/meminfo does not say {name}")))
+        };
+        Ok(Self {
+            processor: value_of(&processors, "model name").unwrap_or("unknown").to_owned(),
+            processor_count: processor_count(&processors),
+            governor: line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            virtualisation: virtualisation(&processors),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            memory_bytes: bytes("MemTotal")?,
+            memory_available_bytes: bytes("MemAvailable")?,
+            reports_free_pages: fs::exists("/sys/module/page_reporting").unwrap_or(false),
+            load_average: line("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse().ok()),
+        })
+    }
 }
 
-/// User and system ticks of a line of `/proc/PID/stat`. The name in parentheses may itself contain
-/// blanks and parentheses, so fields are counted from the last one.
-fn parse_process_ticks(stat: &str) -> Option<(u64, u64)> {
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let mut fields = fields.split_ascii_whitespace().skip(11);
-    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+/// Processors in `/proc/cpuinfo`.
+pub(crate) fn processor_count(cpuinfo: &str) -> usize {
+    cpuinfo.lines().filter(|line| line.starts_with("processor")).count()
 }
 
-/// Busy and stolen ticks of the first line of `/proc/stat`.
-fn parse_machine_ticks(stat: &str) -> Option<(u64, u64)> {
-    let line = stat.lines().next()?.strip_prefix("cpu ")?;
-    let fields =
-        line.split_ascii_whitespace().map(|field| field.parse().ok()).collect::<Option<Vec<u64>>>()?;
-    // Guest time, which follows, is counted in user time already.
-    let [user, nice, system, _idle, _iowait, irq, softirq, steal, ..] = fields[..] else { return None };
-    Some((user + nice + system + irq + softirq, steal))
+fn virtualisation(cpuinfo: &str) -> Option<String> {
+    let flags = value_of(cpuinfo, "flags")?;
+    if !flags.split(' ').any(|flag| flag == "hypervisor") {
+        return None;
+    }
+    let clocks = line("/sys/devices/system/clocksource/clocksource0/available_clocksource");
+    let clocks = clocks.unwrap_or_default();
+    let named = HYPERVISOR_CLOCKS.iter().find(|(clock, _)| clocks.contains(clock));
+    let product = line("/sys/class/dmi/id/product_name").map(|name| format!(" ({name})"));
+    let name = named.map_or("unknown hypervisor", |(_, name)| name);
+    Some(name.to_owned() + &product.unwrap_or_default())
 }
 
-fn parse_rss_bytes(status: &str) -> Option<u64> {
-    parse_kibibytes(status, "VmRSS")
+/// A file of one line; `None` if it is not there or empty.
+fn line(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
-fn parse_kibibytes(text: &str, name: &str) -> Option<u64> {
-    let kibibytes: u64 = value_of(text, name)?.strip_suffix("kB")?.trim().parse().ok()?;
-    kibibytes.checked_mul(1024)
+/// Bytes of a line `name : 12 kB`.
+pub(crate) fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let count: u64 = value_of(text, name)?.strip_suffix("kB")?.trim().parse().ok()?;
+    count.checked_mul(1024)
 }
 
 /// The value in the line `name : value`.
-fn value_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn value_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
         (key.trim() == name).then(|| value.trim())
     })
-}
-
-fn ticks(count: u64, ticks_per_second: u64) -> Duration {
-    Duration::from_secs_f64(count as f64 / ticks_per_second as f64)
-}
-
-fn named(path: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{path}: {error}"))
-}
-
-fn malformed(path: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{path} has not the form expected"))
 }
 
 #[cfg(test)]
@@ -145,32 +98,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_parentheses_does_not_shift_fields() {
-        let stat = "12 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0 20 0";
-        assert_eq!(parse_process_ticks(stat), Some((250, 50)));
-        assert_eq!(parse_process_ticks("12 (a) S 1 2"), None);
+    fn this_machine_can_be_described() {
+        let machine = Machine::here().expect("readable");
+        assert!(machine.processor_count > 0);
+        assert!(machine.memory_bytes >= machine.memory_available_bytes);
+        assert!(!machine.kernel.is_empty());
     }
 
     #[test]
-    fn machine_is_busy_with_all_but_idling_waiting_and_steal() {
-        let stat = "cpu  100 20 30 9000 400 5 6 7 50 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
-        assert_eq!(parse_machine_ticks(stat), Some((161, 7)));
-        assert_eq!(parse_machine_ticks("cpu0 1 2\n"), None);
+    fn bare_metal_has_no_hypervisor() {
+        assert_eq!(virtualisation("flags\t\t: fpu sse2\n"), None);
+        assert!(virtualisation("flags\t\t: fpu hypervisor sse2\n").is_some());
     }
 
     #[test]
-    fn memory_is_in_kibibytes() {
-        assert_eq!(parse_rss_bytes("VmHWM:\t  9 kB\nVmRSS:\t    2048 kB\n"), Some(2 << 20));
-        assert_eq!(parse_rss_bytes("VmHWM:\t  9 kB\n"), None);
-    }
-
-    #[test]
-    fn own_process_can_be_read() {
-        let pid = std::process::id();
-        assert!(process_rss_bytes(pid).expect("readable") > 0);
-        let cpu = process_cpu_time(pid).expect("readable");
-        assert!(cpu.total() <= system::own_cpu_time().expect("readable") + Duration::from_secs(1));
-        assert!(machine_time().expect("readable").busy > Duration::ZERO);
-        assert!(machine().expect("readable").processor_count > 0);
+    fn values_stand_behind_their_names() {
+        assert_eq!(kibibytes("MemTotal:   2048 kB\n", "MemTotal"), Some(2 << 20));
+        assert_eq!(kibibytes("MemTotal:   2048\n", "MemTotal"), None);
+        assert_eq!(processor_count("processor\t: 0\nx : y\nprocessor\t: 1\n"), 2);
     }
 }

@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Instant;
 
-use crate::context::machine::process_rss_bytes;
+use crate::context::clocks::process_rss_bytes;
 use crate::driver::wire::client::Client;
 use crate::outcome::{Better, Fact, Outcome};
 use crate::scenario::Context;

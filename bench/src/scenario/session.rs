@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use ringmain_protocol::messages::LATEST_TIMESTAMP;
 
-use crate::context::machine::{self, CpuTime};
+use crate::context::clocks::{self, CpuTime};
 use crate::driver::wire::batch::Batch;
 use crate::driver::wire::client::{Client, SILENCE_MAX, other};
 use crate::driver::wire::producers::{ProducerSettings, Producers};
@@ -458,7 +458,7 @@ impl<'a> Session<'a> {
     }
 
     fn broker_cpu(&self) -> io::Result<Option<(Instant, CpuTime)>> {
-        let cpu = self.target.pid.map(machine::process_cpu_time).transpose()?;
+        let cpu = self.target.pid.map(clocks::process_cpu_time).transpose()?;
         Ok(cpu.map(|cpu| (Instant::now(), cpu)))
     }
 
@@ -473,7 +473,7 @@ impl<'a> Session<'a> {
             let elapsed = ended.duration_since(began).as_secs_f64().max(f64::MIN_POSITIVE);
             after.since(before).total().as_secs_f64() / elapsed
         });
-        let rss_bytes = self.target.pid.map(machine::process_rss_bytes).transpose()?;
+        let rss_bytes = self.target.pid.map(clocks::process_rss_bytes).transpose()?;
         let broker = BrokerSlice { busy_processors: busy, rss_bytes };
         self.produced.end_slice(at, length, broker);
         self.consumed.end_slice(at, length, broker);

@@ -24,7 +24,7 @@ const FILES_MAX: usize = 900;
 pub(crate) struct DiskSettings {
     /// Directory on the disk to measure; the folder `ringmain-bench-disk` is made in it, and removed.
     #[arg(long)]
-    pub(super) directory: PathBuf,
+    pub(crate) directory: PathBuf,
     /// Kinds of work; all by default.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(super) work: Vec<WorkKind>,

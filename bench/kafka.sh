@@ -105,22 +105,29 @@ compiler_ticks() {
         END { print compilers + 0 }' "/proc/$1/task/"*/stat 2>/dev/null
 }
 
+# Runs the harness, silent unless it fails; FLAGS... of it.
+run_bench() {
+    "$bench" "$@" 2>"$errors" || {
+        cat "$errors" >&2
+        exit 1
+    }
+}
+
 # One round of the kinds of work that comparisons measure; prints the batches' throughput in MB/s.
 load() {
-    local address=$1
-    "$bench" produce --broker "$address" --connections 4 --records-per-request 1 --in-flight 64 \
-        --warm-up 0 --seconds 1 >/dev/null
-    "$bench" end-to-end --broker "$address" --records-per-request 1 --rate 2000 \
-        --warm-up 0 --seconds 1 >/dev/null
-    "$bench" produce --broker "$address" --topic-config flush.messages=1 \
-        --warm-up 0 --seconds 1 >/dev/null
-    "$bench" produce --broker "$address" --connections 4 --warm-up 0 --seconds 3 --json |
+    local broker=(--broker "$1" --warm-up 0)
+    run_bench produce "${broker[@]}" --connections 4 --records-per-request 1 --in-flight 64 --seconds 1 >/dev/null
+    run_bench end-to-end "${broker[@]}" --records-per-request 1 --rate 2000 --seconds 1 >/dev/null
+    run_bench produce "${broker[@]}" --topic-config flush.messages=1 --seconds 1 >/dev/null
+    run_bench produce "${broker[@]}" --connections 4 --seconds 3 --json |
         sed -n 's/"megabytes_per_second":\([0-9]*\)/\n\1\n/; s/^[^\n]*\n\([0-9]*\)\n.*/\1/p'
 }
 
 warm() {
     local address=$1 pid=$2 round rate best=0 quiet=0 before after began percent hertz
     hertz=$(getconf CLK_TCK)
+    errors=$(mktemp)
+    trap 'rm -f "$errors"' EXIT
     for ((round = 1; round <= rounds_max; round++)); do
         before=$(compiler_ticks "$pid") began=${EPOCHREALTIME/./}
         rate=$(load "$address")

@@ -1,0 +1,367 @@
+#!/bin/bash
+# Measures every goal that concerns one node, against Apache Kafka in the same run, and says which are
+# reached. Needs what kafka.sh needs, and jq.
+#
+#   goals.sh all  [OPTION]...         starts both brokers, measures every row, stops them
+#   goals.sh rows                     lists the rows
+#   goals.sh up   [OPTION]...         starts and warms both brokers, and leaves them running
+#   goals.sh row  NAME [OPTION]...    measures one row against the brokers that are up
+#   goals.sh table [OPTION]...        prints the table of the rows measured so far
+#   goals.sh down [OPTION]...         stops the brokers, removes their data
+#
+#   --kafka VERSION       peer, one of `kafka.sh versions` (the newest)
+#   --shards N            Ringmain's shards: 1 runs on the processor --broker-core; with more, both
+#                         brokers may use all processors, the client's too (1)
+#   --out DIR             reports (JSON, HTML) and the table, kept (./goals-VERSION-SHARDS)
+#   --data DIR            where both brokers' data goes, removed in the end (/var/tmp)
+#   --rounds N            pairs of a comparison (6)
+#   --seconds N           seconds of a run (2)
+#   --others-max SHARE    a pair in which others used more of the machine is repeated (0.1)
+#   --broker-core N --client-core N   (0, 1)
+#   --nice N              of brokers and client; below 0 needs root (0)
+#   --steady-gibibytes N  free memory kept from going back to the host, 0 for none (8)
+#   --start-gigabytes N --start-partitions N   what a start after kill -9 finds (4, 2000)
+#   --idle-partitions N   over which the memory of an idle partition is measured (2000)
+#   --ringmain PATH --bench PATH      the programs (../target/release/...)
+#
+# Brokers and client run in the same scheduling class. Kafka is warmed until its compilers are quiet.
+# Kafka acknowledges from its page cache; where a row says flushed, its topic has flush.messages=1.
+# "durable" is Ringmain's default, flushed before the acknowledgement; "written" is write.caching=true,
+# written by direct I/O and not flushed. Each comparison measures Kafka twice a round: the control.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+kafka_version=$("$here/kafka.sh" versions | sort -V | tail -1)
+shards=1 out='' data=/var/tmp rounds=6 seconds=2 others_max=0.1 broker_core=0 client_core=1 nice=0
+steady_gibibytes=8 start_gigabytes=4 start_partitions=2000 idle_partitions=2000
+ringmain=$here/../target/release/ringmain bench=$here/../target/release/ringmain-bench
+# Of the brokers that are up, as `up` leaves them in a file.
+kafka_pid='' kafka_folder='' ringmain_pid='' ringmain_folder='' steady_pid=''
+# Of the brokers that are up, as `up` leaves them in a file.
+kafka_pid='' kafka_folder='' ringmain_pid='' ringmain_folder='' steady_pid=''
+kafka_port=${GOALS_KAFKA_PORT:-19592} ringmain_port=${GOALS_RINGMAIN_PORT:-19692}
+
+usage() {
+    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
+    exit 2
+}
+
+say() { echo "goals.sh: $*" >&2; }
+
+die() {
+    say "$*"
+    exit 1
+}
+
+# ---------------------------------------------------------------- the goals
+
+# ROW | what | durability | metric | at most or at least | must | goal
+# Rows of the same name come from one measurement. The metric is that of Ringmain with this durability,
+# as a ratio to Kafka in the same round; "=" before it: the value itself, whatever Kafka's is; "!" before
+# it: a number that no comparison gives.
+goals() {
+    cat <<'GOALS'
+batches|CPU a GB, 1 connection|written|broker CPU a gigabyte|<=|0.5|0.30
+batches|CPU a GB, 1 connection|durable|broker CPU a gigabyte|<=|0.5|0.30
+batches|throughput, 1 connection|written|throughput|>=|2|3
+batches|throughput, 1 connection|durable|throughput|>=|2|3
+batches-4|CPU a GB, 4 connections|written|broker CPU a gigabyte|<=|0.5|0.30
+batches-4|CPU a GB, 4 connections|durable|broker CPU a gigabyte|<=|0.5|0.30
+batches-4|throughput, 4 connections|written|throughput|>=|2|3
+batches-4|throughput, 4 connections|durable|throughput|>=|2|3
+flushed|throughput, Kafka flushes too, 1 connection|durable|throughput|>=|3|8
+flushed-4|throughput, Kafka flushes too, 4 connections|durable|throughput|>=|3|8
+single|one record a request, requests/s|written|requests|>=|2.5|4
+single|one record a request, requests/s|durable|requests|>=|2.5|4
+single-1000|the same over 1,000 partitions, requests/s|written|requests|>=|1.5|3
+single-1000|the same over 1,000 partitions, requests/s|durable|requests|>=|1.5|3
+latency|end to end at 1,000 records/s, p50|written|end to end p50|<=|0.7|0.5
+latency|end to end at 1,000 records/s, p50|durable|end to end p50|<=|0.7|0.5
+latency|end to end at 1,000 records/s, p99|written|end to end p99|<=|1|0.7
+latency|end to end at 1,000 records/s, p99|durable|end to end p99|<=|1|0.7
+consume|CPU a GB, consume, warm|durable|broker CPU a gigabyte|<=|1|0.8
+cold-readers|p99 of producers beside a cold reader, to without|written|=p99 beside readers to alone|<=|1.5|1.1
+cold-readers|p99 of producers beside a cold reader, to without|durable|=p99 beside readers to alone|<=|1.5|1.1
+partitions|throughput over 1,000 partitions, to one|durable|=throughput over many partitions to one|>=|0.5|0.8
+memory|RSS, just started, MiB|-|!idle|<=|240|96
+memory|RSS for an idle partition, KiB|-|!partition|<=|64|16
+start|start after kill -9, s|-|!seconds|<=|10|3
+GOALS
+}
+
+rows() { goals | cut -d'|' -f1 | uniq; }
+
+# ---------------------------------------------------------------- the brokers
+
+# Prints the process id; FOLDER, PORT and where to run.
+start_ringmain() {
+    local folder=$1 port=$2 cores=$broker_core pid tries=0 name unknown=()
+    [ "$shards" -eq 1 ] || cores=0-$(($(nproc) - 1))
+    # The node refuses variables of its name that it does not know.
+    for name in $(compgen -e | grep '^RINGMAIN_' || true); do unknown+=(-u "$name"); done
+    # Each of these programs becomes the next one, so the process id is the node's.
+    env "${unknown[@]}" taskset -c "$cores" nice -n "$nice" "$ringmain" dev --shards "$shards" \
+        --data-dir "$folder" --listen "127.0.0.1:$port" --admin off >"$folder.log" 2>&1 </dev/null &
+    pid=$!
+    until "$ringmain" topic list --brokers "127.0.0.1:$port" --timeout 1 >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        if [ "$tries" -gt 6000 ] || ! kill -0 "$pid" 2>/dev/null; then
+            die "ringmain does not start; see $folder.log"
+        fi
+        sleep 0.01
+    done
+    echo "$pid"
+}
+
+end_process() {
+    kill "-$2" "$1" 2>/dev/null || return 0
+    while kill -0 "$1" 2>/dev/null; do sleep 0.1; done
+}
+
+up() {
+    local kafka_folder=$data/goals-kafka ringmain_folder=$data/goals-ringmain started kafka_pid pid steady=''
+    [ ! -e "$out/brokers" ] || die "they are up already: $out/brokers"
+    for folder in "$kafka_folder" "$ringmain_folder"; do
+        [ ! -e "$folder" ] || die "$folder exists; remove it or choose another --data"
+    done
+    if [ "$steady_gibibytes" -gt 0 ]; then
+        "$bench" steady-memory --gibibytes "$steady_gibibytes" >"$out/steady-memory" 2>&1 </dev/null &
+        steady=$!
+        while ! grep -q holding "$out/steady-memory"; do
+            kill -0 "$steady" 2>/dev/null || die "no memory could be held: $(cat "$out/steady-memory")"
+            sleep 0.1
+        done
+    fi
+    started=$(nice -n "$nice" "$here/kafka.sh" start "$kafka_version" "$kafka_port" "$kafka_folder")
+    kafka_pid=${started#* }
+    pid=$(start_ringmain "$ringmain_folder" "$ringmain_port")
+    cat >"$out/brokers" <<STATE
+kafka_pid=$kafka_pid kafka_folder=$kafka_folder ringmain_pid=$pid ringmain_folder=$ringmain_folder steady_pid=$steady
+STATE
+    RINGMAIN_BENCH=$bench "$here/kafka.sh" warm "127.0.0.1:$kafka_port" "$kafka_pid"
+    [ "$shards" -ne 1 ] || "$here/kafka.sh" pin "$kafka_pid" "$broker_core"
+    say "Kafka $kafka_version is $kafka_pid, Ringmain $pid"
+}
+
+load_state() {
+    [ -e "$out/brokers" ] || die "no brokers are up in $out: goals.sh up"
+    # shellcheck source=/dev/null
+    . "$out/brokers"
+}
+
+down() {
+    [ -e "$out/brokers" ] || return 0
+    load_state
+    end_process "$ringmain_pid" TERM
+    end_process "$kafka_pid" TERM
+    [ -z "$steady_pid" ] || end_process "$steady_pid" TERM
+    rm -rf "$ringmain_folder" "$ringmain_folder.log" "$kafka_folder" "$out/brokers" "$out/steady-memory"
+}
+
+# ---------------------------------------------------------------- comparisons
+
+# ROW WORKLOAD KAFKA-CONFIG DURABILITIES FLAGS...: compares, keeps the report.
+compare() {
+    local row=$1 workload=$here/workloads/$2.toml kafka_config=$3 durabilities=$4 name config targets=()
+    shift 4
+    for name in $durabilities; do
+        config=''
+        [ "$name" != written ] || config=,write.caching=true
+        targets+=("$name=127.0.0.1:$ringmain_port,pid=$ringmain_pid,data-dir=$ringmain_folder$config")
+    done
+    # It ends with an error when the comparison has no result; the report then says why.
+    nice -n "$nice" "$bench" compare --workload "$workload" --client-core "$client_core" \
+        --others-max "$others_max" --note "goals.sh $row, Kafka $kafka_version, shards $shards" \
+        --json-file "$out/$row.json" --html "$out/$row.html" "$@" \
+        "kafka=127.0.0.1:$kafka_port,pid=$kafka_pid,data-dir=$kafka_folder/logs$kafka_config" \
+        "${targets[@]}" >"$out/$row.txt" || [ -s "$out/$row.json" ] || die "$row failed"
+}
+
+measure() {
+    local row=$1 flags
+    flags=(--rounds "$rounds" --seconds "$seconds" --warm-up 0.5)
+    say "row $row"
+    rm -f "$out/$row.json" "$out/$row.html" "$out/$row.txt" "$out/$row.numbers"
+    case $row in
+    batches) compare "$row" throughput-64kib-batches '' 'durable written' "${flags[@]}" ;;
+    batches-4) compare "$row" throughput-64kib-batches '' 'durable written' "${flags[@]}" --connections 4 ;;
+    flushed) compare "$row" throughput-64kib-batches ,flush.messages=1 durable "${flags[@]}" ;;
+    flushed-4) compare "$row" throughput-64kib-batches ,flush.messages=1 durable "${flags[@]}" --connections 4 ;;
+    single) compare "$row" one-record-a-request '' 'durable written' "${flags[@]}" ;;
+    single-1000)
+        compare "$row" one-record-a-request-over-1000-partitions '' 'durable written' "${flags[@]}"
+        ;;
+    # A p99 needs a few thousand requests.
+    latency)
+        compare "$row" latency-1000-a-second '' 'durable written' --rounds "$rounds" --warm-up 0.5 \
+            --seconds $((seconds * 2))
+        ;;
+    consume) compare "$row" catch-up-from-memory '' durable --rounds "$rounds" --bytes 512MiB --passes 2 ;;
+    # Each run writes what is then read from disk.
+    cold-readers)
+        compare "$row" producers-beside-catch-up '' 'durable written' --rounds $(((rounds + 1) / 2)) \
+            --warm-up 1 --seconds $((seconds * 2))
+        ;;
+    partitions) compare "$row" thousand-partitions-against-one '' durable "${flags[@]}" ;;
+    memory) measure_memory ;;
+    start) measure_start ;;
+    *) die "there is no row $row: $(rows | tr '\n' ' ')" ;;
+    esac
+}
+
+# ---------------------------------------------------------------- rows without a peer
+
+# ROW NAME VALUE NOTE: a number for the table.
+note_number() { printf '%s\t%s\t%s\n' "$2" "$3" "$4" >>"$out/$1.numbers"; }
+
+resident_kib() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
+
+measure_memory() {
+    local folder=$data/goals-idle port=$((ringmain_port + 20)) pid before after
+    pid=$(start_ringmain "$folder" "$port")
+    sleep 2
+    before=$(resident_kib "$pid")
+    "$ringmain" topic create idle --partitions "$idle_partitions" --brokers "127.0.0.1:$port" >/dev/null
+    sleep 5
+    after=$(resident_kib "$pid")
+    end_process "$pid" TERM
+    rm -rf "$folder" "$folder.log"
+    note_number memory idle "$(awk "BEGIN { printf \"%.1f\", $before / 1024 }")" "after 2 s"
+    note_number memory partition \
+        "$(awk "BEGIN { printf \"%.1f\", ($after - $before) / $idle_partitions }")" \
+        "over $idle_partitions partitions"
+}
+
+# A start counts from the exec of the program to the first acknowledged record in a topic of before.
+measure_start() {
+    local folder=$data/goals-start port=$((ringmain_port + 20)) pid began free ended
+    free=$(df --output=avail -BG "$data" | tail -1 | tr -dc 0-9)
+    [ "$free" -gt $((start_gigabytes * 2)) ] || die "start: $data has only $free GiB free"
+    pid=$(start_ringmain "$folder" "$port")
+    "$ringmain" topic create filled --partitions "$start_partitions" --brokers "127.0.0.1:$port" >/dev/null
+    until [ "$(du -s -BM "$folder" | tr -dc '0-9\t' | cut -f1)" -ge $((start_gigabytes * 1000)) ]; do
+        "$bench" produce --broker "127.0.0.1:$port" --topic filled --keep-topic --connections 4 \
+            --partitions "$start_partitions" --warm-up 0 --seconds 5 >/dev/null
+    done
+    end_process "$pid" KILL
+    # As after a restart of the machine: nothing of it is in memory.
+    sync
+    [ ! -w /proc/sys/vm/drop_caches ] || echo 3 >/proc/sys/vm/drop_caches
+    began=$EPOCHREALTIME
+    pid=$(start_ringmain "$folder" "$port")
+    "$bench" produce --broker "127.0.0.1:$port" --topic filled --keep-topic --partitions "$start_partitions" \
+        --records-per-request 1 --warm-up 0 --seconds 0.01 >/dev/null
+    ended=$EPOCHREALTIME
+    end_process "$pid" TERM
+    rm -rf "$folder" "$folder.log"
+    note_number start seconds "$(awk "BEGIN { printf \"%.2f\", $ended - $began }")" \
+        "$start_gigabytes GB in $start_partitions partitions"
+}
+
+# ---------------------------------------------------------------- the table
+
+# REPORT TARGET METRIC ratio|value: median, least, greatest, median of the control, number of doubts.
+ratio_of() {
+    jq -r --arg target "$2" --arg metric "$3" --arg which "$4" '
+        ([.. | .doubts? | arrays | .[]] | unique | length) as $doubts
+        | [.. | .metrics? | arrays | .[] | select(.name == $metric)] | first // error("no \($metric)")
+        | .control.median as $control
+        | .targets[] | select(.name == $target) | .[$which]
+        | [.median, .min, .max, $control, $doubts] | map(tostring) | join(" ")' "$1"
+}
+
+verdict() {
+    awk -v value="$1" -v way="$2" -v must="$3" -v goal="$4" 'BEGIN {
+        if (way == ">=") { value = -value; must = -must; goal = -goal }
+        print value <= goal ? "goal" : value <= must ? "must" : "missed"
+    }'
+}
+
+table() {
+    local row what durability metric way must goal value least greatest control doubts spread note which
+    echo "Kafka $kafka_version, $shards shard(s) of Ringmain; broker on processor $broker_core, client on" \
+        "$client_core, nice $nice; $rounds rounds of $seconds s."
+    echo
+    echo "| row | what | durability | ratio or value | must | goal | verdict | control | doubts |"
+    echo "|---|---|---|---|---|---|---|---|---|"
+    while IFS='|' read -r row what durability metric way must goal; do
+        case $metric in
+        !*)
+            [ -s "$out/$row.numbers" ] || continue
+            IFS=$'\t' read -r _ value note < <(grep "^${metric#!}"$'\t' "$out/$row.numbers")
+            spread="$value, $note" control=- doubts=-
+            ;;
+        *)
+            [ -s "$out/$row.json" ] || continue
+            which=ratio
+            [ "${metric#=}" = "$metric" ] || which=value
+            read -r value least greatest control doubts < <(
+                ratio_of "$out/$row.json" "$durability" "${metric#=}" "$which")
+            spread=$(printf '%.3g (%.3g to %.3g)' "$value" "$least" "$greatest")
+            control=$(printf %.3g "$control")
+            ;;
+        esac
+        echo "| $row | $what | $durability | $spread | $way $must | $way $goal |" \
+            "$(verdict "$value" "$way" "$must" "$goal") | $control | $doubts |"
+    done < <(goals)
+}
+
+all() {
+    local row
+    trap down EXIT
+    up
+    load_state
+    for row in $(rows); do
+        measure "$row"
+    done
+    table | tee "$out/goals.md"
+}
+
+# ---------------------------------------------------------------- the command line
+
+[ $# -gt 0 ] || usage
+command=$1 row=''
+shift
+if [ "$command" = row ]; then
+    [ $# -gt 0 ] || usage
+    row=$1
+    shift
+fi
+while [ $# -gt 0 ]; do
+    [ $# -gt 1 ] || usage
+    case $1 in
+    --kafka) kafka_version=$2 ;;
+    --shards) shards=$2 ;;
+    --out) out=$2 ;;
+    --data) data=$2 ;;
+    --rounds) rounds=$2 ;;
+    --seconds) seconds=$2 ;;
+    --others-max) others_max=$2 ;;
+    --broker-core) broker_core=$2 ;;
+    --client-core) client_core=$2 ;;
+    --nice) nice=$2 ;;
+    --steady-gibibytes) steady_gibibytes=$2 ;;
+    --start-gigabytes) start_gigabytes=$2 ;;
+    --start-partitions) start_partitions=$2 ;;
+    --idle-partitions) idle_partitions=$2 ;;
+    --ringmain) ringmain=$2 ;;
+    --bench) bench=$2 ;;
+    *) usage ;;
+    esac
+    shift 2
+done
+out=${out:-goals-$kafka_version-$shards}
+mkdir -p "$out"
+case $command in
+all) all ;;
+rows) rows ;;
+up) up ;;
+row)
+    load_state
+    measure "$row"
+    table | grep -F -e '| row |' -e '|---' -e "| $row |"
+    ;;
+table) table ;;
+down) down ;;
+*) usage ;;
+esac

@@ -200,7 +200,7 @@ measure() {
     # Each run writes what is then read from disk.
     cold-readers)
         compare "$row" producers-beside-catch-up '' 'durable written' --rounds $(((rounds + 1) / 2)) \
-            --warm-up 1 --seconds $((seconds * 2))
+            --bytes 512MiB --warm-up 1 --seconds $((seconds * 2))
         ;;
     partitions) compare "$row" thousand-partitions-against-one '' durable "${flags[@]}" ;;
     memory) measure_memory ;;

@@ -39,6 +39,8 @@ ringmain=$here/../target/release/ringmain bench=$here/../target/release/ringmain
 kafka_pid='' kafka_folder='' ringmain_pid='' ringmain_folder='' steady_pid=''
 # Of the brokers that are up, as `up` leaves them in a file.
 kafka_pid='' kafka_folder='' ringmain_pid='' ringmain_folder='' steady_pid=''
+# A node of a row's own, and whether this call has to end the brokers.
+node_pid='' node_folder='' are_brokers_ours=''
 kafka_port=${GOALS_KAFKA_PORT:-19592} ringmain_port=${GOALS_RINGMAIN_PORT:-19692}
 
 usage() {
@@ -106,6 +108,7 @@ start_ringmain() {
     until "$ringmain" topic list --brokers "127.0.0.1:$port" --timeout 1 >/dev/null 2>&1; do
         tries=$((tries + 1))
         if [ "$tries" -gt 6000 ] || ! kill -0 "$pid" 2>/dev/null; then
+            kill -KILL "$pid" 2>/dev/null || true
             die "ringmain does not start; see $folder.log"
         fi
         sleep 0.01
@@ -118,44 +121,66 @@ end_process() {
     while kill -0 "$1" 2>/dev/null; do sleep 0.1; done
 }
 
+# Ends a row's own node and removes its data.
+end_node() {
+    [ -z "$node_pid" ] || end_process "$node_pid" "$1"
+    node_pid=''
+    [ "$1" = KILL ] || rm -rf "$node_folder" "$node_folder.log"
+}
+
+# Whatever ends this script: nothing that it started stays, unless it was asked to leave it.
+clean_up() {
+    [ -z "$node_pid" ] || end_node TERM
+    [ -z "$are_brokers_ours" ] || down
+}
+
+save_state() {
+    cat >"$out/brokers" <<STATE
+kafka_pid=$kafka_pid kafka_folder=$kafka_folder ringmain_pid=$ringmain_pid
+ringmain_folder=$ringmain_folder steady_pid=$steady_pid
+STATE
+}
+
+# Starts both; with an argument they end with this script.
 up() {
-    local kafka_folder=$data/goals-kafka ringmain_folder=$data/goals-ringmain started kafka_pid pid steady=''
+    local started folder
     [ ! -e "$out/brokers" ] || die "they are up already: $out/brokers"
-    for folder in "$kafka_folder" "$ringmain_folder"; do
+    for folder in "$data/goals-kafka" "$data/goals-ringmain"; do
         [ ! -e "$folder" ] || die "$folder exists; remove it or choose another --data"
     done
+    are_brokers_ours=${1:-}
+    # Only from here on are these ours to remove.
+    kafka_folder=$data/goals-kafka ringmain_folder=$data/goals-ringmain
     if [ "$steady_gibibytes" -gt 0 ]; then
         "$bench" steady-memory --gibibytes "$steady_gibibytes" >"$out/steady-memory" 2>&1 </dev/null &
-        steady=$!
+        steady_pid=$!
+        save_state
         while ! grep -q holding "$out/steady-memory"; do
-            kill -0 "$steady" 2>/dev/null || die "no memory could be held: $(cat "$out/steady-memory")"
+            kill -0 "$steady_pid" 2>/dev/null || die "no memory could be held: $(cat "$out/steady-memory")"
             sleep 0.1
         done
     fi
     started=$(nice -n "$nice" "$here/kafka.sh" start "$kafka_version" "$kafka_port" "$kafka_folder")
     kafka_pid=${started#* }
-    pid=$(start_ringmain "$ringmain_folder" "$ringmain_port")
-    cat >"$out/brokers" <<STATE
-kafka_pid=$kafka_pid kafka_folder=$kafka_folder ringmain_pid=$pid ringmain_folder=$ringmain_folder steady_pid=$steady
-STATE
+    save_state
+    ringmain_pid=$(start_ringmain "$ringmain_folder" "$ringmain_port")
+    save_state
     RINGMAIN_BENCH=$bench "$here/kafka.sh" warm "127.0.0.1:$kafka_port" "$kafka_pid"
     [ "$shards" -ne 1 ] || "$here/kafka.sh" pin "$kafka_pid" "$broker_core"
-    say "Kafka $kafka_version is $kafka_pid, Ringmain $pid"
+    say "Kafka $kafka_version is $kafka_pid, Ringmain $ringmain_pid"
 }
 
 load_state() {
-    [ -e "$out/brokers" ] || die "no brokers are up in $out: goals.sh up"
     # shellcheck source=/dev/null
-    . "$out/brokers"
+    [ ! -e "$out/brokers" ] || . "$out/brokers"
 }
 
 down() {
-    [ -e "$out/brokers" ] || return 0
+    local pid
     load_state
-    end_process "$ringmain_pid" TERM
-    end_process "$kafka_pid" TERM
-    [ -z "$steady_pid" ] || end_process "$steady_pid" TERM
-    rm -rf "$ringmain_folder" "$ringmain_folder.log" "$kafka_folder" "$out/brokers" "$out/steady-memory"
+    for pid in $ringmain_pid $kafka_pid $steady_pid; do end_process "$pid" TERM; done
+    [ -z "$ringmain_folder" ] || rm -rf "$ringmain_folder" "$ringmain_folder.log" "$kafka_folder"
+    rm -f "$out/brokers" "$out/steady-memory"
 }
 
 # ---------------------------------------------------------------- comparisons
@@ -164,6 +189,7 @@ down() {
 compare() {
     local row=$1 workload=$here/workloads/$2.toml kafka_config=$3 durabilities=$4 name config targets=()
     shift 4
+    if [ -z "$kafka_pid" ] || [ -z "$ringmain_pid" ]; then die "no brokers are up in $out: goals.sh up"; fi
     for name in $durabilities; do
         config=''
         [ "$name" != written ] || config=,write.caching=true
@@ -217,15 +243,16 @@ note_number() { printf '%s\t%s\t%s\n' "$2" "$3" "$4" >>"$out/$1.numbers"; }
 resident_kib() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 
 measure_memory() {
-    local folder=$data/goals-idle port=$((ringmain_port + 20)) pid before after
-    pid=$(start_ringmain "$folder" "$port")
+    local port=$((ringmain_port + 20)) before after
+    [ ! -e "$data/goals-idle" ] || die "$data/goals-idle exists; remove it or choose another --data"
+    node_folder=$data/goals-idle
+    node_pid=$(start_ringmain "$node_folder" "$port")
     sleep 2
-    before=$(resident_kib "$pid")
+    before=$(resident_kib "$node_pid")
     "$ringmain" topic create idle --partitions "$idle_partitions" --brokers "127.0.0.1:$port" >/dev/null
     sleep 5
-    after=$(resident_kib "$pid")
-    end_process "$pid" TERM
-    rm -rf "$folder" "$folder.log"
+    after=$(resident_kib "$node_pid")
+    end_node TERM
     note_number memory idle "$(awk "BEGIN { printf \"%.1f\", $before / 1024 }")" "after 2 s"
     note_number memory partition \
         "$(awk "BEGIN { printf \"%.1f\", ($after - $before) / $idle_partitions }")" \
@@ -234,26 +261,27 @@ measure_memory() {
 
 # A start counts from the exec of the program to the first acknowledged record in a topic of before.
 measure_start() {
-    local folder=$data/goals-start port=$((ringmain_port + 20)) pid began free ended
+    local port=$((ringmain_port + 20)) began free ended
     free=$(df --output=avail -BG "$data" | tail -1 | tr -dc 0-9)
     [ "$free" -gt $((start_gigabytes * 2)) ] || die "start: $data has only $free GiB free"
-    pid=$(start_ringmain "$folder" "$port")
+    [ ! -e "$data/goals-start" ] || die "$data/goals-start exists; remove it or choose another --data"
+    node_folder=$data/goals-start
+    node_pid=$(start_ringmain "$node_folder" "$port")
     "$ringmain" topic create filled --partitions "$start_partitions" --brokers "127.0.0.1:$port" >/dev/null
-    until [ "$(du -s -BM "$folder" | tr -dc '0-9\t' | cut -f1)" -ge $((start_gigabytes * 1000)) ]; do
-        "$bench" produce --broker "127.0.0.1:$port" --topic filled --keep-topic --connections 4 \
+    until [ "$(du -s -BM "$node_folder" | cut -f1 | tr -dc 0-9)" -ge $((start_gigabytes * 1000)) ]; do
+        "$bench" produce --broker "127.0.0.1:$port" --topic filled --connections 4 \
             --partitions "$start_partitions" --warm-up 0 --seconds 5 >/dev/null
     done
-    end_process "$pid" KILL
+    end_node KILL
     # As after a restart of the machine: nothing of it is in memory.
     sync
     [ ! -w /proc/sys/vm/drop_caches ] || echo 3 >/proc/sys/vm/drop_caches
     began=$EPOCHREALTIME
-    pid=$(start_ringmain "$folder" "$port")
-    "$bench" produce --broker "127.0.0.1:$port" --topic filled --keep-topic --partitions "$start_partitions" \
+    node_pid=$(start_ringmain "$node_folder" "$port")
+    "$bench" produce --broker "127.0.0.1:$port" --topic filled --partitions "$start_partitions" \
         --records-per-request 1 --warm-up 0 --seconds 0.01 >/dev/null
     ended=$EPOCHREALTIME
-    end_process "$pid" TERM
-    rm -rf "$folder" "$folder.log"
+    end_node TERM
     note_number start seconds "$(awk "BEGIN { printf \"%.2f\", $ended - $began }")" \
         "$start_gigabytes GB in $start_partitions partitions"
 }
@@ -278,10 +306,11 @@ verdict() {
 }
 
 table() {
-    local row what durability metric way must goal value least greatest control doubts spread note which
+    local row what durability metric way must goal value least greatest control doubts spread note which verdict
     echo "Kafka $kafka_version, $shards shard(s) of Ringmain; broker on processor $broker_core, client on" \
         "$client_core, nice $nice; $rounds rounds of $seconds s."
     echo
+    # What the doubts are stands in the reports.
     echo "| row | what | durability | ratio or value | must | goal | verdict | control | doubts |"
     echo "|---|---|---|---|---|---|---|---|---|"
     while IFS='|' read -r row what durability metric way must goal; do
@@ -301,16 +330,15 @@ table() {
             control=$(printf %.3g "$control")
             ;;
         esac
-        echo "| $row | $what | $durability | $spread | $way $must | $way $goal |" \
-            "$(verdict "$value" "$way" "$must" "$goal") | $control | $doubts |"
+        verdict=$(verdict "$value" "$way" "$must" "$goal")
+        [ "$doubts" = - ] || [ "$doubts" -eq 0 ] || verdict+=', doubtful'
+        echo "| $row | $what | $durability | $spread | $way $must | $way $goal | $verdict | $control | $doubts |"
     done < <(goals)
 }
 
 all() {
     local row
-    trap down EXIT
-    up
-    load_state
+    up yes
     for row in $(rows); do
         measure "$row"
     done
@@ -320,6 +348,7 @@ all() {
 # ---------------------------------------------------------------- the command line
 
 [ $# -gt 0 ] || usage
+trap clean_up EXIT
 command=$1 row=''
 shift
 if [ "$command" = row ]; then

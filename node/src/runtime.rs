@@ -1,38 +1,35 @@
 //! The seam to the runtime of a shard: executor, tasks, timers, sockets. The only place of the node that names glommio.
 //!
-//! What must hold: a shard's tasks run on its own pinned thread and nowhere else; every executor is registered with the
-//! [`Kicker`], because glommio 0.9 can park while tasks are runnable.
+//! What must hold: a shard's tasks run on its own pinned thread and nowhere else. glommio starts and pins that thread; its
+//! turn is that of [`direct::Executor`], which never gives way to glommio's own (decision 15): glommio 0.9 can park while
+//! tasks are runnable, and its park is dear.
 //! Does not do: disk I/O (that is `ringmain_storage::disk`).
 
-mod kicker;
 mod socket;
 mod ticks;
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::mpsc, time::Duration};
 
 use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
+use ringmain_storage::disk::direct::{self, Ring, RingError, RingOptions};
 
-pub(crate) use kicker::Kicker;
 pub(crate) use socket::{Listener, SEND_RANGES_MAX, Socket, bind, bind_again};
 pub(crate) use ticks::{TickSource, Ticks};
 
 /// The disk of a shard. A simulation of shards puts the disk that lies here.
 pub(crate) type NodeDisk = ringmain_storage::disk::direct::DirectDisk;
 
-/// Threads of a shard's pool for what would hold up the shard: directory listings, unlinking large files, decompressing
-/// large batches. Two, so that one of the latter does not hold up the former.
-const BLOCKING_THREADS: usize = 2;
-/// Submission queue entries of an executor's own rings. Disk and socket readiness go through the companion ring, so few
-/// are needed; a ring of this depth costs little locked memory.
-const RING_DEPTH: usize = 64;
+/// Submission queue entries of glommio's own rings, which serve nothing here: as few as it takes.
+const GLOMMIO_RING_DEPTH: usize = 16;
 
 /// A running executor.
-pub(crate) struct ExecutorHandle<T: Send + 'static>(glommio::ExecutorJoinHandle<T>);
+pub(crate) struct ExecutorHandle<T: Send + 'static>(glommio::ExecutorJoinHandle<Option<T>>);
 
 impl<T: Send + 'static> ExecutorHandle<T> {
     /// Waits for the executor's main future.
     pub(crate) fn join(self) -> Result<T, String> {
-        self.0.join().map_err(|error| error.to_string())
+        let ended = self.0.join().map_err(|error| error.to_string())?;
+        Ok(ended.expect("a handle is given only for an executor that runs its main future"))
     }
 }
 
@@ -44,67 +41,81 @@ pub fn prepare_process() {
     unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) };
 }
 
+/// Why an executor cannot be started.
+#[derive(Debug)]
+pub(crate) enum ExecutorError {
+    /// Its thread.
+    Thread(String),
+    /// Its ring.
+    Ring(RingError),
+}
+
 /// Starts a pinned executor on `core` that runs the future of `main` to its end.
 pub(crate) fn start_executor<F, Fut, T>(
     name: &str,
-    core: Option<usize>,
-    kicker: &Kicker,
+    core: usize,
     main: F,
-) -> Result<ExecutorHandle<T>, String>
+) -> Result<ExecutorHandle<T>, ExecutorError>
 where
-    F: FnOnce() -> Fut + Send + 'static,
+    F: FnOnce(Ring) -> Fut + Send + 'static,
     Fut: Future<Output = T> + 'static,
     T: Send + 'static,
 {
-    let placement = core.map_or(Placement::Unbound, Placement::Fixed);
-    let kicker = kicker.clone();
-    LocalExecutorBuilder::new(placement)
+    let (ready, readiness) = mpsc::channel();
+    let handle = LocalExecutorBuilder::new(Placement::Fixed(core))
         .name(name)
         .io_memory(0)
-        .ring_depth(RING_DEPTH)
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(BLOCKING_THREADS))
+        .ring_depth(GLOMMIO_RING_DEPTH)
+        // At least one; it never has work.
+        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
         .spawn(move || async move {
-            let _woken = kicker.register_this_executor();
-            main().await
+            let executor = match direct::Executor::new(RingOptions::default()) {
+                Ok(executor) => executor,
+                Err(error) => {
+                    ready.send(Err(error)).expect("the thread that started this one waits for it");
+                    return None;
+                }
+            };
+            ready.send(Ok(())).expect("the thread that started this one waits for it");
+            let ring = executor.ring().clone();
+            Some(executor.run(async move { main(ring).await }))
         })
-        .map(ExecutorHandle)
-        .map_err(|error| error.to_string())
+        .map_err(|error| ExecutorError::Thread(error.to_string()))?;
+    match readiness.recv() {
+        Ok(Ok(())) => Ok(ExecutorHandle(handle)),
+        Ok(Err(error)) => Err(ExecutorError::Ring(error)),
+        // It has ended before it could say anything: for want of locked memory, most often.
+        Err(mpsc::RecvError) => match handle.join() {
+            Ok(_) => Err(ExecutorError::Thread("it ended at once".into())),
+            Err(error) => Err(ExecutorError::Thread(error.to_string())),
+        },
+    }
 }
 
 /// Runs `future` on this shard beside the others.
 pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
-    glommio::spawn_local(future).detach();
+    direct::spawn(future);
 }
 
-/// Runs what takes long beside the shard, on a thread of its pool. A panic there ends the process like any other.
+/// Runs what takes long beside the shard: directory listings, unlinking large files, decompressing large batches. A panic
+/// there ends the process like any other.
 pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    glommio::executor().spawn_blocking(work).await
+    direct::run_blocking(work).await
 }
 
 /// Resolves after `duration`.
 pub(crate) async fn sleep(duration: Duration) {
-    glommio::timer::sleep(duration).await;
+    direct::sleep(duration).await;
 }
 
 /// A timer that can be polled beside something else.
-pub(crate) fn timer(duration: Duration) -> impl Future<Output = ()> + Unpin {
-    struct Sleep(glommio::timer::Timer);
-    impl Future for Sleep {
-        type Output = ();
-        fn poll(
-            mut self: std::pin::Pin<&mut Self>,
-            context: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<()> {
-            std::pin::Pin::new(&mut self.0).poll(context).map(|_| ())
-        }
-    }
-    Sleep(glommio::timer::Timer::new(duration))
+pub(crate) fn timer(duration: Duration) -> direct::Timer {
+    direct::Timer::new(duration)
 }
 
-/// Lets other tasks and the reactor run. A zero timer would not yield at all, and yielding to tasks alone starves I/O
-/// completions, so this waits for the next turn of the reactor.
+/// Lets other tasks and the kernel have a turn.
 pub(crate) async fn yield_to_reactor() {
-    sleep(Duration::from_micros(3)).await;
+    direct::yield_turn().await;
 }
 
 /// Milliseconds since the Unix epoch.

@@ -45,7 +45,7 @@ use crate::{
     config::{NodeConfig, Origin, describe::NodeFacts},
     metadata::{DataDirectory, DataDirectoryError, MetadataOptions, NodeId, control_thread},
     observability::AdminServer,
-    runtime::{self, ExecutorHandle, Kicker, TickSource},
+    runtime::{self, ExecutorHandle, TickSource},
     shard::{Inbox, Mailbox, NodeShared, mailbox},
 };
 use shard_main::{ShardEnd, ShardStart};
@@ -75,8 +75,6 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
         advertised_listener: format!("PLAINTEXT://{advertised}"),
     };
 
-    let kicker = Kicker::default();
-    let kicking = kicker.start().map_err(StartError::Thread)?;
     let (mailboxes, inboxes): (Vec<Mailbox>, Vec<Inbox>) = cores.iter().map(|_| mailbox()).unzip();
     let node = Arc::new(NodeShared {
         config,
@@ -88,8 +86,8 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
         mailboxes,
         stopping: AtomicBool::new(false),
     });
-    let replayed = shard_main::replay_journals(&node, &directory, facts, cores[0], &kicker)?;
-    let mut shards = start_shards(&node, &directory, facts, &cores, inboxes, &kicker)?;
+    let replayed = shard_main::replay_journals(&node, &directory, facts, cores[0])?;
+    let mut shards = start_shards(&node, &directory, facts, &cores, inboxes)?;
     shards.accept(sockets)?;
 
     let admin = start_admin(&node)?;
@@ -100,9 +98,6 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
     tracing::info!(signal, "stop");
     admin.into_iter().for_each(AdminServer::stop);
     shards.stop(&node)?;
-    kicker.stop();
-    // The kicker has nothing to do but to see the flag; a panic there would have aborted the process.
-    drop(kicking.join());
     node.metadata.stop();
     metadata_thread.join();
     tracing::info!("stopped");
@@ -170,7 +165,6 @@ fn start_shards(
     facts: DiskFacts,
     cores: &[usize],
     inboxes: Vec<Inbox>,
-    kicker: &Kicker,
 ) -> Result<Shards, StartError> {
     let (started, starts) = mpsc::channel();
     let mut executors = Vec::with_capacity(cores.len());
@@ -184,8 +178,7 @@ fn start_shards(
             started: started.clone(),
         };
         let name = format!("shard-{number}");
-        let executor = runtime::start_executor(&name, Some(core), kicker, move || shard_main::run(start));
-        executors.push(executor.map_err(StartError::Executor)?);
+        executors.push(runtime::start_executor(&name, core, move |ring| shard_main::run(start, ring))?);
     }
     drop(started);
     for _ in cores {

@@ -25,7 +25,7 @@ const EMPTY_WORDS: [&str; 14] = [
     "types",
 ];
 /// Where the runtime may be named: the seam around it, and the disk that uses its ring.
-const GLOMMIO_PLACES: [&str; 3] = ["node/src/runtime", "storage/src/disk/direct", "storage/tests/"];
+const GLOMMIO_PLACES: [&str; 1] = ["node/src/runtime"];
 /// Where code may step outside the rules of the language: memory and descriptors shared with the kernel.
 const UNSAFE_PLACES: [&str; 11] = [
     "node/src/runtime",

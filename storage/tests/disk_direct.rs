@@ -12,23 +12,29 @@ use std::{
 };
 
 use disk_support::{in_executor, target_folder, with_direct_disk};
+use futures_channel::oneshot;
 use futures_util::future::{join_all, poll_immediate};
-use glommio::timer::sleep;
 use ringmain_storage::disk::{
     Disk, DiskFile, OpenMode,
-    direct::{FileSystem, Ring, RingOptions, probe_disk, probe_ring},
+    direct::{FileSystem, RingOptions, probe_disk, probe_ring, sleep, spawn},
 };
 
 const BLOCK: usize = 4096;
 
+/// Runs `future` beside the others; its value comes by the channel.
+fn spawn_for_value<T: 'static>(future: impl Future<Output = T> + 'static) -> oneshot::Receiver<T> {
+    let (sender, receiver) = oneshot::channel();
+    spawn(async move { drop(sender.send(future.await)) });
+    receiver
+}
+
 #[test]
 fn a_socket_is_waited_for_until_it_can_be_read() {
-    in_executor(|| async {
-        let ring = Ring::start(RingOptions::default()).unwrap();
+    in_executor(RingOptions::default(), |ring| async move {
         let (mut near, far) = UnixStream::pair().unwrap();
         let arrived = Rc::new(Cell::new(false));
         let (waiting, note) = (ring.clone(), arrived.clone());
-        let reader = glommio::spawn_local(async move {
+        let reader = spawn_for_value(async move {
             waiting.poll_readable(far.as_fd()).await.unwrap();
             note.set(true);
             far
@@ -36,7 +42,7 @@ fn a_socket_is_waited_for_until_it_can_be_read() {
         sleep(Duration::from_millis(5)).await;
         assert!(!arrived.get());
         near.write_all(b"x").unwrap();
-        let mut far = reader.await;
+        let mut far = reader.await.unwrap();
         assert_eq!(far.read(&mut [0; 1]).unwrap(), 1);
         ring.poll_writable(far.as_fd()).await.unwrap();
         drop(near);
@@ -47,14 +53,13 @@ fn a_socket_is_waited_for_until_it_can_be_read() {
 
 #[test]
 fn a_full_socket_is_waited_for_until_it_can_be_written() {
-    in_executor(|| async {
-        let ring = Ring::start(RingOptions::default()).unwrap();
+    in_executor(RingOptions::default(), |ring| async move {
         let (mut near, mut far) = UnixStream::pair().unwrap();
         near.set_nonblocking(true).unwrap();
         while near.write(&[0; 4096]).is_ok() {}
         assert!(poll_immediate(ring.poll_writable(near.as_fd())).await.is_none());
         let waiting = ring.clone();
-        let writer = glommio::spawn_local(async move {
+        let writer = spawn_for_value(async move {
             waiting.poll_writable(near.as_fd()).await.unwrap();
             near.write(b"x").unwrap()
         });
@@ -62,15 +67,14 @@ fn a_full_socket_is_waited_for_until_it_can_be_written() {
         // A socket counts as writable when most of its buffer is free.
         far.set_nonblocking(true).unwrap();
         while far.read(&mut [0; 8192]).is_ok() {}
-        assert_eq!(writer.await, 1);
+        assert_eq!(writer.await.unwrap(), 1);
         ring.stop().await;
     });
 }
 
 #[test]
 fn a_dropped_poll_lets_go_of_the_socket() {
-    in_executor(|| async {
-        let ring = Ring::start(RingOptions::default()).unwrap();
+    in_executor(RingOptions::default(), |ring| async move {
         for polls in [false, true] {
             let (mut near, far) = UnixStream::pair().unwrap();
             near.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
@@ -91,11 +95,10 @@ fn a_dropped_poll_lets_go_of_the_socket() {
 
 #[test]
 fn a_ring_stops_with_polls_under_way() {
-    in_executor(|| async {
-        let ring = Ring::start(RingOptions::default()).unwrap();
+    in_executor(RingOptions::default(), |ring| async move {
         let (_near, far) = UnixStream::pair().unwrap();
         let waiting = ring.clone();
-        glommio::spawn_local(async move { waiting.poll_readable(far.as_fd()).await }).detach();
+        spawn(async move { waiting.poll_readable(far.as_fd()).await.unwrap() });
         sleep(Duration::from_millis(2)).await;
         assert_eq!(ring.operations_under_way(), 1);
         ring.stop().await;
@@ -104,19 +107,18 @@ fn a_ring_stops_with_polls_under_way() {
 
 #[test]
 fn many_sockets_are_waited_for_at_once() {
-    in_executor(|| async {
-        // More than the submission queue holds, and than disk operations are allowed.
-        const SOCKETS: usize = 400;
-        let ring = Ring::start(RingOptions { entries: 64, operations_max: 4 }).unwrap();
+    // More than the submission queue holds, and than disk operations are allowed.
+    const SOCKETS: usize = 400;
+    in_executor(RingOptions { entries: 64, operations_max: 4 }, |ring| async move {
         let (mut near, far): (Vec<_>, Vec<_>) = (0..SOCKETS).map(|_| UnixStream::pair().unwrap()).unzip();
         let waiting = ring.clone();
-        let readers = glommio::spawn_local(async move {
+        let readers = spawn_for_value(async move {
             join_all(far.iter().map(|socket| waiting.poll_readable(socket.as_fd()))).await.len()
         });
         sleep(Duration::from_millis(5)).await;
         assert_eq!(ring.operations_under_way(), SOCKETS);
         near.iter_mut().for_each(|socket| socket.write_all(b"x").unwrap());
-        assert_eq!(readers.await, SOCKETS);
+        assert_eq!(readers.await.unwrap(), SOCKETS);
         ring.stop().await;
         let counters = ring.counters();
         assert!(counters.submits < counters.operations / 2, "submissions gather: {counters:?}");
@@ -151,8 +153,7 @@ fn stopping_waits_for_writes_that_nobody_waits_for() {
 fn operations_beyond_the_limit_wait_for_their_turn() {
     let folder = target_folder();
     let path = folder.path().to_owned();
-    in_executor(move || async move {
-        let ring = Ring::start(RingOptions { entries: 8, operations_max: 2 }).unwrap();
+    in_executor(RingOptions { entries: 8, operations_max: 2 }, move |ring| async move {
         let facts = probe_disk(&path).unwrap();
         let disk =
             ringmain_storage::disk::direct::DirectDisk::new(&path, facts, ring.clone(), Default::default());

@@ -12,7 +12,7 @@ use ringmain_storage::{
     ReplayReport, ShardId, Store, StoreError, StoreOptions,
     disk::{
         BufferPoolOptions,
-        direct::{DirectDisk, DiskFacts, Ring, RingOptions},
+        direct::{DirectDisk, DiskFacts, Ring},
     },
     replay_journals as replay,
 };
@@ -20,7 +20,7 @@ use ringmain_storage::{
 use super::StartError;
 use crate::{
     metadata::DataDirectory,
-    runtime::{self, Kicker, NodeDisk},
+    runtime::{self, NodeDisk},
     shard::{Inbox, NodeShared, Shard},
 };
 
@@ -44,9 +44,9 @@ const STOP_STEP: Duration = Duration::from_millis(5);
 const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// Runs a shard to its end.
-pub(super) async fn run(start: ShardStart) -> ShardEnd {
+pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
     let ShardStart { id, node, root, facts, inbox, started } = start;
-    let shard = match open(id, node, root, facts).await {
+    let shard = match open(id, node, root, facts, ring).await {
         Ok(shard) => shard,
         Err(error) => {
             // The main thread waits for this and ends the process.
@@ -78,22 +78,21 @@ async fn open(
     node: Arc<NodeShared>,
     root: PathBuf,
     facts: DiskFacts,
+    ring: Ring,
 ) -> Result<Rc<Shard>, StartError> {
     let options = store_options(&node);
-    let disk = open_disk(&node, root, facts)?;
-    let ring = disk.ring().clone();
+    let disk = open_disk(&node, root, facts, ring.clone());
     let store = Store::open(disk, id, options).await.map_err(StartError::Store)?;
     Ok(Shard::new(id, node, store, ring))
 }
 
-fn open_disk(node: &NodeShared, root: PathBuf, facts: DiskFacts) -> Result<NodeDisk, StartError> {
-    let ring = Ring::start(RingOptions::default()).map_err(StartError::Ring)?;
+fn open_disk(node: &NodeShared, root: PathBuf, facts: DiskFacts, ring: Ring) -> NodeDisk {
     let memory = &node.config.memory;
     let buffers = BufferPoolOptions {
         budget_bytes: memory.tail_bytes_per_shard + memory.unwritten_bytes_per_shard,
         ..BufferPoolOptions::default()
     };
-    Ok(DirectDisk::new(&root, facts, ring, buffers))
+    DirectDisk::new(&root, facts, ring, buffers)
 }
 
 fn store_options(node: &NodeShared) -> StoreOptions {
@@ -130,14 +129,13 @@ pub(super) fn replay_journals(
     directory: &DataDirectory,
     facts: DiskFacts,
     core: usize,
-    kicker: &Kicker,
 ) -> Result<ReplayReport, StartError> {
     let (node, root) = (node.clone(), directory.path().to_owned());
-    let executor = runtime::start_executor("replay", Some(core), kicker, move || async move {
-        let disk = open_disk(&node, root, facts)?;
+    let executor = runtime::start_executor("replay", core, move |ring| async move {
+        let disk = open_disk(&node, root, facts, ring);
         let report = replay(&disk, store_options(&node), runtime::unix_ms()).await;
         disk.ring().stop().await;
         report.map_err(StartError::Store)
-    });
-    executor.map_err(StartError::Executor)?.join().map_err(StartError::Executor)?
+    })?;
+    executor.join().map_err(StartError::Executor)?
 }

@@ -5,7 +5,10 @@ use ringmain_storage::{
     disk::{DiskError, direct::RingError},
 };
 
-use crate::metadata::{DataDirectoryError, control_thread::MetadataStartError};
+use crate::{
+    metadata::{DataDirectoryError, control_thread::MetadataStartError},
+    runtime::ExecutorError,
+};
 
 /// Why a node cannot start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -48,4 +51,13 @@ pub enum StartError {
     /// An executor cannot be started, most often for want of locked memory.
     #[error("start a shard: {0}")]
     Executor(String),
+}
+
+impl From<ExecutorError> for StartError {
+    fn from(error: ExecutorError) -> Self {
+        match error {
+            ExecutorError::Thread(reason) => Self::Executor(reason),
+            ExecutorError::Ring(error) => Self::Ring(error),
+        }
+    }
 }

@@ -1,16 +1,18 @@
-//! The real disk: O_DIRECT files through a companion io_uring inside a glommio executor.
+//! The real disk: O_DIRECT files through io_uring, and the executor whose thread waits there.
 //!
-//! glommio's own file type costs two to three times the CPU of a raw ring for each operation, cannot link a write with its
-//! flush, and cannot reuse a buffer at another length; so each shard has a [`Ring`] of its own beside glommio's, and
-//! glommio only tells it when completions wait. What is rare and slow (names, folders, lengths) runs on glommio's pool of
-//! blocking threads: give executors a `PoolPlacement::Unbound(n)`, the default pins it to the shard's own core.
+//! An operation on a raw ring costs a half to a third of the CPU that glommio's files take, a write can be linked with its
+//! flush, and buffers can be used again at another length. The ring is also where the shard's thread waits for everything
+//! else (decision 15): glommio's own wait costs some forty requests to the kernel for each message at low rates.
+//! What is rare and slow (names, folders, lengths) runs on blocking threads.
 //!
+//! - [`Executor`]: tasks, timers, the turn.
 //! - [`Ring`]: submissions, completions, readiness of any descriptor.
 //! - [`probe_ring`], [`probe_disk`]: what this machine allows, before an executor starts, as sentences for an operator.
 //! - [`DirectDisk`], [`DirectFile`]: the implementation of the traits.
 
 mod blocking;
 mod directory;
+mod executor;
 mod file;
 mod page_cache;
 mod probe;
@@ -19,6 +21,7 @@ mod ring;
 
 pub use self::{
     directory::DirectDisk,
+    executor::{Executor, Timer, run_blocking, sleep, spawn, yield_turn},
     file::DirectFile,
     probe::{DiskFacts, FileSystem, probe_disk, probe_ring},
     ring::{PollFuture, Ring, RingCounters, RingError, RingOptions},

@@ -1,14 +1,16 @@
-//! A companion io_uring of one shard: what glommio lacks or does at several times the cost.
+//! The io_uring of one shard: disk operations, readiness of sockets, and the place where the shard's thread waits.
 //!
 //! What must hold:
 //! - An operation owns everything that the kernel may touch (memory, open file) until its last completion, even when the
 //!   future that waits for it is dropped. Only `operations.rs` gives it away, and only then.
 //! - At most [`RingOptions::operations_max`] disk operations are under way; more wait in [`Admission`], in order.
 //!   Polls of sockets are bounded by the number of descriptors instead.
-//! - Everything happens on the executor's own thread.
+//! - Everything happens on the executor's own thread. The kernel completes operations only while that thread asks it to,
+//!   so it is interrupted by none.
+//! - The thread never waits without a poll of the executor's bell under way: other threads could not wake it.
 //!
-//! Submissions gather until the executor has run its other ready tasks, then one system call takes them all. Completions
-//! signal an eventfd that glommio itself reads, so that a parked executor wakes, and are reaped all at once.
+//! Submissions gather while the executor runs its ready tasks; then [`Ring::enter`] gives them to the kernel with one
+//! system call, which is also the one that waits, and [`Ring::reap`] takes all completions.
 //!
 //! [`Ring::stop`] waits for all disk operations. Without it the memory under way is leaked, never freed early.
 #![expect(
@@ -26,27 +28,41 @@ mod submissions;
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    io,
-    os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd},
+    mem,
+    os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd},
     pin::Pin,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, Waker},
+    thread,
     time::Duration,
 };
 
-use glommio::io::BufferedFile;
-use io_uring::{IoUring, squeue};
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
 pub(super) use self::operations::{Held, HeldMemory, Outcome};
 use self::{
     admission::Admission,
     operations::{OperationKey, Operations},
-    submissions::{Submission, Submissions},
+    submissions::{Arrived, Submission, Submissions},
 };
 pub use self::{error::RingError, poll::PollFuture, setup::RingOptions};
+use super::executor::yield_turn;
 
 /// How long to wait when the kernel has no memory for a submission.
 const SUBMIT_RETRY_PAUSE: Duration = Duration::from_millis(1);
+
+/// Whether entering the ring waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wait {
+    /// There are tasks to run.
+    No,
+    /// Until something completes.
+    ForCompletion {
+        /// `None`: as long as it takes.
+        at_most: Option<Duration>,
+    },
+}
 
 /// What a ring has done since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,8 +71,8 @@ pub struct RingCounters {
     pub operations: u64,
     /// System calls that gave them.
     pub submits: u64,
-    /// Times the eventfd woke us.
-    pub wakes: u64,
+    /// Times that the thread waited in the kernel.
+    pub waits: u64,
     /// Disk operations that had to wait for others to end.
     pub admissions_delayed: u64,
     /// Bytes written past the page cache.
@@ -71,7 +87,7 @@ pub struct RingCounters {
     pub buffers_refused: u64,
 }
 
-/// The companion ring of one shard. Clones share it.
+/// The ring of one shard. Clones share it.
 #[derive(Clone)]
 pub struct Ring(Rc<Shared>);
 
@@ -81,8 +97,9 @@ struct Shared {
     submissions: RefCell<Submissions>,
     admission: Admission,
     counters: Cell<RingCounters>,
-    /// Wakes the task that submits.
-    submitter: RefCell<Option<Waker>>,
+    /// Polled for as long as the ring lives.
+    bell: Arc<OwnedFd>,
+    bell_polled: Cell<bool>,
     /// Wakes the task that waits for everything to end.
     stopper: RefCell<Option<Waker>>,
     stopping: Cell<bool>,
@@ -91,28 +108,20 @@ struct Shared {
 }
 
 impl Ring {
-    /// Sets up a ring and its two tasks. Call it inside a glommio executor.
-    pub fn start(options: RingOptions) -> Result<Ring, RingError> {
-        let ring = setup::build(options.entries)?;
-        let signal = setup::blocking_eventfd().map_err(RingError::from_setup)?;
-        {
-            use std::os::fd::AsRawFd;
-            ring.submitter().register_eventfd(signal.as_raw_fd()).map_err(RingError::from_setup)?;
-        }
-        let ring = Ring(Rc::new(Shared {
-            ring: RefCell::new(ring),
+    /// Sets up a ring. Whoever writes to `bell` ends the wait of [`Ring::enter`].
+    pub(super) fn new(options: RingOptions, bell: Arc<OwnedFd>) -> Result<Ring, RingError> {
+        Ok(Ring(Rc::new(Shared {
+            ring: RefCell::new(setup::build(options.entries)?),
             operations: RefCell::default(),
             submissions: RefCell::default(),
             admission: Admission::new(options.operations_max),
             counters: Cell::default(),
-            submitter: RefCell::default(),
+            bell,
+            bell_polled: Cell::new(false),
             stopper: RefCell::default(),
             stopping: Cell::new(false),
             woken: Cell::default(),
-        }));
-        glommio::spawn_local(ring.clone().submit_batches()).detach();
-        glommio::spawn_local(ring.clone().reap_on_signal(signal)).detach();
-        Ok(ring)
+        })))
     }
 
     /// What it has done so far.
@@ -125,19 +134,31 @@ impl Ring {
         self.0.operations.borrow().len()
     }
 
-    /// Waits until every disk operation has ended, abandoned ones too, and ends the ring's tasks. Polls end with the ring.
+    /// Waits until every disk operation has ended, abandoned ones too. Polls end with the ring.
     pub async fn stop(&self) {
+        loop {
+            if !self.0.submissions.borrow().is_empty() {
+                yield_turn().await;
+            } else if self.0.admission.is_empty() {
+                break;
+            } else {
+                self.completions().await;
+            }
+        }
+        self.0.stopping.set(true);
+    }
+
+    /// Waits until something has completed.
+    async fn completions(&self) {
+        let mut waited = false;
         poll_fn(|context| {
-            if self.0.admission.is_empty() && self.0.submissions.borrow().is_empty() {
+            if mem::replace(&mut waited, true) {
                 return Poll::Ready(());
             }
             *self.0.stopper.borrow_mut() = Some(context.waker().clone());
             Poll::Pending
         })
         .await;
-        self.0.stopping.set(true);
-        // Wakes the task that submits, and with its completion the one that reads the eventfd.
-        self.submit_unwatched(io_uring::opcode::Nop::new().build());
     }
 
     pub(super) fn count(&self, change: impl FnOnce(&mut RingCounters)) {
@@ -206,7 +227,7 @@ impl Ring {
             return;
         }
         let descriptor: RawFd = descriptor.into_raw_fd();
-        let entry = io_uring::opcode::Close::new(io_uring::types::Fd(descriptor)).build();
+        let entry = opcode::Close::new(types::Fd(descriptor)).build();
         self.submit_unwatched(entry.flags(squeue::Flags::ASYNC));
     }
 
@@ -216,96 +237,65 @@ impl Ring {
 
     fn push(&self, submission: Submission) {
         self.0.submissions.borrow_mut().push(submission);
-        if let Some(waker) = self.0.submitter.borrow_mut().take() {
-            waker.wake();
+    }
+
+    /// A poll that stays, and completes at each write. The kernel may end it (when it has no room for completions).
+    fn poll_bell(&self) {
+        if !self.0.bell_polled.replace(true) {
+            let bell = types::Fd(self.0.bell.as_raw_fd());
+            let readable = u32::from(libc::POLLIN.unsigned_abs());
+            self.push(Submission::bell(opcode::PollAdd::new(bell, readable).multi(true).build()));
         }
     }
 
-    /// The submitting task: runs after the tasks that were ready before it, so that it takes what all of them pushed.
-    async fn submit_batches(self) {
-        loop {
-            let more = poll_fn(|context| {
-                if !self.0.submissions.borrow().is_empty() {
-                    return Poll::Ready(true);
-                }
-                if self.0.stopping.get() {
-                    return Poll::Ready(false);
-                }
-                *self.0.submitter.borrow_mut() = Some(context.waker().clone());
-                Poll::Pending
-            })
-            .await;
-            if !more {
-                return;
-            }
-            let complete = self.submit_now();
-            self.reap();
-            self.wake_stopper();
-            if !complete {
-                glommio::timer::sleep(SUBMIT_RETRY_PAUSE).await;
-            }
-        }
-    }
-
-    /// Gives everything that waits to the kernel; `false` when the kernel could not take it all.
-    fn submit_now(&self) -> bool {
+    /// Gives the kernel what was submitted, and waits if told to.
+    pub(super) fn enter(&self, wait: Wait) {
+        self.poll_bell();
         let mut ring = self.0.ring.borrow_mut();
         loop {
-            let moved = self.0.submissions.borrow_mut().move_into(&mut ring);
-            if moved == 0 && ring.submission().is_empty() {
-                return true;
+            let (moved, more) = self.0.submissions.borrow_mut().move_into(&mut ring);
+            let want = usize::from(matches!(wait, Wait::ForCompletion { .. }) && !more);
+            let queue = ring.submission();
+            let is_needless = queue.is_empty() && want == 0 && !queue.taskrun() && !queue.cq_overflow();
+            drop(queue);
+            if is_needless {
+                return;
             }
-            let result = ring.submit();
+            let result = match wait {
+                Wait::ForCompletion { at_most: Some(at_most) } if want > 0 => {
+                    let at_most = types::Timespec::from(at_most);
+                    ring.submitter().submit_with_args(want, &types::SubmitArgs::new().timespec(&at_most))
+                }
+                _ => ring.submit_and_wait(want),
+            };
             self.count(|counters| {
                 counters.operations += moved as u64;
                 counters.submits += 1;
+                counters.waits += want as u64;
             });
             match result {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Out of memory for requests, or completions have to be reaped first.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY)) => {
-                    return false;
-                }
-                Err(error) => {
-                    panic!("io_uring refuses a submission that it has always taken: {error}")
-                }
+                Ok(_) if more => {}
+                Ok(_) => return,
+                Err(error) => match error.raw_os_error() {
+                    // The time is over, or a signal came.
+                    Some(libc::ETIME | libc::EINTR) => return,
+                    // Completions have to be taken first; the next turn tries again.
+                    Some(libc::EBUSY) => return,
+                    // The kernel has no memory for requests: nothing that this thread could do would get on.
+                    Some(libc::EAGAIN) => {
+                        thread::sleep(SUBMIT_RETRY_PAUSE);
+                        return;
+                    }
+                    _ => panic!("io_uring refuses what it has always taken: {error}"),
+                },
             }
         }
-    }
-
-    /// The reaping task: sleeps in glommio's reactor until the kernel signals completions.
-    async fn reap_on_signal(self, signal: OwnedFd) {
-        // SAFETY: the descriptor is owned and given away here; glommio closes it.
-        let signal = unsafe { BufferedFile::from_raw_fd(signal.into_raw_fd()) };
-        while !self.0.stopping.get() {
-            // The eventfd is a counter of eight bytes; reading takes it back to zero.
-            if let Err(error) = signal.read_at(0, 8).await {
-                panic!("the eventfd of the ring cannot be read, no completion would ever be seen: {error}");
-            }
-            self.count(|counters| counters.wakes += 1);
-            self.reap();
-        }
-        // Nothing depends on this close; the descriptor is gone either way.
-        let _closed = signal.close().await;
     }
 
     /// Takes all completions there are and wakes who waits for them.
-    fn reap(&self) {
+    pub(super) fn reap(&self) {
         let mut wake = self.0.woken.take();
-        loop {
-            self.reap_into(&mut wake);
-            // More completions than the queue holds (many sockets at once) wait in the kernel until they are asked for.
-            let mut ring = self.0.ring.borrow_mut();
-            if !ring.submission().cq_overflow() {
-                break;
-            }
-            if let Err(error) = ring.submit()
-                && !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::EINTR))
-            {
-                panic!("io_uring does not give its completions: {error}");
-            }
-        }
+        self.reap_into(&mut wake);
         wake.drain(..).for_each(Waker::wake);
         self.0.woken.set(wake);
         self.wake_stopper();
@@ -315,7 +305,14 @@ impl Ring {
         let mut ring = self.0.ring.borrow_mut();
         let mut operations = self.0.operations.borrow_mut();
         for completion in ring.completion() {
-            let Some((key, part)) = Submission::parse(completion.user_data()) else { continue };
+            let (key, part) = match Submission::parse(completion.user_data()) {
+                Arrived::Operation { key, part } => (key, part),
+                Arrived::Bell => {
+                    self.0.bell_polled.set(cqueue::more(completion.flags()));
+                    continue;
+                }
+                Arrived::Unwatched => continue,
+            };
             let ended = operations.complete(key, Outcome { part, result: completion.result() });
             wake.extend(ended.waker);
             if ended.abandoned && ended.admitted {

@@ -1,10 +1,4 @@
 //! How a ring is set up with the kernel.
-#![expect(unsafe_code, reason = "opens an eventfd")]
-
-use std::{
-    io,
-    os::fd::{FromRawFd, OwnedFd},
-};
 
 use io_uring::IoUring;
 
@@ -31,29 +25,15 @@ impl Default for RingOptions {
 
 pub(super) fn build(entries: u32) -> Result<IoUring, RingError> {
     let completions = entries.saturating_mul(COMPLETIONS_PER_ENTRY);
-    let quiet = IoUring::builder()
-        .setup_cqsize(completions)
-        .setup_coop_taskrun()
-        .setup_single_issuer()
-        .setup_submit_all()
-        .build(entries);
-    match quiet {
-        // A kernel before 6.0 knows none or not all of the last three; they only save interrupts.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            IoUring::builder().setup_cqsize(completions).build(entries)
-        }
+    let mut deferring = IoUring::builder();
+    deferring.setup_cqsize(completions).setup_submit_all().setup_single_issuer();
+    deferring.setup_defer_taskrun().setup_taskrun_flag();
+    let mut plain = IoUring::builder();
+    plain.setup_cqsize(completions);
+    match deferring.build(entries) {
+        // A kernel before 6.1 completes operations whenever it likes, which costs interruptions and nothing else.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => plain.build(entries),
         other => other,
     }
     .map_err(RingError::from_setup)
-}
-
-/// Blocking on purpose: reading a non-blocking one through io_uring ends with EAGAIN instead of waiting.
-pub(super) fn blocking_eventfd() -> io::Result<OwnedFd> {
-    // SAFETY: no memory is involved.
-    let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: just opened, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

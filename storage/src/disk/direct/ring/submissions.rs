@@ -10,6 +10,18 @@ use super::operations::OperationKey;
 
 /// Marks completions that nobody waits for.
 const UNWATCHED: u64 = u64::MAX;
+/// Marks completions of the poll of the bell.
+const BELL: u64 = u64::MAX - 1;
+
+/// What a completion belongs to.
+pub(super) enum Arrived {
+    /// An operation, and whether to its first or second part.
+    Operation { key: OperationKey, part: u8 },
+    /// The bell rang, or its poll has ended.
+    Bell,
+    /// Nobody waits for it.
+    Unwatched,
+}
 
 /// One operation, or a linked pair that has to reach the kernel in one system call.
 pub(super) struct Submission {
@@ -38,13 +50,20 @@ impl Submission {
         Submission { first: entry.user_data(UNWATCHED), second: None }
     }
 
-    /// Which operation a completion belongs to, and whether to its first or second part.
-    pub(super) fn parse(user_data: u64) -> Option<(OperationKey, u8)> {
-        if user_data == UNWATCHED {
-            return None;
+    pub(super) fn bell(entry: squeue::Entry) -> Submission {
+        Submission { first: entry.user_data(BELL), second: None }
+    }
+
+    /// What a completion belongs to.
+    pub(super) fn parse(user_data: u64) -> Arrived {
+        match user_data {
+            UNWATCHED => Arrived::Unwatched,
+            BELL => Arrived::Bell,
+            operation => {
+                let key = u32::try_from(operation >> 1).expect("only we make these numbers");
+                Arrived::Operation { key: OperationKey(key), part: (operation & 1) as u8 }
+            }
         }
-        let key = u32::try_from(user_data >> 1).expect("only we make these numbers");
-        Some((OperationKey(key), (user_data & 1) as u8))
     }
 }
 
@@ -70,8 +89,9 @@ impl Submissions {
         self.waiting.is_empty() && !self.unsubmitted
     }
 
-    /// Moves as many as fit into the queue that the kernel reads; returns how many entries that were.
-    pub(super) fn move_into(&mut self, ring: &mut IoUring) -> usize {
+    /// Moves as many as fit into the queue that the kernel reads; returns how many entries that were, and whether there
+    /// are more.
+    pub(super) fn move_into(&mut self, ring: &mut IoUring) -> (usize, bool) {
         let mut queue = ring.submission();
         let mut moved = 0;
         while let Some(submission) = self.waiting.front() {
@@ -93,6 +113,6 @@ impl Submissions {
             moved += count;
         }
         self.unsubmitted = !queue.is_empty();
-        moved
+        (moved, !self.waiting.is_empty())
     }
 }

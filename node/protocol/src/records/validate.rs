@@ -158,6 +158,12 @@ fn check_header_fields(batch: &RecordBatch<'_>) -> Result<(), BatchError> {
 }
 
 impl ValidationRules {
+    /// Whether no header is enough by these rules, unless a batch has the topic's codec already.
+    #[must_use]
+    pub fn always_need_records(&self) -> bool {
+        self.level == ValidationLevel::Full || self.compacted || self.compression.is_some()
+    }
+
     /// Whether a record may have this timestamp; -1 stands for none.
     fn accept_timestamp(&self, timestamp: i64) -> bool {
         timestamp == NO_TIMESTAMP

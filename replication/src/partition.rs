@@ -184,9 +184,14 @@ impl Partition {
             Acks::None | Acks::Leader => &mut self.waiting_for_write,
             Acks::All => &mut self.waiting_for_commit,
         };
+        let waiting = WaitingProduce { request, end, deadline_ms };
+        if queue.back().is_none_or(|last| last.end <= end) {
+            queue.push_back(waiting);
+            return;
+        }
         // A duplicate of a batch still in flight has a lower end than the newest one: it takes its place in the order.
         let place = queue.partition_point(|waiting| waiting.end <= end);
-        queue.insert(place, WaitingProduce { request, end, deadline_ms });
+        queue.insert(place, waiting);
     }
 
     /// The high watermark is the least that every in-sync replica has persisted; with one replica, its own.

@@ -50,6 +50,7 @@ use ringmain_protocol::{
 
 pub(crate) use fetch::FetchSessions;
 use group_request::GroupRequest;
+pub(crate) use produce::LoneRequest;
 
 use crate::{
     metadata::{

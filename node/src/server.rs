@@ -9,6 +9,7 @@ mod connection;
 mod connections;
 mod cores;
 mod limits;
+mod outgoing;
 mod receive_buffers;
 mod response;
 mod response_queue;
@@ -35,8 +36,9 @@ use ringmain_storage::{
 pub(crate) use connection::Connection;
 pub(crate) use connections::{ConnectionCount, Connections};
 pub(crate) use limits::Limits;
+pub(crate) use outgoing::OutgoingPool;
 pub(crate) use receive_buffers::ReceiveBuffers;
-pub(crate) use response::{Chunk, Response};
+pub(crate) use response::{Appended, Chunk, Response};
 pub(crate) use response_queue::Slot;
 pub use start_error::StartError;
 pub use summary::Summary;

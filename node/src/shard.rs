@@ -11,6 +11,7 @@ mod counters;
 mod fetch;
 mod gather;
 mod in_flight;
+mod log_key_hash;
 mod mailbox;
 mod maintenance;
 mod partition;
@@ -41,7 +42,7 @@ pub(crate) use fetch::{FetchWaiter, PartitionFetch, PartitionFetched, read_error
 pub(crate) use gather::Gather;
 pub(crate) use mailbox::{Inbox, Mailbox, mailbox};
 pub(crate) use partition::Partition;
-pub(crate) use produce::{ProduceAnswer, ProduceOperation, RequestBytesGuard};
+pub(crate) use produce::{ProduceAnswer, ProduceOperation, Reply, RequestBytesGuard};
 pub(crate) use turn_clock::TurnClock;
 
 use crate::{
@@ -49,8 +50,9 @@ use crate::{
     metadata::{MetadataHandle, NodeId, controller::ProducerIdBlock},
     observability::Stages,
     runtime::{self, Listener, NodeDisk, TickSource},
-    server::{Connections, Limits, ReceiveBuffers},
+    server::{Connections, Limits, OutgoingPool, ReceiveBuffers},
 };
+use log_key_hash::LogKeyHashing;
 use mailbox::{Credit, Credits};
 
 /// What all shards of a node share; read-only after start.
@@ -76,13 +78,14 @@ pub(crate) struct Shard {
     node: Arc<NodeShared>,
     store: Store<NodeDisk>,
     ring: Ring,
-    partitions: RefCell<HashMap<LogKey, Rc<Partition>>>,
+    partitions: RefCell<HashMap<LogKey, Rc<Partition>, LogKeyHashing>>,
     topics: topics::Topics,
     coordinators: coordinators::Coordinators,
     credits: Vec<Rc<Credits>>,
     listener: RefCell<Option<Rc<Listener>>>,
     connections: Connections,
     receive_buffers: ReceiveBuffers,
+    outgoing: OutgoingPool,
     fetch_numbers: fetch::FetchNumbers,
     request_bytes: Rc<produce::RequestBytes>,
     fetch_sessions: crate::handlers::FetchSessions,
@@ -119,6 +122,7 @@ impl Shard {
             listener: RefCell::default(),
             connections: Connections::default(),
             receive_buffers: ReceiveBuffers::default(),
+            outgoing: OutgoingPool::default(),
             request_bytes: Rc::new(produce::RequestBytes::new(node.config.limits.shard_in_flight_bytes_max)),
             fetch_numbers: fetch::FetchNumbers::new(id.0),
             fetch_sessions: crate::handlers::FetchSessions::new(
@@ -172,6 +176,11 @@ impl Shard {
 
     pub(crate) fn receive_buffers(&self) -> &ReceiveBuffers {
         &self.receive_buffers
+    }
+
+    /// What answers are sent with.
+    pub(crate) fn outgoing(&self) -> &OutgoingPool {
+        &self.outgoing
     }
 
     pub(crate) fn request_bytes(&self) -> &Rc<produce::RequestBytes> {
@@ -266,7 +275,10 @@ impl Shard {
 
     /// The shard that owns a partition.
     pub(crate) fn owner(&self, key: LogKey) -> ShardId {
-        router::owner(key, self.node.mailboxes.len())
+        match self.node.mailboxes.len() {
+            1 => self.id,
+            shards => router::owner(key, shards),
+        }
     }
 
     /// All shards of the node.

@@ -4,6 +4,7 @@
 //! answered; a request that names nothing is answered at once; what the coordinators keep is not written by clients.
 
 mod layout;
+mod lone;
 mod validate;
 
 use std::{
@@ -20,6 +21,7 @@ use ringmain_protocol::{
 use ringmain_replication::Acks;
 use ringmain_storage::{LogKey, ShardId};
 
+pub(crate) use self::lone::LoneRequest;
 use self::{layout::Layout, validate::Valid};
 use super::{RequestError, RequestInfo};
 use crate::{
@@ -27,7 +29,7 @@ use crate::{
     observability::Stage,
     runtime::{self, Ticks},
     server::{Response, Slot},
-    shard::{Gather, ProduceAnswer, ProduceOperation, Shard},
+    shard::{Gather, ProduceAnswer, ProduceOperation, Reply, Shard},
 };
 
 /// Versions below carry message sets, which are older than record batches.
@@ -76,6 +78,7 @@ pub(super) async fn begin(
         Ok(request) => request,
         Err(error) => return Err((error.into(), slot)),
     };
+    let Some(slot) = lone::begin(shard, info, &request, &body, slot) else { return Ok(()) };
     keep_last(&mut request);
     let acks = Acks::from_wire(request.acks);
     let layout = Layout::new(&request);
@@ -144,7 +147,8 @@ async fn route(
                 continue;
             }
             let key = LogKey { topic_id: found.topic_id(), partition: partition.index };
-            let valid = validate::batch(found.config(), writer.version, partition.records, body).await;
+            let at = validate::At { version: writer.version, now_ms: shard.clock().unix_ms() };
+            let valid = validate::batch(found.config(), at, partition.records, body).await;
             routes.entry(shard.owner(key)).or_default().push(Routed { key, valid, part });
         }
     }
@@ -163,7 +167,8 @@ fn append_here(shard: &Rc<Shard>, routed: Vec<Routed>, terms: Terms, answers: &R
             }
         };
         let answers = answers.clone();
-        let operation = ProduceOperation { batch, acks, timeout_ms, log_append_time, arrived, answers, part };
+        let reply = Reply::Part(answers, part);
+        let operation = ProduceOperation { batch, acks, timeout_ms, log_append_time, arrived, reply };
         match shard.partition(key) {
             Some(partition) => partition.produce(shard, operation),
             None => operation.answer(ProduceAnswer::error(shard.absent(key))),

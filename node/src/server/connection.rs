@@ -9,6 +9,7 @@ use std::{
     cell::Cell,
     io::IoSlice,
     net::SocketAddr,
+    ops::ControlFlow,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -17,7 +18,8 @@ use bytes::{Buf, Bytes, BytesMut};
 use ringmain_storage::disk::FileRange;
 
 use super::{
-    response::{Chunk, Response},
+    outgoing::Outgoing,
+    response::{Body, Chunk, Response},
     response_queue::ResponseQueue,
 };
 use crate::{
@@ -207,34 +209,48 @@ impl Connection {
     }
 
     async fn send_responses(&self, shard: &Shard) -> std::io::Result<()> {
-        let mut ready = Vec::new();
-        let mut produced = Vec::new();
-        while self.responses.take_ready(&mut ready).await {
-            let mut then_close = false;
-            let mut memory = Vec::new();
-            for Response { chunks, then_close: last, produced: of } in ready.drain(..) {
-                produced.extend(of);
-                for chunk in chunks {
-                    match chunk {
-                        Chunk::Memory(bytes) => memory.push(bytes),
-                        Chunk::File(range) => {
-                            self.send_memory(&mut memory, true).await?;
-                            self.send_file(&range).await?;
-                        }
-                    }
-                }
-                if last {
-                    then_close = true;
-                    break;
-                }
-            }
-            self.send_memory(&mut memory, false).await?;
-            note_sent(shard, &mut produced);
-            if then_close {
+        while self.responses.ready().await {
+            let mut outgoing = shard.outgoing().take();
+            self.responses.take_ready(&mut outgoing.responses);
+            let ended = self.send_all(shard, &mut outgoing).await?;
+            shard.outgoing().put(outgoing);
+            if ended.is_break() {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Sends and empties `outgoing`. `Break`: one of the answers ends the connection.
+    async fn send_all(&self, shard: &Shard, outgoing: &mut Outgoing) -> std::io::Result<ControlFlow<()>> {
+        let Outgoing { responses, produced, pieces } = outgoing;
+        let mut ended = ControlFlow::Continue(());
+        for Response { body, then_close, produced: of } in responses.drain(..) {
+            produced.extend(of);
+            match body {
+                Body::Nothing => {}
+                Body::Memory(bytes) => pieces.add(bytes),
+                Body::Appended(appended) => appended.write(pieces.copies()),
+                Body::Chunks(chunks) => {
+                    for chunk in chunks {
+                        match chunk {
+                            Chunk::Memory(bytes) => pieces.add(bytes),
+                            Chunk::File(range) => {
+                                self.send_memory(pieces.all(), true).await?;
+                                self.send_file(&range).await?;
+                            }
+                        }
+                    }
+                }
+            }
+            if then_close {
+                ended = ControlFlow::Break(());
+                break;
+            }
+        }
+        self.send_memory(pieces.all(), false).await?;
+        note_sent(shard, produced);
+        Ok(ended)
     }
 
     /// Sends and empties `ranges`.

@@ -1,8 +1,11 @@
 //! One answer on its way to the socket: ranges of memory and of files, in order.
 //!
-//! Does not do: encoding (the handlers), sending (`connection.rs`).
+//! Does not do: what is answered (the handlers), sending (`connection.rs`).
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use ringmain_protocol::{header::ResponseHeader, messages::AppendedAnswer};
 use ringmain_storage::disk::FileRange;
 
 use crate::runtime::Ticks;
@@ -27,14 +30,51 @@ impl Chunk {
     }
 }
 
-/// One whole answer with its length prefix; empty where the client expects none (`acks=0`).
+/// The answer to a produce request whose one batch was appended, encoded when it is sent: many of them become ready at
+/// once, and leave in one piece of memory.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) header: ResponseHeader,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) base_offset: i64,
+    pub(crate) log_append_time_ms: i64,
+    pub(crate) log_start_offset: i64,
+}
+
+impl Appended {
+    /// Adds the frame to `into`.
+    pub(super) fn write(&self, into: &mut BytesMut) {
+        let answer = AppendedAnswer {
+            topic: &self.topic,
+            index: self.partition,
+            base_offset: self.base_offset,
+            log_append_time_ms: self.log_append_time_ms,
+            log_start_offset: self.log_start_offset,
+        };
+        answer.write_frame(&self.header, into);
+    }
+}
+
+/// What an answer consists of.
+#[derive(Debug, Default)]
+pub(super) enum Body {
+    /// The client expects nothing (`acks=0`).
+    #[default]
+    Nothing,
+    Memory(Bytes),
+    Appended(Appended),
+    Chunks(Vec<Chunk>),
+}
+
+/// One whole answer with its length prefix.
 #[derive(Debug, Default)]
 pub(crate) struct Response {
-    pub(crate) chunks: Vec<Chunk>,
+    pub(super) body: Body,
     /// Close the connection once this is sent.
-    pub(crate) then_close: bool,
+    pub(super) then_close: bool,
     /// When the answer to a produce request was known, and for how many batches.
-    pub(crate) produced: Option<(Ticks, usize)>,
+    pub(super) produced: Option<(Ticks, usize)>,
 }
 
 impl Response {
@@ -45,7 +85,17 @@ impl Response {
 
     /// An answer in one piece of memory.
     pub(crate) fn memory(bytes: Bytes) -> Self {
-        Self { chunks: vec![Chunk::Memory(bytes)], ..Self::default() }
+        Self { body: Body::Memory(bytes), ..Self::default() }
+    }
+
+    /// An answer in several pieces.
+    pub(crate) fn chunks(chunks: Vec<Chunk>) -> Self {
+        Self { body: Body::Chunks(chunks), ..Self::default() }
+    }
+
+    /// The answer to a produce request whose one batch was appended.
+    pub(crate) fn appended(appended: Appended) -> Self {
+        Self { body: Body::Appended(appended), ..Self::default() }
     }
 
     /// The same, as the answer for so many batches that was known at `ready`.
@@ -61,6 +111,15 @@ impl Response {
     /// In bytes.
     #[cfg(test)]
     pub(crate) fn length(&self) -> usize {
-        self.chunks.iter().map(Chunk::length).sum()
+        match &self.body {
+            Body::Nothing => 0,
+            Body::Memory(bytes) => bytes.len(),
+            Body::Appended(appended) => {
+                let mut frame = BytesMut::new();
+                appended.write(&mut frame);
+                frame.len()
+            }
+            Body::Chunks(chunks) => chunks.iter().map(Chunk::length).sum(),
+        }
     }
 }

@@ -18,12 +18,15 @@ use super::response::Response;
 /// Requests of one connection that may be under way at once. Kafka's clients keep 5 by default; librdkafka can pipeline
 /// many more, and each costs a slot here.
 const REQUESTS_IN_FLIGHT_MAX: usize = 256;
+/// Places that an idle connection keeps the memory of: more than nearly all clients pipeline.
+const ENTRIES_KEPT_MAX: usize = 64;
 /// Request bytes of one connection that may be under way at once, beyond its first request.
 const REQUEST_BYTES_IN_FLIGHT_MAX: usize = 16 << 20;
 
-enum Entry {
-    Waiting { request_bytes: usize },
-    Ready { response: Response, request_bytes: usize },
+struct Entry {
+    request_bytes: usize,
+    /// Once it is known.
+    response: Option<Response>,
 }
 
 #[derive(Default)]
@@ -56,7 +59,7 @@ impl ResponseQueue {
     pub(crate) fn push(&self, request_bytes: usize) -> Slot {
         let mut state = self.0.borrow_mut();
         let number = state.first + state.entries.len() as u64;
-        state.entries.push_back(Entry::Waiting { request_bytes });
+        state.entries.push_back(Entry { request_bytes, response: None });
         state.request_bytes += request_bytes;
         Slot { queue: self.clone(), number, filled: false }
     }
@@ -119,34 +122,43 @@ impl ResponseQueue {
         self.0.borrow().closed
     }
 
-    /// Waits for answers that may be sent, and moves them to `ready`. False: the queue is closed.
-    pub(crate) async fn take_ready(&self, ready: &mut Vec<Response>) -> bool {
+    /// Waits for answers that may be sent. False: the queue is closed.
+    pub(crate) async fn ready(&self) -> bool {
         poll_fn(|context| {
             let mut state = self.0.borrow_mut();
             if state.closed {
                 return Poll::Ready(false);
             }
-            while let Some(Entry::Ready { .. }) = state.entries.front() {
-                let Some(Entry::Ready { response, request_bytes }) = state.entries.pop_front() else {
-                    unreachable!("the front was ready in the line above");
-                };
-                state.first += 1;
-                state.request_bytes -= request_bytes;
-                ready.push(response);
+            state.sending = state.entries.front().is_some_and(|entry| entry.response.is_some());
+            if state.sending {
+                return Poll::Ready(true);
             }
-            state.sending = !ready.is_empty();
+            state.writer = Some(context.waker().clone());
+            if state.entries.is_empty() && state.entries.capacity() > ENTRIES_KEPT_MAX {
+                state.entries = VecDeque::new();
+            }
+            // It may have waited for everything to be sent.
             let reader = if Self::has_room(&state) { state.reader.take() } else { None };
-            if ready.is_empty() {
-                state.writer = Some(context.waker().clone());
-                drop(state);
-                reader.into_iter().for_each(Waker::wake);
-                return Poll::Pending;
-            }
             drop(state);
             reader.into_iter().for_each(Waker::wake);
-            Poll::Ready(true)
+            Poll::Pending
         })
         .await
+    }
+
+    /// Moves the answers that may be sent to `ready`.
+    pub(crate) fn take_ready(&self, ready: &mut Vec<Response>) {
+        let mut state = self.0.borrow_mut();
+        while let Some(Entry { request_bytes, response: Some(response) }) =
+            state.entries.pop_front_if(|entry| entry.response.is_some())
+        {
+            state.first += 1;
+            state.request_bytes -= request_bytes;
+            ready.push(response);
+        }
+        let reader = if Self::has_room(&state) { state.reader.take() } else { None };
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
     }
 
     fn fill(&self, number: u64, response: Response) {
@@ -156,10 +168,8 @@ impl ResponseQueue {
         }
         let index = usize::try_from(number - state.first).expect("a queue is shorter than the address space");
         let entry = &mut state.entries[index];
-        let Entry::Waiting { request_bytes } = *entry else {
-            unreachable!("a slot is consumed when it is filled");
-        };
-        *entry = Entry::Ready { response, request_bytes };
+        assert!(entry.response.is_none(), "a slot is consumed when it is filled");
+        entry.response = Some(response);
         let writer = if index == 0 { state.writer.take() } else { None };
         drop(state);
         writer.into_iter().for_each(Waker::wake);
@@ -199,14 +209,15 @@ mod tests {
         let (first, second) = (queue.push(10), queue.push(10));
         second.fill(response("second"));
         let mut ready = Vec::new();
-        assert!(queue.take_ready(&mut ready).now_or_never().is_none());
+        assert!(queue.ready().now_or_never().is_none());
         first.fill(response("first"));
-        assert_eq!(queue.take_ready(&mut ready).now_or_never(), Some(true));
+        assert_eq!(queue.ready().now_or_never(), Some(true));
+        queue.take_ready(&mut ready);
         let sent: Vec<_> = ready.iter().map(Response::length).collect();
         assert_eq!(sent, ["first".len(), "second".len()]);
         assert!(!queue.is_idle(), "the writer has taken them, not sent them");
         ready.clear();
-        assert!(queue.take_ready(&mut ready).now_or_never().is_none());
+        assert!(queue.ready().now_or_never().is_none());
         assert!(queue.is_idle());
     }
 
@@ -218,7 +229,8 @@ mod tests {
         assert!(queue.room().now_or_never().is_none());
         slot.fill(response("done"));
         let mut ready = Vec::new();
-        assert_eq!(queue.take_ready(&mut ready).now_or_never(), Some(true));
+        assert_eq!(queue.ready().now_or_never(), Some(true));
+        queue.take_ready(&mut ready);
         assert!(queue.room().now_or_never().is_some());
     }
 
@@ -226,6 +238,6 @@ mod tests {
     fn an_answer_that_cannot_come_closes_the_connection() {
         let queue = ResponseQueue::default();
         drop(queue.push(1));
-        assert_eq!(queue.take_ready(&mut Vec::new()).now_or_never(), Some(false));
+        assert_eq!(queue.ready().now_or_never(), Some(false));
     }
 }

@@ -9,6 +9,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     rc::Rc,
+    sync::Arc,
 };
 
 use ringmain_protocol::{ErrorCode, records::RecordBatchHeader};
@@ -44,7 +45,7 @@ struct Appending {
 /// One partition.
 pub(crate) struct Partition {
     log: Log<NodeDisk>,
-    topic: Rc<str>,
+    topic: Arc<str>,
     machine: RefCell<ringmain_replication::Partition>,
     in_flight: RefCell<InFlight<Appending>>,
     /// Operations that wait for activation or room. Bounded by the request bytes in flight of the shards.
@@ -84,6 +85,10 @@ impl Partition {
         &self.topic
     }
 
+    pub(crate) fn topic_name(&self) -> &Arc<str> {
+        &self.topic
+    }
+
     pub(crate) fn log(&self) -> &Log<NodeDisk> {
         &self.log
     }
@@ -115,7 +120,7 @@ impl Partition {
 
     /// Takes the role that the metadata gives.
     pub(crate) fn lead(&self, shard: &Shard, leader_epoch: LeaderEpoch, in_sync_replicas: u32) {
-        self.step(shard, Event::BecomeLeader { leader_epoch, in_sync_replicas });
+        self.step_now(shard, Event::BecomeLeader { leader_epoch, in_sync_replicas });
     }
 
     /// Takes another configuration from now on.
@@ -125,13 +130,13 @@ impl Partition {
             commit_rule: commit_rule(config),
             min_in_sync_replicas: min_in_sync(config, replicas),
         };
-        self.step(shard, event);
+        self.step_now(shard, event);
     }
 
     /// Answers everything that waits, for good: the topic is deleted.
     pub(crate) fn close(&self, shard: &Shard) {
         self.closed.set(true);
-        self.step(shard, Event::Resign);
+        self.step_now(shard, Event::Resign);
         for operation in self.queue.take() {
             operation.answer(ProduceAnswer::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
         }
@@ -228,7 +233,7 @@ impl Partition {
 
     /// Answers requests whose time is up.
     pub(crate) fn tick(&self, shard: &Shard) {
-        self.step(shard, Event::Tick);
+        self.step_now(shard, Event::Tick);
     }
 
     /// Wakes the waiter once, when the high watermark moves or the partition changes.
@@ -251,9 +256,16 @@ impl Partition {
         }
     }
 
+    /// As [`Partition::step`], where nobody has read the clock.
+    fn step_now(&self, shard: &Shard, event: Event) {
+        shard.clock().read();
+        self.step(shard, event);
+    }
+
+    /// Applies an event of this turn, for which the clock was read.
     fn step(&self, shard: &Shard, event: Event) {
         let mut effects = shard.take_effects();
-        self.machine.borrow_mut().step(runtime::unix_ms(), event, &mut effects);
+        self.machine.borrow_mut().step(shard.clock().unix_ms(), event, &mut effects);
         let mut next = 0;
         while let Some(&effect) = effects.get(next) {
             next += 1;
@@ -306,7 +318,7 @@ impl Partition {
         leader_epoch: LeaderEpoch,
         effects: &mut Vec<Effect>,
     ) {
-        let now_ms = runtime::unix_ms();
+        let now_ms = shard.clock().unix_ms();
         let mut in_flight = self.in_flight.borrow_mut();
         let entry = in_flight.get_mut(request).expect("the state machine names requests under way");
         let batch = &entry.operation.batch;

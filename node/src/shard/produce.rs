@@ -18,7 +18,10 @@ use ringmain_protocol::ErrorCode;
 use ringmain_replication::Acks;
 
 use super::Gather;
-use crate::runtime::{self, Ticks};
+use crate::{
+    handlers::LoneRequest,
+    runtime::{self, Ticks},
+};
 
 /// One batch for one partition, validated.
 pub(crate) struct ProduceOperation {
@@ -30,15 +33,24 @@ pub(crate) struct ProduceOperation {
     pub(crate) log_append_time: bool,
     /// When this shard was given it.
     pub(crate) arrived: Ticks,
-    pub(crate) answers: Rc<Gather<ProduceAnswer>>,
-    /// Which part of `answers` this is.
-    pub(crate) part: usize,
+    pub(crate) reply: Reply,
+}
+
+/// Who is told what became of a batch.
+pub(crate) enum Reply {
+    /// A request of this batch alone.
+    Alone(LoneRequest),
+    /// Whoever gathers the answers of several, and which of them this is.
+    Part(Rc<Gather<ProduceAnswer>>, usize),
 }
 
 impl ProduceOperation {
     /// Gives the answer.
     pub(crate) fn answer(self, answer: ProduceAnswer) {
-        self.answers.put(self.part, answer);
+        match self.reply {
+            Reply::Alone(request) => request.answer(answer),
+            Reply::Part(answers, part) => answers.put(part, answer),
+        }
     }
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Topics {
     image: RefCell<Arc<MetadataImage>>,
     /// Filled when a topic is first asked for, emptied by each new image.
     resolved: RefCell<HashMap<Box<str>, Rc<Topic>>>,
+    /// The one of them that was asked for last: often it is the next one too.
+    last: RefCell<Option<Rc<Topic>>>,
     /// Partitions that could not be opened, with the reason.
     damaged: RefCell<HashMap<LogKey, String>>,
     applied: Cell<u64>,
@@ -62,6 +64,7 @@ impl Topics {
         Self {
             image: RefCell::default(),
             resolved: RefCell::default(),
+            last: RefCell::default(),
             damaged: RefCell::default(),
             applied: Cell::new(0),
             waiting: RefCell::default(),
@@ -77,7 +80,11 @@ impl Shard {
 
     /// A topic of the newest metadata.
     pub(crate) fn topic(&self, name: &str) -> Option<Rc<Topic>> {
+        if let Some(topic) = self.topics.last.borrow().as_ref().filter(|last| *last.image.name == *name) {
+            return Some(topic.clone());
+        }
         if let Some(topic) = self.topics.resolved.borrow().get(name) {
+            self.topics.last.replace(Some(topic.clone()));
             return Some(topic.clone());
         }
         let image = self.topics.image.borrow();
@@ -101,6 +108,7 @@ impl Shard {
         let version = image.version();
         let before = self.topics.image.replace(image.clone());
         self.topics.resolved.borrow_mut().clear();
+        self.topics.last.take();
         self.close_absent(&image).await;
         let mut to_open = Vec::new();
         for topic in image.topics() {

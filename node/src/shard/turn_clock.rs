@@ -6,17 +6,23 @@
 
 use std::cell::Cell;
 
-use crate::runtime::{TickSource, Ticks};
+use crate::runtime::{self, TickSource, Ticks};
+
+/// How old a reading of the time of day may be.
+const TIME_OF_DAY_NANOSECONDS_MAX: u64 = 250_000;
 
 /// Made once for each shard.
 pub(crate) struct TurnClock {
     source: TickSource,
     recent: Cell<Ticks>,
+    /// Milliseconds since the Unix epoch, and when they were read.
+    time_of_day: Cell<(i64, Ticks)>,
 }
 
 impl TurnClock {
     pub(super) fn new(source: TickSource) -> Self {
-        Self { source, recent: Cell::new(source.now()) }
+        let now = source.now();
+        Self { source, recent: Cell::new(now), time_of_day: Cell::new((runtime::unix_ms(), now)) }
     }
 
     /// Reads the time.
@@ -31,6 +37,19 @@ impl TurnClock {
     #[inline]
     pub(crate) fn recent(&self) -> Ticks {
         self.recent.get()
+    }
+
+    /// Milliseconds since the Unix epoch at the last reading, a quarter of one too few at most.
+    #[inline]
+    pub(crate) fn unix_ms(&self) -> i64 {
+        let (unix_ms, read_at) = self.time_of_day.get();
+        let recent = self.recent.get();
+        if self.nanoseconds(read_at, recent) <= TIME_OF_DAY_NANOSECONDS_MAX {
+            return unix_ms;
+        }
+        let unix_ms = runtime::unix_ms();
+        self.time_of_day.set((unix_ms, recent));
+        unix_ms
     }
 
     /// Nanoseconds from one reading to a later one.

@@ -77,5 +77,5 @@ pub(super) fn encode(info: RequestInfo, answer: Answer) -> Result<Response, Requ
             frame::Chunk::Payload(records) => chunks.extend(records.chunks),
         }
     }
-    Ok(Response { chunks, ..Response::default() })
+    Ok(Response::chunks(chunks))
 }

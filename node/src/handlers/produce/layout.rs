@@ -48,6 +48,18 @@ impl Layout {
     }
 }
 
+/// The answer to a request of a single batch.
+pub(super) fn encode_one(
+    info: RequestInfo,
+    topic: &str,
+    index: i32,
+    answer: ProduceAnswer,
+) -> Result<Response, RequestError> {
+    let partitions = vec![partition(index, answer)];
+    let topic = ProduceTopicResponse { name: Text::Borrowed(topic), partitions };
+    info.answer(&ProduceResponse { responses: vec![topic], ..Default::default() })
+}
+
 fn partition(index: i32, answer: ProduceAnswer) -> ProducePartitionResponse<'static> {
     let record_errors = answer.record_errors.into_iter().map(|(batch_index, message)| RecordError {
         batch_index,

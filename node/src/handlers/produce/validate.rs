@@ -36,14 +36,33 @@ pub(super) struct Valid {
 /// would hold up every other client of the shard.
 const WALK_IN_PLACE_BYTES_MAX: usize = 32 << 10;
 
+/// What of a request its batches are judged by.
+#[derive(Clone, Copy)]
+pub(super) struct At {
+    pub(super) version: i16,
+    pub(super) now_ms: i64,
+}
+
+/// Accepts a batch of which the header says enough. `None` is no judgement: [`batch`] knows.
+pub(super) fn by_header(config: &TopicConfig, at: At, records: &[u8], body: &Bytes) -> Option<Valid> {
+    let rules = rules(config, at);
+    if rules.always_need_records() || RecordBatchHeader::peek(records)?.attributes().is_transactional() {
+        return None;
+    }
+    let checked =
+        records::validate_header(records, &rules).ok().filter(|checked| !checked.needs_records())?;
+    let log_append_time = rules.timestamp_type == TimestampType::LogAppendTime;
+    Some(Valid { batch: kept(body, checked.accept(&rules).bytes), log_append_time })
+}
+
 /// Checks what a client sent for one partition, and changes it where the topic demands that.
 pub(super) async fn batch(
     config: &TopicConfig,
-    version: i16,
+    at: At,
     records: Option<&[u8]>,
     body: &Bytes,
 ) -> Result<Valid, Box<ProduceAnswer>> {
-    let rules = rules(config, version);
+    let rules = rules(config, at);
     let header = RecordBatchHeader::peek(records.unwrap_or_default());
     if header.is_some_and(|header| header.attributes().is_transactional()) {
         // It would wait for a marker that never comes: there is no transaction coordinator. Kafka refuses a batch of a
@@ -72,13 +91,13 @@ fn kept(frame: &Bytes, bytes: Cow<'_, [u8]>) -> Bytes {
     }
 }
 
-fn rules(config: &TopicConfig, version: i16) -> ValidationRules {
+fn rules(config: &TopicConfig, at: At) -> ValidationRules {
     ValidationRules {
         level: match config.validation_level {
             topic::ValidationLevel::Header => records::ValidationLevel::Header,
             topic::ValidationLevel::Full => records::ValidationLevel::Full,
         },
-        now_ms: runtime::unix_ms(),
+        now_ms: at.now_ms,
         timestamp_type: match config.message_timestamp_type {
             topic::TimestampType::CreateTime => TimestampType::CreateTime,
             topic::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
@@ -96,7 +115,7 @@ fn rules(config: &TopicConfig, version: i16) -> ValidationRules {
             CompressionSetting::Lz4 => Some(Compression::Lz4),
             CompressionSetting::Zstd => Some(Compression::Zstd),
         },
-        zstd_allowed: version >= ZSTD_FROM_VERSION,
+        zstd_allowed: at.version >= ZSTD_FROM_VERSION,
     }
 }
 

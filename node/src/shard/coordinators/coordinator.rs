@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     runtime,
-    shard::{Gather, Partition, ProduceAnswer, ProduceOperation, Shard},
+    shard::{Gather, Partition, ProduceAnswer, ProduceOperation, Reply, Shard},
 };
 
 /// The groups of one partition of the offsets topic.
@@ -244,8 +244,7 @@ impl Coordinator {
             timeout_ms: shard.config().groups.write_timeout_ms,
             log_append_time: false,
             arrived: shard.clock().read(),
-            answers: Rc::new(Gather::new(1, finish)),
-            part: 0,
+            reply: Reply::Part(Rc::new(Gather::new(1, finish)), 0),
         };
         self.partition.produce(shard, operation);
     }

@@ -15,6 +15,8 @@ use crate::report::verdict::direction;
 
 /// With more phases than these (the rows of `disk`) each is a bar rather than a section of its own.
 const PHASES_MAX: usize = 4;
+/// Of requests above this size the throughput says what their number would say.
+const LARGE_REQUEST_BYTES: u64 = 16 << 10;
 /// Points of a curve of percentiles for each tenfold of the tail.
 const POINTS_PER_NINE: usize = 12;
 /// Beyond this many samples above it, a percentile is drawn.
@@ -66,7 +68,12 @@ fn ratio_figure(row: &Row, columns: &[Column<'_>], control: &Column<'_>, baselin
     lanes.extend(lane(None, &name, control));
     let values: Vec<f64> = lanes.iter().flat_map(|lane| lane.values.clone()).collect();
     let axis = Axis::new("ratio", Scale::ratios(values.iter().copied()), Unit::Number);
-    let title = if row.phase.is_empty() { row.name.clone() } else { format!("{}: {}", row.phase, row.name) };
+    let is_only_phase = columns.iter().all(|column| column.outcomes.iter().all(|run| run.phases.len() < 2));
+    let title = if is_only_phase || row.phase.is_empty() {
+        row.name.clone()
+    } else {
+        format!("{}: {}", row.phase, row.name)
+    };
     let drawn = lanes::dots(&axis, &lanes, steady, &format!("ratios of {title}, one a round"));
     figure(&title, direction(row.better), "", &drawn)
 }
@@ -85,7 +92,11 @@ pub(super) fn phases(report: &Report) -> String {
         for name in latency_names(&columns, &phase) {
             figures += &percentiles(&columns, &phase, &name);
         }
-        for series in SERIES {
+        let is_large =
+            |phase: &&Phase| phase.figures.payload_bytes > phase.figures.requests * LARGE_REQUEST_BYTES;
+        let all_large =
+            columns.iter().all(|column| column.phase(&phase).iter().all(|phase| is_large(&phase)));
+        for series in SERIES.iter().filter(|series| !(all_large && series.counts_requests)) {
             figures += &over_time(&columns, &phase, series);
         }
         sections.push(section("plots", &format!("Phase: {phase}"), &grid_with_legend(&columns, &figures)));
@@ -204,6 +215,7 @@ struct Series {
     label: &'static str,
     better: &'static str,
     unit: Unit,
+    counts_requests: bool,
     value: fn(&Interval) -> Option<f64>,
 }
 
@@ -213,6 +225,7 @@ const SERIES: [&Series; 5] = [
         label: "MB/s",
         better: "more is better",
         unit: Unit::Number,
+        counts_requests: false,
         value: |interval| (interval.megabytes_per_second > 0.0).then_some(interval.megabytes_per_second),
     },
     &Series {
@@ -220,6 +233,7 @@ const SERIES: [&Series; 5] = [
         label: "requests/s",
         better: "more is better",
         unit: Unit::Number,
+        counts_requests: true,
         value: |interval| Some(interval.requests_per_second),
     },
     &Series {
@@ -227,6 +241,7 @@ const SERIES: [&Series; 5] = [
         label: "p99 of a slice",
         better: "less is better",
         unit: Unit::Microseconds,
+        counts_requests: false,
         value: |interval| interval.p99_us,
     },
     &Series {
@@ -234,6 +249,7 @@ const SERIES: [&Series; 5] = [
         label: "processors busy",
         better: "",
         unit: Unit::Number,
+        counts_requests: false,
         value: |interval| interval.broker_busy_processors,
     },
     &Series {
@@ -241,6 +257,7 @@ const SERIES: [&Series; 5] = [
         label: "RSS, MiB",
         better: "less is better",
         unit: Unit::Number,
+        counts_requests: false,
         value: |interval| interval.broker_rss_bytes.map(|bytes| bytes as f64 / f64::from(1 << 20)),
     },
 ];
@@ -303,7 +320,7 @@ fn costs(report: &Report, columns: &[Column<'_>]) -> String {
         let greatest: Vec<f64> = greatest.collect();
         if !bars.is_empty() {
             let axis = Axis::new(label, Scale::from_zero(greatest.into_iter()), Unit::Number);
-            let parts = "dark: user, light: system; the stroke reaches from the least to the greatest round";
+            let parts = "solid: user, faded: system; the stroke reaches from the least to the greatest round";
             figures += &figure(title, "less is better", parts, &lanes::bars(&axis, &bars, title));
         }
     }

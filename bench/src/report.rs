@@ -10,6 +10,8 @@ mod numbers;
 mod plot;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod tests;
 mod text;
 mod verdict;
 

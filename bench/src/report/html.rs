@@ -11,7 +11,7 @@ mod tables;
 use self::base64::encode;
 
 use super::plot::escape;
-use super::text::{disk_line, machine_line};
+use super::text::{disk_line, grouped, machine_line};
 use super::{Measured, Report};
 
 /// Colours, layout, print.
@@ -82,7 +82,7 @@ fn header(report: &Report, title: &str) -> String {
 /// What speaks against the result stands before it.
 fn doubts(report: &Report) -> String {
     if !report.doubts.is_empty() {
-        return list("doubts bad", "Do not trust this result", &report.doubts);
+        return list("doubts bad", "What speaks against this result", &grouped(&report.doubts));
     }
     let looked_for = match &report.measured {
         Measured::Outcome(_) => {

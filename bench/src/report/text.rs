@@ -11,7 +11,10 @@ use crate::compare::Spread;
 use crate::context::broker::TargetFacts;
 use crate::context::configuration::Setting;
 use crate::context::disk::Disk;
+use crate::outcome::{Better, Phase};
 
+/// The greatest number of Kafka's widest type: the default of limits that are off.
+const NEVER: &str = "9223372036854775807";
 /// Width of what a line is about.
 const LABEL_WIDTH: usize = 12;
 
@@ -47,7 +50,7 @@ fn write_report(text: &mut String, report: &Report) -> fmt::Result {
     text.push_str(&aligned(&number_table(report)));
     writeln!(text)?;
     write_samples(text, report)?;
-    report.doubts.iter().try_for_each(|doubt| labelled(text, "DOUBT", doubt))?;
+    grouped(&report.doubts).iter().try_for_each(|doubt| labelled(text, "DOUBT", doubt))?;
     if report.doubts.is_empty() {
         labelled(text, "doubts", "none that the harness looks for")?;
     }
@@ -144,7 +147,16 @@ pub(super) fn disk_line(disk: &Disk) -> String {
 }
 
 fn setting(setting: &Setting) -> String {
-    format!("{}={}", setting.name, setting.value.as_deref().unwrap_or("(not told)"))
+    format!("{}={}", setting.name, setting_value(setting))
+}
+
+/// Its value; the number by which Kafka writes "never" is said in words too.
+pub(super) fn setting_value(setting: &Setting) -> String {
+    match setting.value.as_deref() {
+        None => "(not told)".to_owned(),
+        Some(value) if value == NEVER => format!("{value} = never"),
+        Some(value) => value.to_owned(),
+    }
 }
 
 /// The numbers: a row each, with the ratio of each target to the first.
@@ -176,13 +188,18 @@ fn number_table(report: &Report) -> Vec<Vec<String>> {
 }
 
 fn number_row(row: &Row, columns: &[Column<'_>], control: Option<&Column<'_>>) -> Vec<String> {
-    let shown = |value: Option<Spread>| value.map_or_else(|| "-".to_owned(), spread);
-    let steady = control.and_then(|control| Spread::of(control.ratios(&columns[0], row)));
+    let shown = |value: Option<Spread>| value.map_or_else(String::new, spread);
+    let ratio = |column: &Column<'_>| {
+        // A number without a direction is a condition of the run, not a result to compare.
+        let ratios = (row.better != Better::Neither).then(|| column.ratios(&columns[0], row));
+        ratios.and_then(Spread::of)
+    };
+    let steady = control.and_then(ratio);
     let mut cells = vec![row.name.clone(), row.unit.clone()];
     for (index, column) in columns.iter().enumerate() {
         cells.push(shown(column.spread(row)));
         if index > 0 {
-            let ratio = Spread::of(column.ratios(&columns[0], row));
+            let ratio = ratio(column);
             let verdict =
                 ratio.zip(steady).map(|(ratio, steady)| Verdict::of(ratio, steady, row.better).words());
             let verdict = verdict.filter(|words| !words.is_empty()).map(|words| format!(" {words}"));
@@ -213,6 +230,23 @@ fn aligned(table: &[Vec<String>]) -> String {
     text
 }
 
+/// Doubts that differ only in their numbers, as one: what holds for one round mostly holds for more.
+pub(super) fn grouped(doubts: &[String]) -> Vec<String> {
+    let mut groups: Vec<(String, &String, usize)> = Vec::new();
+    for doubt in doubts {
+        let words: String = doubt.chars().filter(|character| !character.is_ascii_digit()).collect();
+        match groups.iter_mut().find(|(known, _, _)| *known == words) {
+            Some((_, _, count)) => *count += 1,
+            None => groups.push((words, doubt, 1)),
+        }
+    }
+    let told = |(_, doubt, count): (String, &String, usize)| match count {
+        1 => doubt.clone(),
+        _ => format!("{doubt} (the first of {count} alike)"),
+    };
+    groups.into_iter().map(told).collect()
+}
+
 /// What the numbers rest on.
 fn write_samples(text: &mut String, report: &Report) -> fmt::Result {
     for column in report.columns() {
@@ -222,17 +256,17 @@ fn write_samples(text: &mut String, report: &Report) -> fmt::Result {
             let requests = phases.iter().map(|phase| phase.figures.requests).sum();
             let samples =
                 phases.iter().flat_map(|phase| phase.latencies.first()).map(|l| l.summary.samples).sum();
-            let greatest = |share: &dyn Fn(&&crate::outcome::Phase) -> Option<f64>| {
-                phases.iter().filter_map(share).reduce(f64::max)
-            };
+            let greatest =
+                |share: &dyn Fn(&&Phase) -> Option<f64>| phases.iter().filter_map(share).reduce(f64::max);
             let percent = |share: Option<f64>| {
                 share.map_or_else(|| "unknown".to_owned(), |share| format!("{} %", number(share * 100.0)))
             };
             let client = greatest(&|phase| Some(phase.figures.client.busy_processors));
             writeln!(
                 text,
-                "{:<LABEL_WIDTH$}{name}: {} requests in {} s over {} run(s), {} latencies; at most: client busy {}, \
-                 others {} of the machine, stolen {}",
+                "{:<LABEL_WIDTH$}{}, {name}: {} requests in {} s over {} run(s), {} latencies; at most: client busy {}, \
+                 others {} of the machine, kernel's threads {}, stolen {}",
+                "rests on",
                 column.name,
                 count(requests),
                 number(seconds),
@@ -240,6 +274,7 @@ fn write_samples(text: &mut String, report: &Report) -> fmt::Result {
                 count(samples),
                 percent(client),
                 percent(greatest(&|phase| phase.figures.others_share)),
+                percent(greatest(&|phase| Some(phase.figures.kernel_share))),
                 percent(greatest(&|phase| Some(phase.figures.stolen_share))),
             )?;
         }

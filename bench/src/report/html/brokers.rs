@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::section;
+use crate::compare::Spread;
 use crate::context::broker::TargetFacts;
 use crate::context::configuration::Setting;
-use crate::context::disk::Disk;
+use crate::context::disk::{DEVICE_FLUSHES, DEVICE_WRITES, Disk};
 use crate::context::process::Process;
+use crate::outcome::Outcome;
 use crate::report::Report;
-use crate::report::numbers::bytes;
+use crate::report::columns::Column;
+use crate::report::numbers::{bytes, number};
 use crate::report::plot::escape;
-use crate::report::text::software_line;
+use crate::report::text::{setting_value, software_line};
 
 /// What stands in a cell where nothing is known.
 const NOT_KNOWN: &str = "not known";
@@ -28,10 +31,16 @@ pub(super) fn side_by_side(report: &Report) -> String {
     table.row("Known from", |target| target.software.grounds.clone());
     table.row("Acknowledgement", |target| target.durability.sentence.clone());
     table.row("Derived from", |target| target.durability.grounds.clone());
+    let columns = report.columns();
+    table.row("Seen meanwhile", |target| {
+        let column = columns.iter().find(|column| column.name == target.name);
+        column.and_then(seen).unwrap_or_else(|| NOT_KNOWN.to_owned())
+    });
     table.row("Address", |target| target.address.to_string());
     table.heading("Process");
     table.process("Command line", |process| process.command_line.join(" "));
     table.process("Program changed", |process| or_unknown(process.executable_modified.as_ref()));
+    table.process("Threads", |process| process.scheduling.values().sum::<usize>().to_string());
     table.process("Processors it may run on", |process| kinds(&process.allowed_processors));
     table.process("Scheduling", |process| kinds(&process.scheduling));
     table.process("Limits of its control group", |process| match &process.limits[..] {
@@ -71,9 +80,9 @@ struct Table<'r> {
 
 impl Table<'_> {
     fn heading(&mut self, title: &str) {
-        let title = escape(title);
+        let (title, columns) = (escape(title), self.targets.len() + 1);
         self.push(format_args!(
-            "<tr class=\"phase\"><th scope=\"rowgroup\" colspan=\"20\">{title}</th></tr>\n"
+            "<tr class=\"phase\"><th scope=\"rowgroup\" colspan=\"{columns}\">{title}</th></tr>\n"
         ));
     }
 
@@ -82,7 +91,7 @@ impl Table<'_> {
         let differs = values.iter().any(|value| *value != values[0]);
         let class = if differs { " class=\"differs\"" } else { "" };
         let cells: String = values.iter().map(|value| format!("<td>{}</td>", escape(value))).collect();
-        self.push(format_args!("<tr{class}><th scope=\"row\">{}</th>{cells}</tr>\n", escape(name)));
+        self.push(format_args!("<tr{class}><th scope=\"row\">{}</th>{cells}</tr>\n", breakable(name)));
     }
 
     fn process(&mut self, name: &str, value: impl Fn(&Process) -> String) {
@@ -102,7 +111,7 @@ impl Table<'_> {
         for (name, _) in bearing.into_iter().chain(others) {
             self.row(&name, |target| match of(target).iter().find(|setting| setting.name == name) {
                 Some(setting) => {
-                    format!("{} ({})", setting.value.as_deref().unwrap_or("not told"), setting.source.words())
+                    format!("{} ({})", setting_value(setting), setting.source.words())
                 }
                 None => "\u{2013}".to_owned(),
             });
@@ -114,12 +123,35 @@ impl Table<'_> {
     }
 }
 
+/// A name of parts that may stand on lines of their own: `log.flush.interval.ms`.
+fn breakable(name: &str) -> String {
+    escape(name).replace('.', ".<wbr>")
+}
+
+/// What the disks did while the target was measured: the median of its runs.
+fn seen(column: &Column<'_>) -> Option<String> {
+    let fact = |name: &str| {
+        let found =
+            |outcome: &&Outcome| outcome.facts.iter().find(|fact| fact.name == name).map(|fact| fact.value);
+        Spread::of(column.outcomes.iter().map(found).collect::<Option<Vec<f64>>>()?)
+    };
+    let (flushes, writes) = (fact(DEVICE_FLUSHES)?, fact(DEVICE_WRITES)?);
+    Some(format!(
+        "all disks of this machine: {} flushes/s, {} MB/s written, whoever caused them",
+        number(flushes.median),
+        number(writes.median)
+    ))
+}
+
 fn or_unknown(value: Option<&String>) -> String {
     value.cloned().unwrap_or_else(|| NOT_KNOWN.to_owned())
 }
 
-/// One kind of threads, or all with their numbers.
+/// The one kind of all threads, or each with its number.
 fn kinds(kinds: &BTreeMap<String, usize>) -> String {
+    if let (1, Some(kind)) = (kinds.len(), kinds.keys().next()) {
+        return format!("{kind} (all threads)");
+    }
     let each = kinds.iter().map(|(kind, threads)| match threads {
         1 => format!("{kind} (1 thread)"),
         _ => format!("{kind} ({threads} threads)"),

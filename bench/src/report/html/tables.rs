@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::section;
 use crate::compare::Spread;
+use crate::outcome::Better;
 use crate::report::columns::{Column, Row};
 use crate::report::numbers::{count, number, spread};
 use crate::report::plot::escape;
@@ -15,7 +16,7 @@ pub(super) fn results(report: &Report) -> String {
     let columns = report.columns();
     let Some(baseline) = columns.first() else { return String::new() };
     let control = report.control();
-    let mut head = String::from("<th scope=\"col\">Number</th><th scope=\"col\">Unit</th>");
+    let mut head = String::from("<th scope=\"col\">Number</th>");
     for (index, column) in columns.iter().enumerate() {
         push(&mut head, format_args!("<th scope=\"col\" class=\"number\">{}</th>", escape(column.name)));
         if index > 0 {
@@ -34,7 +35,8 @@ pub(super) fn results(report: &Report) -> String {
             push(
                 &mut body,
                 format_args!(
-                    "<tr class=\"phase\"><th scope=\"rowgroup\" colspan=\"20\">{}</th></tr>\n",
+                    "<tr class=\"phase\"><th scope=\"rowgroup\" colspan=\"{}\">{}</th></tr>\n",
+                    2 * columns.len() + usize::from(control.is_some()),
                     escape(name)
                 ),
             );
@@ -56,16 +58,20 @@ fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
 
 fn cells(row: &Row, columns: &[Column<'_>], control: Option<&Column<'_>>) -> String {
     let mut text = format!(
-        "<th scope=\"row\">{}<small>{}</small></th><td>{}</td>",
+        "<th scope=\"row\">{}<small>{}</small></th>",
         escape(&row.name),
-        direction(row.better),
-        escape(&row.unit)
+        escape(&unit_and_direction(row))
     );
-    let steady = control.and_then(|control| Spread::of(control.ratios(&columns[0], row)));
+    let ratio = |column: &Column<'_>| {
+        // A number without a direction is a condition of the run, not a result to compare.
+        let ratios = (row.better != Better::Neither).then(|| column.ratios(&columns[0], row));
+        ratios.and_then(Spread::of)
+    };
+    let steady = control.and_then(ratio);
     for (index, column) in columns.iter().enumerate() {
         push(&mut text, format_args!("<td class=\"number\">{}</td>", shown(column.spread(row))));
         if index > 0 {
-            let ratio = Spread::of(column.ratios(&columns[0], row));
+            let ratio = ratio(column);
             let verdict = ratio.zip(steady).map(|(ratio, steady)| Verdict::of(ratio, steady, row.better));
             push(
                 &mut text,
@@ -79,9 +85,16 @@ fn cells(row: &Row, columns: &[Column<'_>], control: Option<&Column<'_>>) -> Str
     text
 }
 
-/// The median, and beside it least and greatest.
+/// `MB/s, more is better`.
+fn unit_and_direction(row: &Row) -> String {
+    let unit = if row.unit == "us" { "\u{b5}s" } else { &row.unit };
+    let parts = [unit, direction(row.better)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// The median, and below it least and greatest.
 fn shown(value: Option<Spread>) -> String {
-    let Some(value) = value else { return "&ndash;".to_owned() };
+    let Some(value) = value else { return String::new() };
     if value.min == value.max {
         return number(value.median);
     }
@@ -101,8 +114,8 @@ fn badge(verdict: Option<Verdict>) -> String {
 fn rounds_line(report: &Report) -> String {
     let Measured::Comparison(comparison) = &report.measured else { return String::new() };
     format!(
-        "<p>Median over {} rounds, with the least and the greatest below it; {} more rounds were thrown away \
-         because others used the machine.</p>\n",
+        "<p>Median over the rounds, with the least and the greatest below it. Rounds that count: {}; thrown away \
+         because others used the machine: {}.</p>\n",
         comparison.rounds.len(),
         comparison.disturbed_rounds
     )

@@ -94,8 +94,7 @@ pub(super) fn phases(report: &Report) -> String {
         }
         let is_large =
             |phase: &&Phase| phase.figures.payload_bytes > phase.figures.requests * LARGE_REQUEST_BYTES;
-        let all_large =
-            columns.iter().all(|column| column.phase(&phase).iter().all(|phase| is_large(&phase)));
+        let all_large = columns.iter().all(|column| column.phase(&phase).iter().all(is_large));
         for series in SERIES.iter().filter(|series| !(all_large && series.counts_requests)) {
             figures += &over_time(&columns, &phase, series);
         }

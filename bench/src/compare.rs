@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::doubts;
 use crate::driver::wire::client::other;
-use crate::outcome::{Better, Metric, Outcome};
+use crate::outcome::{Better, CPU_A_GIGABYTE, MEDIAN, Metric, Outcome, THROUGHPUT};
 use crate::scenario::{self, Context, Scenario};
 use crate::target::Target;
 
@@ -22,7 +22,10 @@ const DISTURBED_ROUNDS_MAX: usize = 2;
 const CONTROL_MIN: f64 = 0.9;
 const CONTROL_MAX: f64 = 1.1;
 
-/// A p99.9 of fewer runs is chance.
+/// What the control is judged by.
+const STEADY_METRICS: [&str; 3] = [THROUGHPUT, CPU_A_GIGABYTE, MEDIAN];
+
+/// A p99.9 of fewer runs is chance, and is left out.
 const ROUNDS_FOR_P999_MIN: usize = 5;
 
 /// How often, and under which conditions.
@@ -160,12 +163,9 @@ fn summarise(targets: &[Target], rounds: Vec<Round>, disturbed_rounds: usize) ->
         doubts.push(format!("others used the machine in {disturbed_rounds} of {all} rounds"));
     }
     doubts.extend(metrics.iter().filter_map(unsteady));
-    let has_p999 = metrics.iter().any(|metric| metric.name.ends_with("p99.9"));
-    if has_p999 && rounds.len() < ROUNDS_FOR_P999_MIN {
-        doubts.push(format!("{} rounds are too few for a p99.9", rounds.len()));
-    }
     for (index, target) in targets.iter().enumerate() {
-        let of_rounds = rounds.iter().flat_map(|round| doubts::of_run(&target.name, &round.outcomes[index]));
+        let of_rounds =
+            rounds.iter().flat_map(|round| doubts::of_conditions(&target.name, &round.outcomes[index]));
         // What holds for one round mostly holds for all, in other numbers: once is enough.
         let mut own: Vec<String> = of_rounds.collect();
         own.dedup_by_key(|doubt| doubt.chars().filter(|c| !c.is_ascii_digit()).collect::<String>());
@@ -176,6 +176,17 @@ fn summarise(targets: &[Target], rounds: Vec<Round>, disturbed_rounds: usize) ->
 
 /// The metric in all outcomes; `None` where one lacks it, or a ratio would have no meaning.
 fn compared(targets: &[Target], rounds: &[Round], metric: &Metric) -> Option<ComparedMetric> {
+    if metric.samples_needed > 0 {
+        // Each round has a percentile of its own; what they rest on together is what counts.
+        let rounds_needed = if metric.name.ends_with("p99.9") { ROUNDS_FOR_P999_MIN } else { 1 };
+        let least = (0..targets.len()).map(|index| {
+            let samples = rounds.iter().map(|round| metric.samples_in(&round.outcomes[index]));
+            samples.sum::<u64>()
+        });
+        if rounds.len() < rounds_needed || least.min() < Some(metric.samples_needed) {
+            return None;
+        }
+    }
     let value = |outcome: &Outcome| {
         let same = |other: &Metric| other.phase == metric.phase && other.name == metric.name;
         outcome.metrics().into_iter().find(same).map(|found| found.value)
@@ -202,12 +213,12 @@ fn compared(targets: &[Target], rounds: &[Round], metric: &Metric) -> Option<Com
     })
 }
 
-/// Says if the baseline differs from itself in what the comparison is about.
+/// Says if the baseline differs from itself in what the comparison is about. Tails and facts differ
+/// from run to run by their nature; they carry their spread.
 fn unsteady(metric: &ComparedMetric) -> Option<String> {
     let median = metric.control.median;
-    // Tails of latency differ from run to run by their nature; they carry their spread.
-    let is_tail = metric.name.ends_with("p99") || metric.name.ends_with("p99.9");
-    if is_tail || metric.better == Better::Neither || (CONTROL_MIN..=CONTROL_MAX).contains(&median) {
+    let is_steady = (CONTROL_MIN..=CONTROL_MAX).contains(&median);
+    if is_steady || !STEADY_METRICS.iter().any(|name| metric.name.ends_with(name)) {
         return None;
     }
     let (phase, name) = (&metric.phase, &metric.name);
@@ -232,7 +243,7 @@ fn describe(targets: &[Target], round: &Round, number: usize, rounds: usize, oth
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::tests::outcome;
+    use crate::outcome::tests::{outcome, with_samples};
 
     fn round(base: f64, one: f64, again: f64) -> Round {
         Round {
@@ -269,10 +280,31 @@ mod tests {
         let comparison = summarise(&targets(), vec![round(100.0, 200.0, 115.0)], 0);
         let doubt = |text: &str| comparison.doubts.iter().filter(|doubt| doubt.contains(text)).count();
         assert_eq!(doubt("itself by a ratio of 1.15"), 1, "{:?}", comparison.doubts);
-        assert_eq!(doubt("too few for a p99.9"), 1);
-        assert_eq!(doubt("rounds"), 1, "no round was disturbed");
+        assert_eq!(doubt("itself"), 1, "once, not for each name of the same number");
+        assert_eq!(doubt("rounds"), 0, "no round was disturbed");
         let disturbed = summarise(&targets(), vec![round(100.0, 200.0, 100.0)], 2);
         assert!(disturbed.doubts.iter().any(|doubt| doubt.contains("in 2 of 3 rounds")));
+    }
+
+    #[test]
+    fn percentiles_that_rest_on_too_few_samples_are_left_out() {
+        let rounds = |samples: u64, count| {
+            let one = || with_samples(outcome(100.0, 1.0, 0.0), samples);
+            let round = || Round { outcomes: vec![one(), one()], control: one() };
+            (0..count).map(|_| round()).collect::<Vec<_>>()
+        };
+        for (samples, count, names) in [
+            (100, 6, &["p50"][..]),
+            (1000, 6, &["p50", "p99"]),
+            (2000, 6, &["p50", "p99", "p99.9"]),
+            (50_000, 4, &["p50", "p99"]),
+        ] {
+            let comparison = summarise(&targets(), rounds(samples, count), 0);
+            let of_latency = comparison.metrics.iter().filter(|metric| metric.name.contains(" p"));
+            let found: Vec<&str> =
+                of_latency.filter_map(|metric| metric.name.split(' ').next_back()).collect();
+            assert_eq!(found, names, "{samples} samples in {count} rounds");
+        }
     }
 
     #[test]

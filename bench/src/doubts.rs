@@ -6,15 +6,18 @@
 use std::fs;
 use std::io;
 
-use crate::outcome::{Outcome, Phase};
+use crate::outcome::{Outcome, Phase, SAMPLES_BEYOND_MIN};
+use crate::scenario::COLD_FROM_DEVICES;
 use crate::target::Target;
 
 /// Above this share of a processor the client is likely what limits the run.
 const CLIENT_BUSY_MAX: f64 = 0.9;
 /// Above this share of the machine others, or its host, make a run doubtful.
 const OTHERS_SHARE_MAX: f64 = 0.1;
-/// A percentile rests on this many samples beyond it at least.
-const SAMPLES_BEYOND_MIN: u64 = 10;
+/// So many requests cost any broker at least a tick of the clock that counts its CPU time.
+const IDLE_REQUESTS_MAX: u64 = 10_000;
+/// Of what is read as cold, a smaller share from the devices means that it was not.
+const FROM_DEVICES_MIN: f64 = 0.5;
 
 /// Where the scheduler lets a process run, and with which claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +94,20 @@ fn judge_placement(name: &str, broker: &Placement, client: &Placement) -> Vec<St
 
 /// What is wrong with one run.
 pub(crate) fn of_run(name: &str, outcome: &Outcome) -> Vec<String> {
-    outcome.phases.iter().flat_map(|phase| of_phase(name, phase)).collect()
+    let mut doubts = of_conditions(name, outcome);
+    doubts.extend(outcome.phases.iter().flat_map(|phase| of_samples(name, phase)));
+    doubts
+}
+
+/// What is wrong with the conditions of a run, whatever was measured in it.
+pub(crate) fn of_conditions(name: &str, outcome: &Outcome) -> Vec<String> {
+    let mut doubts: Vec<String> = outcome.phases.iter().flat_map(|phase| of_phase(name, phase)).collect();
+    let cold = outcome.facts.iter().find(|fact| fact.name == COLD_FROM_DEVICES);
+    if let Some(fact) = cold.filter(|fact| fact.value < FROM_DEVICES_MIN) {
+        let share = (fact.value * 100.0).round();
+        doubts.push(format!("{name}: of what was read as cold only {share} % came from a device"));
+    }
+    doubts
 }
 
 fn of_phase(name: &str, phase: &Phase) -> Vec<String> {
@@ -104,6 +120,13 @@ fn of_phase(name: &str, phase: &Phase) -> Vec<String> {
             "{name}, {part}: the client was busy for {busy} % of the time and may be the limit"
         ));
     }
+    let is_idle = figures.broker.is_some_and(|broker| broker.cpu_seconds == 0.0);
+    if is_idle && figures.requests > IDLE_REQUESTS_MAX {
+        let requests = figures.requests;
+        doubts.push(format!(
+            "{name}, {part}: the process used no CPU time while {requests} requests were answered: it is hardly the broker"
+        ));
+    }
     if let Some(share) = figures.others_share.filter(|share| *share > OTHERS_SHARE_MAX) {
         doubts.push(format!("{name}, {part}: others used {} % of the machine", percent(share)));
     }
@@ -111,25 +134,27 @@ fn of_phase(name: &str, phase: &Phase) -> Vec<String> {
         let stolen = percent(figures.stolen_share);
         doubts.push(format!("{name}, {part}: the host took {stolen} % of the machine"));
     }
-    for latency in &phase.latencies {
-        let samples = latency.summary.samples;
-        for (percentile, one_in) in [("p99", 100), ("p99.9", 1000)] {
-            if samples < one_in * SAMPLES_BEYOND_MIN {
-                let what = latency.name;
-                doubts.push(format!(
-                    "{name}, {part}: {samples} samples are too few for the {percentile} of {what}"
-                ));
-                break;
-            }
-        }
-    }
     doubts
+}
+
+/// The first percentile of each latency that rests on too few samples.
+fn of_samples(name: &str, phase: &Phase) -> Vec<String> {
+    let too_few = phase.latencies.iter().filter_map(|latency| {
+        let samples = latency.summary.samples;
+        let needed =
+            [("p99", 100), ("p99.9", 1000)].map(|(name, one_in)| (name, one_in * SAMPLES_BEYOND_MIN));
+        let (percentile, _) = needed.into_iter().find(|(_, needed)| samples < *needed)?;
+        let (part, what) = (&phase.name, latency.name);
+        Some(format!("{name}, {part}: {samples} samples are too few for the {percentile} of {what}"))
+    });
+    too_few.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::outcome::tests::outcome;
+    use crate::outcome::{Better, Fact};
 
     fn placement(processors: &str, nice: i64) -> Placement {
         Placement { processors: processors.into(), nice, policy: 0 }
@@ -152,6 +177,26 @@ mod tests {
             assert_eq!(doubts.len(), 1, "{broker} {client}: {doubts:?}");
         }
         assert_eq!(judge_placement("a", &placement("0", -10), &placement("1", 0)).len(), 1);
+    }
+
+    #[test]
+    fn a_process_that_does_nothing_is_not_the_broker() {
+        let mut idle = outcome(1.0, 0.0, 0.0);
+        idle.phases[0].figures.requests = 20_000;
+        assert_eq!(of_conditions("a", &idle), [] as [String; 0], "it used a second");
+        idle.phases[0].figures.broker.as_mut().expect("is known").cpu_seconds = 0.0;
+        assert!(of_conditions("a", &idle)[0].contains("hardly the broker"));
+    }
+
+    #[test]
+    fn cold_reads_that_no_device_saw_are_doubtful() {
+        let mut cold = outcome(1.0, 1.0, 0.0);
+        let fact =
+            |value| Fact { name: COLD_FROM_DEVICES.into(), value, unit: "ratio", better: Better::Neither };
+        cold.facts.push(fact(1.02));
+        assert_eq!(of_conditions("a", &cold), [] as [String; 0]);
+        cold.facts = vec![fact(0.1)];
+        assert!(of_conditions("a", &cold)[0].contains("only 10 %"));
     }
 
     #[test]

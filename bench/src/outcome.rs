@@ -92,6 +92,14 @@ pub(crate) enum Better {
     Neither,
 }
 
+/// Names of the numbers that are alike when a run is repeated.
+pub(crate) const THROUGHPUT: &str = "throughput";
+pub(crate) const CPU_A_GIGABYTE: &str = "broker CPU a gigabyte";
+pub(crate) const MEDIAN: &str = "p50";
+
+/// A percentile rests on so many samples beyond it at least.
+pub(crate) const SAMPLES_BEYOND_MIN: u64 = 10;
+
 /// A number of an outcome by which brokers are compared.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Metric {
@@ -101,6 +109,18 @@ pub(crate) struct Metric {
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
     pub(crate) value: f64,
+    /// Samples without which it says nothing; 0 if it is not a percentile.
+    pub(crate) samples_needed: u64,
+}
+
+impl Metric {
+    /// Samples that this percentile rests on in an outcome.
+    pub(crate) fn samples_in(&self, outcome: &Outcome) -> u64 {
+        let phase = outcome.phases.iter().find(|phase| phase.name == self.phase);
+        let latencies = phase.map_or(&[][..], |phase| &phase.latencies);
+        let own = latencies.iter().find(|latency| self.name.starts_with(latency.name));
+        own.map_or(0, |latency| latency.summary.samples)
+    }
 }
 
 impl Outcome {
@@ -112,6 +132,7 @@ impl Outcome {
             unit: fact.unit,
             better: fact.better,
             value: fact.value,
+            samples_needed: 0,
         });
         self.phases.iter().flat_map(Phase::metrics).chain(facts).collect()
     }
@@ -125,23 +146,25 @@ impl Phase {
             unit,
             better,
             value,
+            samples_needed: 0,
         };
         let figures = &self.figures;
         let mut metrics = vec![
-            metric("throughput".into(), "MB/s", Better::Higher, figures.megabytes_per_second),
+            metric(THROUGHPUT.into(), "MB/s", Better::Higher, figures.megabytes_per_second),
             metric("requests".into(), "1/s", Better::Higher, figures.requests_per_second),
         ];
         if let Some(broker) = figures.broker {
             let per_gigabyte = broker.cpu_seconds_per_gigabyte;
-            metrics.push(metric("broker CPU a gigabyte".into(), "s/GB", Better::Lower, per_gigabyte));
+            metrics.push(metric(CPU_A_GIGABYTE.into(), "s/GB", Better::Lower, per_gigabyte));
             let per_request = broker.cpu_microseconds_per_request;
             metrics.push(metric("broker CPU a request".into(), "us", Better::Lower, per_request));
         }
         for latency in &self.latencies {
             let Latency { p50, p99, p999, .. } = latency.summary;
-            for (percentile, value) in [("p50", p50), ("p99", p99), ("p99.9", p999)] {
+            for (percentile, value, one_in) in [(MEDIAN, p50, 2), ("p99", p99, 100), ("p99.9", p999, 1000)] {
                 let name = format!("{} {percentile}", latency.name);
-                metrics.push(metric(name, "us", Better::Lower, value));
+                let samples_needed = one_in * SAMPLES_BEYOND_MIN;
+                metrics.push(Metric { samples_needed, ..metric(name, "us", Better::Lower, value) });
             }
         }
         metrics
@@ -181,6 +204,14 @@ pub(crate) mod tests {
         let phase = Phase { name: "produce".into(), figures, latencies, timeline: Vec::new() };
         let fact = Fact { name: "time to connect".into(), value: 2.0, unit: "ms", better: Better::Lower };
         Outcome { phases: vec![phase], facts: vec![fact] }
+    }
+
+    /// The same outcome, whose latencies rest on so many samples.
+    pub(crate) fn with_samples(mut outcome: Outcome, samples: u64) -> Outcome {
+        for latency in outcome.phases.iter_mut().flat_map(|phase| &mut phase.latencies) {
+            latency.summary.samples = samples;
+        }
+        outcome
     }
 
     #[test]

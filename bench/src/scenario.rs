@@ -18,6 +18,8 @@ pub(crate) mod settings;
 mod soak;
 mod topic;
 
+pub(crate) use consume::COLD_FROM_DEVICES;
+
 use std::cell::Cell;
 use std::io;
 use std::time::Instant;

@@ -24,6 +24,9 @@ use crate::scenario::settings::Settings;
 use crate::scenario::topic::with_topic;
 use crate::target::Target;
 
+/// Share of the bytes that the broker read from its devices, when all of it should be.
+pub(crate) const COLD_FROM_DEVICES: &str = "share of cold bytes read from devices";
+
 /// Runs the scenario against a broker.
 pub(crate) fn run(target: &Target, settings: &Settings, context: &Context) -> io::Result<Outcome> {
     if settings.from == ReadFrom::Tail {
@@ -77,10 +80,15 @@ fn read(target: &Target, topic: &str, settings: &Settings, context: &Context) ->
         return Err(other(format!("{} records came in {passes} passes over {held}", work.records)));
     }
     let phase = window.phase("consume", &window.consumed, None);
+    // With several passes only the first one is cold.
+    let passes = if settings.from == ReadFrom::Cold { passes } else { 1 };
     let facts = from_device.map(|bytes| Fact {
-        name: "read from devices for each byte".into(),
-        value: bytes as f64 / work.bytes.max(1) as f64,
-        unit: "B/B",
+        name: match settings.from {
+            ReadFrom::Cold => COLD_FROM_DEVICES.into(),
+            _ => "share read from devices".into(),
+        },
+        value: bytes as f64 * passes as f64 / work.bytes.max(1) as f64,
+        unit: "ratio",
         better: Better::Neither,
     });
     Ok(Outcome { phases: vec![phase], facts: facts.into_iter().collect() })

@@ -28,7 +28,7 @@ pub(crate) fn run(target: &Target, settings: &Settings, context: &Context) -> io
         let (rss_before, start) = (rss()?, Instant::now());
         let idle = open(target, topic, settings.idle_connections, context)?;
         let (elapsed, rss_after) = (start.elapsed(), rss()?);
-        // What was due while they were opened is late by that; it is not what is asked here.
+        // What became due while they were opened is late by that; it is not what is asked here.
         session.warm_up(settings.warm_up)?;
         let beside = session.measure("beside idle connections", settings.seconds)?;
         session.finish_and_verify()?;

@@ -213,7 +213,26 @@ impl<'a> Session<'a> {
     /// Goes on for so long without measuring.
     pub(crate) fn warm_up(&mut self, duration: Duration) -> io::Result<()> {
         self.last_news = Instant::now();
-        self.drive_until(Instant::now() + duration)
+        self.drive_until(Instant::now() + duration)?;
+        self.catch_up()
+    }
+
+    /// Goes on until no request waits to begin: what became due while nobody turned the connections
+    /// must not delay what is measured.
+    fn catch_up(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + SETTLE_MAX;
+        loop {
+            self.step(deadline)?;
+            let backlog = self.producers.as_ref().map_or(0, Producers::backlog);
+            if backlog == 0 {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(other(format!(
+                    "the broker does not keep up: {backlog} requests wait to be sent"
+                )));
+            }
+        }
     }
 
     /// Produces until so many bytes were sent, and waits for the answers; the session can produce

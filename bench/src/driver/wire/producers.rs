@@ -96,6 +96,11 @@ impl Producers {
         self.begun
     }
 
+    /// Requests that are due and could not begin yet.
+    pub(crate) fn backlog(&self) -> u64 {
+        if self.schedule.is_some() { self.released - self.begun } else { 0 }
+    }
+
     /// No requests begin that are due at `moment` or later.
     pub(crate) fn stop_at(&mut self, moment: Instant) {
         self.last = Some(moment);
@@ -103,8 +108,7 @@ impl Producers {
 
     /// Whether nothing is due that was not answered.
     pub(crate) fn is_idle(&self) -> bool {
-        let backlog = self.schedule.is_some() && self.begun < self.released;
-        !backlog && self.lanes.iter().all(|lane| lane.pipeline.in_flight() == 0)
+        self.backlog() == 0 && self.lanes.iter().all(|lane| lane.pipeline.in_flight() == 0)
     }
 
     /// Begins what may begin now. Says when to come again, if not by news of a connection.

@@ -18,28 +18,30 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
-pub(crate) use self::consume::consume;
+pub(crate) use self::consume::{Receiving, consume};
 pub(crate) use self::end_to_end::end_to_end;
 pub(crate) use self::produce::produce;
 
 use crate::measure::Figures;
-use hdrhistogram::Histogram;
 
 /// How long everything that is under way may take to be acknowledged in the end.
 const FLUSH_MAX: Duration = Duration::from_secs(30);
 
-/// The library counts in it whatever fits; what does not is sent by size and time instead.
-const BATCH_RECORDS_MAX: usize = 1_000_000;
+/// The most that the library takes: batches end by their size then.
+const BATCH_RECORDS_MAX: u32 = 1_000_000;
 
 /// What to send, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Sending {
     pub(crate) record_size_bytes: usize,
-    /// Size that a batch may have, for each partition.
+    /// Size that a batch may have.
     pub(crate) batch_size_bytes: usize,
+    /// Records that a batch may have, in place of a size.
+    pub(crate) records_per_batch: Option<u32>,
     pub(crate) acks: i16,
     /// Clients, each with a connection.
     pub(crate) clients: usize,
@@ -50,6 +52,14 @@ pub(crate) struct Sending {
     pub(crate) rate: Option<f64>,
     pub(crate) warm_up: Duration,
     pub(crate) duration: Duration,
+}
+
+/// How a consumer asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetching {
+    pub(crate) partition_max_bytes: i32,
+    pub(crate) max_bytes: i32,
+    pub(crate) verify_checksums: bool,
 }
 
 /// What came of a run.
@@ -77,7 +87,7 @@ pub(crate) fn producer_settings(sending: &Sending) -> Vec<(&'static str, String)
     vec![
         ("acks", sending.acks.to_string()),
         ("batch.size", sending.batch_size_bytes.to_string()),
-        ("batch.num.messages", BATCH_RECORDS_MAX.to_string()),
+        ("batch.num.messages", sending.records_per_batch.unwrap_or(BATCH_RECORDS_MAX).to_string()),
         ("linger.ms", linger.to_owned()),
         ("max.in.flight.requests.per.connection", sending.in_flight.to_string()),
         ("statistics.interval.ms", "500".to_owned()),
@@ -85,21 +95,24 @@ pub(crate) fn producer_settings(sending: &Sending) -> Vec<(&'static str, String)
 }
 
 /// Settings of a consumer.
-pub(crate) fn consumer_settings() -> Vec<(&'static str, String)> {
+pub(crate) fn consumer_settings(fetching: &Fetching) -> Vec<(&'static str, String)> {
     vec![
+        ("max.partition.fetch.bytes", fetching.partition_max_bytes.to_string()),
+        ("fetch.max.bytes", fetching.max_bytes.to_string()),
+        ("check.crcs", fetching.verify_checksums.to_string()),
         // No group takes part, but the library wants a name.
         ("group.id", "ringmain-bench".to_owned()),
         ("enable.auto.commit", "false".to_owned()),
-        // By default it holds 64 MiB: less would measure how often it asks.
+        // It asks for more while it holds fewer records than this, or 64 MiB.
         ("queued.min.messages", "1000000".to_owned()),
     ]
 }
 
-fn config(address: SocketAddr, settings: Vec<(&'static str, String)>) -> ClientConfig {
+fn config(address: SocketAddr, settings: &[(&'static str, String)]) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", address.to_string()).set("client.id", "ringmain-bench");
     for (name, value) in settings {
-        config.set(name, value);
+        config.set(*name, value);
     }
     config
 }

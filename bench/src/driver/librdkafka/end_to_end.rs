@@ -13,7 +13,7 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::produce::produce_since;
-use super::{Driven, Sending, config, consumer_settings, failed};
+use super::{Driven, Fetching, Sending, config, consumer_settings, failed};
 use crate::measure::{latency_histogram, nanoseconds};
 
 /// While it is unknown how many records come.
@@ -28,13 +28,14 @@ pub(crate) fn end_to_end(
     broker_pid: Option<u32>,
     topic: &str,
     sending: &Sending,
+    fetching: &Fetching,
     processor_count: usize,
 ) -> io::Result<Driven> {
     if sending.rate.is_none() || sending.record_size_bytes < size_of::<u64>() {
         let words = "end-to-end needs a rate, and records that hold a time";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
     }
-    let receiver = Receiver::connect(address, topic, sending.partitions)?;
+    let receiver = Receiver::connect(address, topic, sending.partitions, fetching)?;
     let expected = AtomicU64::new(UNKNOWN);
     let began = Instant::now();
     thread::scope(|scope| {
@@ -52,8 +53,8 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn connect(address: SocketAddr, topic: &str, partitions: u32) -> io::Result<Self> {
-        let config = config(address, consumer_settings());
+    fn connect(address: SocketAddr, topic: &str, partitions: u32, fetching: &Fetching) -> io::Result<Self> {
+        let config = config(address, &consumer_settings(fetching));
         let consumer: BaseConsumer = config.create().map_err(|error| failed(&error))?;
         let mut all = TopicPartitionList::new();
         for index in 0..i32::try_from(partitions).map_err(io::Error::other)? {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -20,8 +21,11 @@ use crate::schedule::Schedule;
 /// Records handed over before deliveries are looked at again.
 const BURST: usize = 256;
 
-/// How long to wait for deliveries when no more records fit, or none is due.
+/// How long to wait for deliveries when no more records fit.
 const WAIT: Duration = Duration::from_millis(1);
+
+/// How long to sleep at most while no record is due: a delivery is noticed so late.
+const NAP: Duration = Duration::from_micros(100);
 
 /// What the library tells about records.
 struct Deliveries {
@@ -116,15 +120,14 @@ pub(super) fn produce_since(
     loop {
         let now = Instant::now();
         if start.is_none() && now >= begin {
+            // Deliveries are told to this thread alone, so none comes between the two.
+            start = Some(Sample::begin(broker_pid)?);
             senders.iter().for_each(Sender::begin_measurement);
-            start = Some(Sample::take(broker_pid)?);
         }
         if now >= end {
             break;
         }
-        // Record 0 is due at once.
-        let since = (now - began).as_secs_f64();
-        let due = sending.rate.map_or(u64::MAX, |rate| (since * rate) as u64 + 1);
+        let due = schedule.map_or(u64::MAX, |schedule| schedule.count_before(now));
         let mut is_stuck = true;
         for sender in &mut senders {
             let most = usize::try_from(due.saturating_sub(number)).unwrap_or(usize::MAX).min(BURST);
@@ -134,11 +137,17 @@ pub(super) fn produce_since(
             is_stuck &= taken < BURST;
             sender.producer.poll(Duration::ZERO);
         }
-        if is_stuck {
-            senders[0].producer.poll(WAIT);
+        match schedule {
+            // The library waits in whole milliseconds, which would be latency.
+            Some(schedule) => {
+                let next = schedule.due(number).saturating_duration_since(Instant::now());
+                thread::sleep(next.min(NAP));
+            }
+            None if is_stuck => senders[0].producer.poll(WAIT),
+            None => {}
         }
     }
-    let finish = Sample::take(broker_pid)?;
+    let finish = Sample::end(broker_pid)?;
     let start = start.ok_or_else(|| io::Error::other("the run ended before its measurement began"))?;
     // The histogram ends with the measurement; what is under way is awaited for the count alone.
     let measured: u64 = senders.iter().map(|sender| sender.deliveries().measured).sum();
@@ -161,7 +170,7 @@ pub(super) fn produce_since(
     let records_per_batch = senders.iter().find_map(|sender| sender.deliveries().records_per_batch);
     let bytes = measured * sending.record_size_bytes as u64;
     let work = Work { requests: measured, records: measured, bytes };
-    let figures = Figures::new(work, &start, &finish, processor_count);
+    let figures = Figures::new(work, &start, &finish.complete()?, processor_count);
     Ok(Driven { figures, latencies, records, records_per_batch })
 }
 
@@ -176,7 +185,7 @@ struct Sender<'a> {
 
 impl<'a> Sender<'a> {
     fn connect(address: SocketAddr, topic: &'a str, sending: &Sending, began: Instant) -> io::Result<Self> {
-        let config = config(address, producer_settings(sending));
+        let config = config(address, &producer_settings(sending));
         let producer = config.create_with_context(Deliveries::new(began)).map_err(|error| failed(&error))?;
         let partitions = i32::try_from(sending.partitions).map_err(io::Error::other)?;
         Ok(Self {

@@ -9,6 +9,8 @@ mod consume;
 pub(crate) mod disk;
 mod end_to_end;
 mod fan_out;
+#[cfg(feature = "librdkafka")]
+pub(crate) mod librdkafka;
 mod many_partitions;
 mod mixed;
 pub(crate) mod options;
@@ -31,7 +33,7 @@ use crate::context::broker::Terms;
 use crate::context::disk::DeviceCounters;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
-use crate::scenario::options::ReadFrom;
+use crate::scenario::options::{Driver, ReadFrom};
 use crate::scenario::settings::Settings;
 use crate::target::Target;
 
@@ -132,9 +134,23 @@ pub(crate) fn run(scenario: &Scenario, target: &Target, context: &Context) -> io
     };
     let counters = || target.pid.and_then(|_| DeviceCounters::of_this_machine());
     let (began, before) = (Instant::now(), counters());
-    let mut outcome = run(target, &scenario.settings, context)?;
+    let mut outcome = match scenario.settings.driver {
+        Driver::Wire => run(target, &scenario.settings, context)?,
+        Driver::Librdkafka => run_through_librdkafka(scenario, target, context)?,
+    };
     if let (Some(before), Some(after)) = (before, counters()) {
         outcome.facts.extend(after.since(before).facts(began.elapsed().as_secs_f64()));
     }
     Ok(outcome)
+}
+
+#[cfg(feature = "librdkafka")]
+fn run_through_librdkafka(scenario: &Scenario, target: &Target, context: &Context) -> io::Result<Outcome> {
+    librdkafka::run(scenario.kind, target, &scenario.settings, context)
+}
+
+#[cfg(not(feature = "librdkafka"))]
+fn run_through_librdkafka(_: &Scenario, _: &Target, _: &Context) -> io::Result<Outcome> {
+    let words = "this program was built without librdkafka: cargo build --features librdkafka";
+    Err(io::Error::new(io::ErrorKind::Unsupported, words))
 }

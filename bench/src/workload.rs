@@ -108,14 +108,37 @@ pub(crate) fn to_toml(scenario: &Scenario) -> Result<String, toml::ser::Error> {
         load: toml::Table,
         #[serde(skip_serializing_if = "toml::Table::is_empty")]
         topic_config: toml::Table,
+        /// What the library was told; not a part of workload files.
+        #[serde(skip_serializing_if = "toml::Table::is_empty")]
+        librdkafka: toml::Table,
     }
     let configs = scenario.settings.configs.iter();
     let file = File {
         scenario: scenario.kind,
         load: scenario.settings.to_table(scenario.kind)?,
         topic_config: configs.map(|(name, value)| (name.clone(), value.clone().into())).collect(),
+        librdkafka: librdkafka_settings(scenario)?,
     };
     toml::to_string(&file)
+}
+
+#[cfg(feature = "librdkafka")]
+fn librdkafka_settings(scenario: &Scenario) -> Result<toml::Table, toml::ser::Error> {
+    use serde::ser::Error;
+
+    use crate::scenario::{librdkafka, options::Driver};
+
+    if scenario.settings.driver != Driver::Librdkafka {
+        return Ok(toml::Table::new());
+    }
+    let all = librdkafka::settings_of(scenario.kind, &scenario.settings);
+    let all = all.map_err(toml::ser::Error::custom)?.into_iter();
+    Ok(all.map(|(name, value)| (name.to_owned(), value.into())).collect())
+}
+
+#[cfg(not(feature = "librdkafka"))]
+fn librdkafka_settings(_: &Scenario) -> Result<toml::Table, toml::ser::Error> {
+    Ok(toml::Table::new())
 }
 
 #[cfg(test)]

@@ -77,6 +77,9 @@ pub(crate) struct LoadOptions {
     /// Connections that are opened and idle.
     #[arg(long)]
     pub(crate) idle_connections: Option<usize>,
+    /// The client: our own, or librdkafka, which most programs use; our own by default.
+    #[arg(long, value_enum)]
+    pub(crate) driver: Option<Driver>,
     /// A topic that exists and stays; by default one of the run's own is created, and deleted.
     #[arg(long)]
     pub(crate) topic: Option<String>,
@@ -93,9 +96,10 @@ impl Kind {
     /// The names of the options that the scenario uses.
     pub(crate) fn options(self) -> Vec<&'static str> {
         let (fetches, own): (bool, &[&str]) = match self {
-            Self::Produce => (false, &["topic"]),
-            Self::EndToEnd | Self::Soak => (true, &[]),
-            Self::Consume => (true, &["from", "bytes", "passes", "readers", "topic"]),
+            Self::Produce => (false, &["driver", "topic"]),
+            Self::EndToEnd => (true, &["driver"]),
+            Self::Soak => (true, &[]),
+            Self::Consume => (true, &["from", "bytes", "passes", "readers", "driver", "topic"]),
             Self::Mixed => (true, &["bytes", "readers"]),
             Self::FanOut => (true, &["consumers"]),
             Self::ManyPartitions => (false, &[]),
@@ -221,6 +225,16 @@ impl Codec {
     }
 }
 
+/// The client that drives a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Driver {
+    /// Our own, whose requests were encoded beforehand: it says what the broker can do.
+    Wire,
+    /// The library: it says what its users get. Needs the cargo feature of its name.
+    Librdkafka,
+}
+
 /// What is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -283,6 +297,7 @@ mod tests {
             max_bytes: Some(Size(1)),
             verify_checksums: Some(true),
             idle_connections: Some(1),
+            driver: Some(Driver::Librdkafka),
             topic: Some("t".into()),
         };
         let known = all.given().expect("serializes");

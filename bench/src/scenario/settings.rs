@@ -9,7 +9,7 @@ use crate::driver::wire::client::other;
 use crate::driver::wire::producers::ProducerSettings;
 use crate::driver::wire::reader::ReaderSettings;
 use crate::scenario::Kind;
-use crate::scenario::options::{Acks, Codec, LoadOptions, ReadFrom, Size};
+use crate::scenario::options::{Acks, Codec, Driver, LoadOptions, ReadFrom, Size};
 
 /// Partitions in one topic that Kafka creates in reasonable time.
 const PARTITIONS_MAX: u32 = 10_000;
@@ -45,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) max_bytes: i32,
     pub(crate) verify_checksums: bool,
     pub(crate) idle_connections: usize,
+    pub(crate) driver: Driver,
     pub(crate) topic: Option<String>,
     /// Configs of the topic.
     #[serde(skip)]
@@ -99,6 +100,7 @@ impl Settings {
             max_bytes: bytes("max-bytes", options.max_bytes, 50 << 20)?,
             verify_checksums: options.verify_checksums.unwrap_or(false),
             idle_connections: count("idle-connections", options.idle_connections, 1000, CONNECTIONS_MAX)?,
+            driver: options.driver.unwrap_or(Driver::Wire),
             topic: options.topic.clone(),
             configs,
         };

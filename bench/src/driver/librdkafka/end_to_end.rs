@@ -58,7 +58,8 @@ impl Receiver {
         let consumer: BaseConsumer = config.create().map_err(|error| failed(&error))?;
         let mut all = TopicPartitionList::new();
         for index in 0..i32::try_from(partitions).map_err(io::Error::other)? {
-            all.add_partition_offset(topic, index, Offset::Beginning).map_err(|error| failed(&error))?;
+            // The topic is new. A place that must be asked for first would be the end by then.
+            all.add_partition_offset(topic, index, Offset::Offset(0)).map_err(|error| failed(&error))?;
         }
         consumer.assign(&all).map_err(|error| failed(&error))?;
         Ok(Self { consumer })

@@ -35,8 +35,6 @@ const RECEIVE_BYTES_MIN: usize = 16 << 10;
 const RECEIVE_BYTES_MAX: usize = 1 << 20;
 /// Bytes moved to or from one socket before other tasks get their turn.
 const TURN_BYTES: usize = 1 << 20;
-/// Bytes of one sendfile call: larger ones hold up the shard without saving much.
-const SEND_FILE_BYTES: usize = 256 << 10;
 
 /// Bytes of an unfinished frame that are not counted against the shard's budget.
 const PARTIAL_BYTES_FREE: usize = 1 << 20;
@@ -297,8 +295,9 @@ impl Connection {
         let end = position + range.length();
         let mut turn_bytes = 0;
         while position < end {
-            let length =
-                usize::try_from(end - position).map_or(SEND_FILE_BYTES, |left| left.min(SEND_FILE_BYTES));
+            // All of a turn in one call: each call ends with a push that wakes the client.
+            let left_of_turn = TURN_BYTES - turn_bytes;
+            let length = usize::try_from(end - position).map_or(left_of_turn, |left| left.min(left_of_turn));
             match self.socket.try_send_file(file, position, length)? {
                 None => self.socket.writable().await?,
                 Some(0) => return Err(std::io::Error::other("segment is shorter than the range to send")),

@@ -111,11 +111,12 @@ impl Poll {
         last
     }
 
-    /// As Kafka decides: enough bytes, an error, or a log that diverged.
+    /// As Kafka decides: enough bytes, an error, or a log that diverged. Where more lies ready than one read gives (it
+    /// ends at a batch, a cold one at a piece), there is nothing to wait for.
     fn is_enough(&self, fetched: &[PartitionFetched]) -> bool {
         let length: usize = fetched.iter().map(|fetched| fetched.length).sum();
         let urgent = |fetched: &PartitionFetched| {
-            fetched.error != ErrorCode::NONE || fetched.diverging_epoch.is_some()
+            fetched.error != ErrorCode::NONE || fetched.diverging_epoch.is_some() || fetched.has_more
         };
         length >= self.min_bytes || fetched.iter().any(urgent)
     }

@@ -42,6 +42,8 @@ pub(crate) struct PartitionFetched {
     pub(crate) diverging_epoch: Option<(i32, i64)>,
     pub(crate) chunks: Vec<Chunk>,
     pub(crate) length: usize,
+    /// There is more to be read than what a single read gives.
+    pub(crate) has_more: bool,
 }
 
 impl PartitionFetched {
@@ -53,6 +55,7 @@ impl PartitionFetched {
             diverging_epoch: None,
             chunks: Vec::new(),
             length: 0,
+            has_more: false,
         }
     }
 }
@@ -162,6 +165,7 @@ impl Partition {
             diverging_epoch: None,
             chunks: Vec::new(),
             length: 0,
+            has_more: false,
         };
         if fetch.last_fetched_epoch > self.leader_epoch().value() {
             return PartitionFetched::error(ErrorCode::OFFSET_OUT_OF_RANGE);
@@ -185,6 +189,7 @@ impl Partition {
         match self.log().read(offset, high_watermark, limit, at_least_one).await {
             Ok(read) => {
                 fetched.length = read.length;
+                fetched.has_more = read.length > 0 && read.next_offset < high_watermark;
                 fetched.chunks = read.pieces.into_iter().map(chunk).collect();
                 fetched
             }

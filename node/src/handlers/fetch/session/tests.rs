@@ -19,6 +19,7 @@ fn request(session_id: i32, session_epoch: i32, partitions: &[i32]) -> FetchRequ
 
 fn empty(high_watermark: i64) -> PartitionFetched {
     PartitionFetched {
+        has_more: false,
         error: ErrorCode::NONE,
         high_watermark,
         log_start_offset: 0,

@@ -156,6 +156,9 @@ pub trait DiskFile: Clone + 'static {
     /// Less than `length` only where the file ends.
     fn read_cached(&self, position: u64, length: usize) -> impl Future<Output = Result<Bytes, DiskError>>;
 
+    /// Whether reads through the page cache may bring in more than what is asked for. A hint; on at first.
+    fn set_read_ahead(&self, _on: bool) {}
+
     /// Whether the page cache holds all of a range, so that sending it does not wait for the disk. `false` where that
     /// cannot be known.
     fn is_cached(&self, position: u64, length: u64) -> bool;

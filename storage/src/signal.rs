@@ -46,6 +46,8 @@ pub(crate) struct Lock(Rc<LockState>);
 #[derive(Default)]
 struct LockState {
     held: Cell<bool>,
+    /// How often it was released.
+    releases: Cell<u64>,
     released: Signal,
 }
 
@@ -66,6 +68,17 @@ impl Lock {
         self.0.released.until(|| !self.0.held.get()).await;
     }
 
+    /// Resolves at once when nobody holds it, else when whoever holds it now has released it; the next may hold it then.
+    pub(crate) async fn released(&self) {
+        let releases = self.0.releases.get();
+        self.0.released.until(|| !self.0.held.get() || self.0.releases.get() != releases).await;
+    }
+
+    /// How often it was released so far.
+    pub(crate) fn releases(&self) -> u64 {
+        self.0.releases.get()
+    }
+
     /// Whether somebody holds it.
     pub(crate) fn is_held(&self) -> bool {
         self.0.held.get()
@@ -78,6 +91,7 @@ pub(crate) struct LockGuard(Rc<LockState>);
 impl Drop for LockGuard {
     fn drop(&mut self) {
         self.0.held.set(false);
+        self.0.releases.set(self.0.releases.get() + 1);
         self.0.released.notify();
     }
 }
@@ -96,7 +110,10 @@ mod tests {
         let mut next = Box::pin(lock.acquire());
         let mut context = Context::from_waker(Waker::noop());
         assert!(next.as_mut().poll(&mut context).is_pending());
+        let mut release = Box::pin(lock.released());
+        assert!(release.as_mut().poll(&mut context).is_pending());
         drop(guard);
         assert!(next.as_mut().poll(&mut context).is_ready());
+        assert!(release.as_mut().poll(&mut context).is_ready(), "although the next one holds it already");
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Shared<D: Disk> {
     pub(crate) room: Signal,
     /// Held by the round, and by whatever else writes into an open segment or the journal.
     pub(crate) round: Lock,
+    /// [`Lock::releases`] of it when the last cold read began.
+    pub(crate) rounds_at_cold_read: Cell<u64>,
     /// None while journals are replayed: what is replayed goes straight to the segments.
     journal: OnceCell<Rc<Journal<D>>>,
     files: RefCell<OpenFiles<D>>,
@@ -67,6 +69,7 @@ impl<D: Disk> Shared<D> {
             work: Signal::default(),
             room: Signal::default(),
             round: Lock::default(),
+            rounds_at_cold_read: Cell::default(),
             journal: OnceCell::new(),
             files: RefCell::new(OpenFiles { held: None, renames: 0, open: BTreeMap::new(), clock: 0 }),
         }

@@ -64,6 +64,8 @@ struct OpenFile {
     path: String,
     direct: Rc<Descriptor>,
     cached: OnceCell<Arc<OwnedFd>>,
+    /// Whether the kernel reads ahead on it.
+    reads_ahead: Cell<bool>,
     /// One count for this file, one for each range.
     outstanding: Arc<()>,
     /// The first error of the device; final.
@@ -78,6 +80,7 @@ impl DirectFile {
             path: path.to_owned(),
             direct,
             cached: OnceCell::new(),
+            reads_ahead: Cell::new(true),
             outstanding: Arc::new(()),
             failed: Cell::new(None),
         }))
@@ -342,6 +345,16 @@ impl DiskFile for DirectFile {
         };
         let mut buffer = self.fill(descriptor, position, buffer, length, 1).await?;
         Ok(buffer.freeze(0..buffer.len()).into_bytes())
+    }
+
+    fn set_read_ahead(&self, on: bool) {
+        // Where it cannot be opened, the read that follows says so.
+        if self.0.reads_ahead.get() != on
+            && let Ok(descriptor) = self.cached()
+        {
+            page_cache::set_read_ahead(descriptor.as_fd(), on);
+            self.0.reads_ahead.set(on);
+        }
     }
 
     fn is_cached(&self, position: u64, length: u64) -> bool {

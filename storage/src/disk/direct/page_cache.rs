@@ -1,5 +1,5 @@
-//! Asks the kernel which pages of a file are in memory: cachestat(2), Linux 6.5.
-#![expect(unsafe_code, reason = "a system call that libc does not wrap")]
+//! The page cache: which pages of a file are in memory (cachestat(2), Linux 6.5), and reading ahead.
+#![expect(unsafe_code, reason = "system calls that std does not have")]
 
 use std::{
     io,
@@ -40,6 +40,15 @@ pub(super) fn is_cached(descriptor: BorrowedFd<'_>, position: u64, length: u64) 
         return Err(io::Error::last_os_error());
     }
     Ok(found.cached >= page_count(position, length, page_size()))
+}
+
+/// Turns the kernel's reading ahead on or off. It reads up to some megabytes beyond what is asked for, and writes queue up
+/// behind them at the device.
+pub(super) fn set_read_ahead(descriptor: BorrowedFd<'_>, on: bool) {
+    let advice = if on { libc::POSIX_FADV_NORMAL } else { libc::POSIX_FADV_RANDOM };
+    // SAFETY: no memory is involved; the descriptor is open.
+    let refused = unsafe { libc::posix_fadvise(descriptor.as_raw_fd(), 0, 0, advice) };
+    debug_assert_eq!(refused, 0, "advice on a regular file is always taken");
 }
 
 /// How many pages a range touches.

@@ -105,6 +105,8 @@ pub(crate) struct LogState {
     checkpointed_offset: Offset,
     /// Bytes appended since the last checkpoint was drawn up.
     bytes_since_checkpoint: u64,
+    /// The next checkpoint is due before that many bytes.
+    checkpoint_requested: bool,
     /// A checkpoint whose recovery point is durable, waiting to be written.
     draft: Option<Draft>,
     /// Producers as they were when a segment began, waiting to be written: base offset and file.

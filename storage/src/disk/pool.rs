@@ -152,9 +152,11 @@ impl BufferPool {
         buffer
     }
 
-    /// Gives memory back to the system that has not been used since the last call. Call it every few seconds.
-    pub fn give_back_idle(&self) {
+    /// Gives memory back to the allocator that has not been used since the last call, and says how much. Call it every
+    /// few seconds.
+    pub fn give_back_idle(&self) -> usize {
         self.0.collect_returned();
+        let before = self.0.allocated_bytes.get();
         let mut free = self.0.free.borrow_mut();
         for list in free.iter_mut() {
             let idle = list.fewest.min(list.blocks.len());
@@ -163,6 +165,7 @@ impl BufferPool {
             }
             list.fewest = list.blocks.len();
         }
+        before - self.0.allocated_bytes.get()
     }
 
     /// How much memory there is, and in which state.

@@ -9,10 +9,12 @@
 //!
 //! Replay may be interrupted and done again: applying an entry twice changes nothing. Nothing in the journals is changed, so
 //! that they can be replayed until the stores have begun their own generation.
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use futures_util::stream::{self, StreamExt};
 
 use crate::batch::BatchHeader;
 use crate::config::{LogConfig, StoreOptions};
@@ -102,18 +104,19 @@ async fn find_folders<D: Disk>(
     disk: &D,
     options: StoreOptions,
 ) -> Result<BTreeMap<LogKey, (LogIdentity, PartitionId)>, StoreError> {
-    let shared = Shared::new(disk.clone(), options);
-    let mut folders = BTreeMap::new();
-    for entry in disk.list("").await? {
-        let Some((topic, partition)) = parse_folder(&entry.name) else { continue };
-        let Ok(Some(id)) = recover::read_id(&shared, &entry.name).await else { continue };
+    let shared = &Shared::new(disk.clone(), options);
+    let entries = disk.list("").await?;
+    let read = entries.iter().map(|entry| async move {
+        let (topic, partition) = parse_folder(&entry.name)?;
+        let id = recover::read_id(shared, &entry.name).await.ok().flatten()?;
         let identity = LogIdentity { topic_id: id.key.topic_id, topic: topic.into(), partition };
-        if identity.key() == id.key {
-            folders.insert(id.key, (identity, id));
-        }
-    }
-    Ok(folders)
+        (identity.key() == id.key).then_some((id.key, (identity, id)))
+    });
+    Ok(stream::iter(read).buffer_unordered(LOGS_AT_ONCE).filter_map(core::future::ready).collect().await)
 }
+
+/// Logs that are looked at or opened at once: each waits for a few small reads and flushes.
+const LOGS_AT_ONCE: usize = 32;
 
 /// All frames of one journal, by sequence.
 async fn find_frames<D: Disk>(
@@ -215,6 +218,7 @@ struct Replay<'a, D: Disk> {
 
 impl<D: Disk> Replay<'_, D> {
     async fn apply(&mut self, frames: &[Found], live_from: u64) -> Result<(), StoreError> {
+        self.open_targets(frames, live_from).await?;
         let mut next = live_from;
         for found in frames {
             let is_next = found.frame.sequence == next || crate::planted::is("any-sequence");
@@ -316,27 +320,49 @@ impl<D: Disk> Replay<'_, D> {
         Ok(())
     }
 
-    /// Opens the log of an entry; `false` when it does not exist or cannot be opened, which `open_log` will say again.
+    /// Opens the logs of all entries that will be applied, many at once, unless a frame turns out to be torn.
+    async fn open_targets(&mut self, frames: &[Found], live_from: u64) -> Result<(), StoreError> {
+        let follow = |(found, sequence): &(&Found, u64)| found.frame.sequence == *sequence;
+        let applied = frames.iter().zip(live_from..).take_while(follow);
+        let keys: BTreeSet<LogKey> =
+            applied.flat_map(|(found, _)| &found.frame.entries).map(|entry| entry.key).collect();
+        let this = &*self;
+        let opening = keys.into_iter().map(|key| async move { Ok((key, this.target(key).await?)) });
+        let opened: Vec<Result<_, StoreError>> =
+            stream::iter(opening).buffer_unordered(LOGS_AT_ONCE).collect().await;
+        for target in opened {
+            let (key, target) = target?;
+            self.targets.insert(key, target);
+        }
+        Ok(())
+    }
+
+    /// The log of an entry; `None` when it does not exist or cannot be opened, which `open_log` will say again.
+    async fn target(&self, key: LogKey) -> Result<Option<Target<D>>, StoreError> {
+        let Some((identity, id)) = self.folders.get(&key) else { return Ok(None) };
+        match self.store.open_log(identity.clone(), LogConfig::default(), self.now_ms).await {
+            Ok(log) => {
+                let durable_to = log.flushed_offset().min(Offset::ZERO);
+                Ok(Some(Target { log, identity: identity.clone(), incarnation: id.incarnation, durable_to }))
+            }
+            Err(OpenError::Disk(error)) => Err(error.into()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Whether the log of an entry is open, after an attempt to open it if there was none.
     async fn open_target(&mut self, key: LogKey) -> Result<bool, StoreError> {
         if let Some(target) = self.targets.get(&key) {
             return Ok(target.is_some());
         }
-        let Some((identity, id)) = self.folders.get(&key) else { return Ok(false) };
-        let config = LogConfig::default();
-        let target = match self.store.open_log(identity.clone(), config, self.now_ms).await {
-            Ok(log) => {
-                let durable_to = log.flushed_offset().min(Offset::ZERO);
-                Some(Target { log, identity: identity.clone(), incarnation: id.incarnation, durable_to })
-            }
-            Err(OpenError::Disk(error)) => return Err(error.into()),
-            Err(_) => None,
-        };
+        let target = self.target(key).await?;
         let opened = target.is_some();
         self.targets.insert(key, target);
         Ok(opened)
     }
 
-    /// Marks the logs that miss durable bytes, and closes the others with a checkpoint.
+    /// Marks the logs that miss durable bytes, and leaves checkpoints, so that their opening does not walk them again.
+    /// Everything that was applied is durable in the segments by now.
     async fn finish(self) -> Result<(), StoreError> {
         for target in self.targets.values().flatten() {
             if target.log.log_end_offset() >= target.durable_to {
@@ -348,7 +374,13 @@ impl<D: Disk> Replay<'_, D> {
             self.disk.replace(&path, &id.to_file(), true).await?;
             self.report.damaged.push(target.log.key());
         }
-        self.store.close().await
+        let logs = self.targets.values().flatten().map(|target| &target.log);
+        let checkpoints = logs.filter(|log| log.stopped().is_none()).map(Log::checkpoint_now);
+        let mut written = stream::iter(checkpoints).buffer_unordered(LOGS_AT_ONCE);
+        while let Some(result) = written.next().await {
+            result?;
+        }
+        Ok(())
     }
 }
 

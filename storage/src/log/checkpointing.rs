@@ -68,6 +68,16 @@ impl<D: Disk> Log<D> {
         state.checkpointed_offset == state.log_end_offset && state.draft.is_none()
     }
 
+    /// Bytes that a start would have to walk, as far as they count.
+    pub(crate) fn bytes_since_checkpoint(&self) -> u64 {
+        self.0.state.borrow().bytes_since_checkpoint
+    }
+
+    /// Asks the next round that brings everything to the segments to draw up a checkpoint.
+    pub(crate) fn request_checkpoint(&self) {
+        self.0.state.borrow_mut().checkpoint_requested = true;
+    }
+
     /// Draws up the checkpoint of a settled log and writes it.
     pub(crate) async fn checkpoint_now(&self) -> Result<(), Damage> {
         let _changes = self.0.changes.acquire().await;

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::config::{LogConfig, ROUND_BYTES_MAX};
-use crate::disk::{BUFFER_BYTES_MAX, Disk, DiskErrorKind, DiskFile, EntryKind};
+use crate::disk::{BUFFER_BYTES_MAX, DirectoryEntry, Disk, DiskErrorKind, DiskFile, EntryKind};
 use crate::error::{Corruption, Damage, OpenError};
 use crate::identity::LogIdentity;
 use crate::log::change::remove_if_there;
@@ -34,6 +34,9 @@ use crate::store::shared::Shared;
 /// Bytes of one log that a power cut can tear at most: a round, what `write.caching` leaves unflushed before it, and the
 /// last buffer of each, which may reach beyond.
 pub(crate) const UNFLUSHED_BYTES_MAX: u64 = 2 * (ROUND_BYTES_MAX as u64 + BUFFER_BYTES_MAX as u64);
+
+/// A walk of at least so much is not left to be done again by the next start.
+const WALK_BYTES_MAX: u64 = 1 << 20;
 
 /// A log being opened.
 struct Recovery<'a, D: Disk> {
@@ -143,7 +146,10 @@ async fn recover<D: Disk>(
 ) -> Result<Log<D>, OpenError> {
     let folder = identity.folder();
     let checkpoint = read_checkpoint(&shared, &identity).await?;
-    let checkpoint = compaction::finish_replacement(&shared, &folder, checkpoint).await?;
+    let entries = shared.disk.list(&folder).await?;
+    let (checkpoint, is_changed) =
+        compaction::finish_replacement(&shared, &folder, checkpoint, &entries).await?;
+    let entries = if is_changed { shared.disk.list(&folder).await? } else { entries };
     let recovery_point = checkpoint.as_ref().map(|checkpoint| checkpoint.recovery_point);
     let log_start = checkpoint.as_ref().map(|checkpoint| checkpoint.log_start_offset);
     let mut recovery = Recovery {
@@ -152,7 +158,7 @@ async fn recover<D: Disk>(
         folder,
         config,
         now_ms,
-        files: Vec::new(),
+        files: segment_files(&entries),
         segments: VecDeque::new(),
         next_offset: Offset::ZERO,
         producers: Producers::default(),
@@ -164,13 +170,12 @@ async fn recover<D: Disk>(
         compacted_offset: checkpoint.as_ref().map_or(Offset::ZERO, |checkpoint| checkpoint.compacted_offset),
         walked_bytes: 0,
     };
-    recovery.find_files().await?;
     recovery.begin(checkpoint).await?;
     recovery.walk().await?;
     let first = log_start.unwrap_or(recovery.first_offset());
     let log_start_offset = recovery.cut_at.map_or(first, |cut_at| first.min(cut_at));
     recovery.start_at(log_start_offset).await?;
-    let needs_checkpoint = recovery.walked_bytes > 0 && recovery_point.is_none();
+    let needs_checkpoint = recovery.walked_bytes >= WALK_BYTES_MAX && recovery_point.is_none();
     let state = recovery.into_state(log_start_offset, id.incarnation, recovery_point.unwrap_or(Offset::ZERO));
     let log = Log::new(shared, identity, state);
     if needs_checkpoint {
@@ -195,19 +200,20 @@ async fn read_checkpoint<D: Disk>(
     Ok(Checkpoint::from_file(&path, &file).ok().filter(|checkpoint| checkpoint.key == identity.key()))
 }
 
-impl<D: Disk> Recovery<'_, D> {
-    async fn find_files(&mut self) -> Result<(), Damage> {
-        for entry in self.shared.disk.list(&self.folder).await? {
-            if let (EntryKind::File, Some((base_offset, "log"))) =
-                (entry.kind, segment::parse_name(&entry.name))
-            {
-                self.files.push((base_offset, entry.size_bytes));
-            }
+/// Base offsets and lengths of the segment files of a folder, in order.
+fn segment_files(entries: &[DirectoryEntry]) -> Vec<(Offset, u64)> {
+    let mut files = Vec::new();
+    for entry in entries {
+        if let (EntryKind::File, Some((base_offset, "log"))) = (entry.kind, segment::parse_name(&entry.name))
+        {
+            files.push((base_offset, entry.size_bytes));
         }
-        self.files.sort_unstable();
-        Ok(())
     }
+    files.sort_unstable();
+    files
+}
 
+impl<D: Disk> Recovery<'_, D> {
     /// Takes over what the checkpoint knows, and sets where the walk begins.
     async fn begin(&mut self, checkpoint: Option<Checkpoint>) -> Result<(), Damage> {
         let Some(mut checkpoint) = checkpoint else {
@@ -484,6 +490,7 @@ impl<D: Disk> Recovery<'_, D> {
             last_append_ms: self.now_ms,
             checkpointed_offset,
             bytes_since_checkpoint: self.walked_bytes,
+            checkpoint_requested: false,
             draft: None,
             producer_files: Vec::new(),
             read_ends: ReadEnds::default(),

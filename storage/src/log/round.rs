@@ -104,7 +104,8 @@ impl<D: Disk> Log<D> {
     fn segments_part(&self, state: &mut LogState, options: &StoreOptions) -> RoundPart<D> {
         let taken = state.tail.take_unsettled(ROUND_BYTES_MAX).expect("something is unsettled");
         let takes_all = taken.settles == state.tail.count();
-        let is_due = state.bytes_since_checkpoint >= options.checkpoint_interval_bytes;
+        let is_due =
+            state.checkpoint_requested || state.bytes_since_checkpoint >= options.checkpoint_interval_bytes;
         let draft = (takes_all && is_due).then(|| self.draw_up_checkpoint(state));
         state.settle_requested = !takes_all;
         let up_to_count = taken.whole_batches.max(state.written_count);
@@ -124,6 +125,7 @@ impl<D: Disk> Log<D> {
     /// The checkpoint of the log as it is now; true once everything appended so far is durable in the segments.
     pub(crate) fn draw_up_checkpoint(&self, state: &mut LogState) -> Draft {
         state.bytes_since_checkpoint = 0;
+        state.checkpoint_requested = false;
         Draft {
             recovery_point: state.log_end_offset,
             log_start_offset: state.log_start_offset,

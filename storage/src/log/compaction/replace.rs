@@ -16,7 +16,7 @@ use alloc::format;
 
 use super::output::Output;
 use crate::checkpoint::{Checkpoint, FILE_NAME};
-use crate::disk::{Disk, DiskError, OpenMode, Operation};
+use crate::disk::{DirectoryEntry, Disk, DiskError, OpenMode, Operation};
 use crate::error::Damage;
 use crate::log::Log;
 use crate::log::change::remove_if_there;
@@ -238,20 +238,22 @@ pub(crate) async fn finish_replacement<D: Disk>(
     shared: &Shared<D>,
     folder: &str,
     checkpoint: Option<Checkpoint>,
-) -> Result<Option<Checkpoint>, DiskError> {
+    entries: &[DirectoryEntry],
+) -> Result<(Option<Checkpoint>, bool), DiskError> {
     let replacement = checkpoint.as_ref().and_then(|checkpoint| checkpoint.replacement.clone());
     let own = replacement.as_ref().map(|replacement| staged_path(folder, replacement.replaced[0]));
-    let mut has_own = false;
-    for entry in shared.disk.list(folder).await? {
+    let (mut has_own, mut is_changed) = (false, false);
+    for entry in entries {
         let path = format!("{folder}/{}", entry.name);
         if own.as_ref() == Some(&path) {
             has_own = true;
         } else if is_staged_name(&entry.name) {
             remove_if_there(&shared.disk, &path).await?;
+            is_changed = true;
         }
     }
     let (Some(mut checkpoint), Some(replacement), Some(own)) = (checkpoint.clone(), replacement, own) else {
-        return Ok(checkpoint);
+        return Ok((checkpoint, is_changed));
     };
     for base_offset in &replacement.replaced {
         remove_if_there(&shared.disk, &index_path(folder, *base_offset)).await?;
@@ -263,7 +265,7 @@ pub(crate) async fn finish_replacement<D: Disk>(
     shared.disk.flush_directory(folder).await?;
     checkpoint.replacement = None;
     shared.disk.replace(&format!("{folder}/{FILE_NAME}"), &checkpoint.to_file(), true).await?;
-    Ok(Some(checkpoint))
+    Ok((Some(checkpoint), true))
 }
 
 /// Removes the files of segments that another has replaced.

@@ -14,6 +14,9 @@ use crate::runtime;
 const DEADLINE_PERIOD: Duration = Duration::from_millis(100);
 /// How often the store settles, checkpoints and gives back.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(1);
+/// Freed buffers that are worth asking the allocator for: small ones lie between others that are in use, and it would keep
+/// their pages for good.
+const TRIM_BYTES_MIN: usize = 4 << 20;
 /// How often idle connections are looked for.
 const IDLE_PERIOD: Duration = Duration::from_secs(5);
 
@@ -39,10 +42,17 @@ impl Shard {
     }
 
     async fn keep_store(self: Rc<Self>) {
+        let mut kept_by_allocator = 0;
         while !self.is_stopping() {
             runtime::sleep(UPKEEP_PERIOD).await;
-            if let Err(error) = self.store.maintain(runtime::unix_ms()).await {
-                tracing::error!(shard = self.id.0, %error, "maintain the store");
+            match self.store.maintain(runtime::unix_ms()).await {
+                // Only once nothing more comes: it takes some milliseconds.
+                Ok(0) if kept_by_allocator >= TRIM_BYTES_MIN => {
+                    kept_by_allocator = 0;
+                    runtime::run_blocking(runtime::give_freed_memory_back).await;
+                }
+                Ok(given_back) => kept_by_allocator += given_back,
+                Err(error) => tracing::error!(shard = self.id.0, %error, "maintain the store"),
             }
         }
     }

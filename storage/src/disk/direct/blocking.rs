@@ -17,8 +17,9 @@ use futures_channel::oneshot;
 
 pub(super) use super::executor::run_blocking as blocking;
 
-/// Two, so that what takes a second (the last link of a large file) does not hold up what takes a millisecond.
-const THREADS: usize = 2;
+/// Flushes of folders wait for the device, not for a processor: a topic of a thousand partitions makes two thousand of them.
+/// What takes a second (the last link of a large file) leaves threads for what takes a millisecond.
+const THREADS: usize = 8;
 
 type Work = Box<dyn FnOnce() + Send>;
 

@@ -220,3 +220,20 @@ fn this_machine_can_run_us() {
     println!("{} {facts:?}", facts.file_system);
     assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "the probe leaves nothing behind");
 }
+
+#[test]
+fn a_ring_that_stops_leaves_no_file_open() {
+    const FILES: usize = 64;
+    let folder = target_folder();
+    let path = folder.path().to_owned();
+    with_direct_disk(folder.path(), |disk| async move {
+        let mut files = Vec::new();
+        for number in 0..FILES {
+            files.push(disk.open(&format!("file-{number}"), OpenMode::CreateNew).await.unwrap());
+        }
+    });
+    let open_files =
+        std::fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| entry.ok()?.path().read_link().ok());
+    let left: Vec<_> = open_files.filter(|target| target.starts_with(&path)).collect();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -96,6 +96,8 @@ struct Shared {
     operations: RefCell<Operations>,
     submissions: RefCell<Submissions>,
     admission: Admission,
+    /// Closes of descriptors that the kernel has not done yet.
+    closes: Cell<usize>,
     counters: Cell<RingCounters>,
     /// Polled for as long as the ring lives.
     bell: Arc<OwnedFd>,
@@ -115,6 +117,7 @@ impl Ring {
             operations: RefCell::default(),
             submissions: RefCell::default(),
             admission: Admission::new(options.operations_max),
+            closes: Cell::new(0),
             counters: Cell::default(),
             bell,
             bell_polled: Cell::new(false),
@@ -134,12 +137,13 @@ impl Ring {
         self.0.operations.borrow().len()
     }
 
-    /// Waits until every disk operation has ended, abandoned ones too. Polls end with the ring.
+    /// Waits until every disk operation has ended, abandoned ones too, and every descriptor is closed: the end of the ring
+    /// would cancel what a kernel worker has not begun, and leave files open. Polls end with the ring.
     pub async fn stop(&self) {
         loop {
             if !self.0.submissions.borrow().is_empty() {
                 yield_turn().await;
-            } else if self.0.admission.is_empty() {
+            } else if self.0.admission.is_empty() && self.0.closes.get() == 0 {
                 break;
             } else {
                 self.completions().await;
@@ -228,7 +232,8 @@ impl Ring {
         }
         let descriptor: RawFd = descriptor.into_raw_fd();
         let entry = opcode::Close::new(types::Fd(descriptor)).build();
-        self.submit_unwatched(entry.flags(squeue::Flags::ASYNC));
+        self.0.closes.set(self.0.closes.get() + 1);
+        self.push(Submission::close(entry.flags(squeue::Flags::ASYNC)));
     }
 
     pub(super) fn with_submitter<R>(&self, act: impl FnOnce(&io_uring::Submitter<'_>) -> R) -> R {
@@ -309,6 +314,10 @@ impl Ring {
                 Arrived::Operation { key, part } => (key, part),
                 Arrived::Bell => {
                     self.0.bell_polled.set(cqueue::more(completion.flags()));
+                    continue;
+                }
+                Arrived::Close => {
+                    self.0.closes.set(self.0.closes.get() - 1);
                     continue;
                 }
                 Arrived::Unwatched => continue,

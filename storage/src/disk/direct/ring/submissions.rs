@@ -13,12 +13,17 @@ const UNWATCHED: u64 = u64::MAX;
 /// Marks completions of the poll of the bell.
 const BELL: u64 = u64::MAX - 1;
 
+/// Marks completions of closes.
+const CLOSE: u64 = u64::MAX - 2;
+
 /// What a completion belongs to.
 pub(super) enum Arrived {
     /// An operation, and whether to its first or second part.
     Operation { key: OperationKey, part: u8 },
     /// The bell rang, or its poll has ended.
     Bell,
+    /// A descriptor was closed.
+    Close,
     /// Nobody waits for it.
     Unwatched,
 }
@@ -54,11 +59,16 @@ impl Submission {
         Submission { first: entry.user_data(BELL), second: None }
     }
 
+    pub(super) fn close(entry: squeue::Entry) -> Submission {
+        Submission { first: entry.user_data(CLOSE), second: None }
+    }
+
     /// What a completion belongs to.
     pub(super) fn parse(user_data: u64) -> Arrived {
         match user_data {
             UNWATCHED => Arrived::Unwatched,
             BELL => Arrived::Bell,
+            CLOSE => Arrived::Close,
             operation => {
                 let key = u32::try_from(operation >> 1).expect("only we make these numbers");
                 Arrived::Operation { key: OperationKey(key), part: (operation & 1) as u8 }

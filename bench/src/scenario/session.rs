@@ -41,6 +41,8 @@ const READING_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long what was due in a window may take behind its end: a broker that needs longer does not
 /// keep up with the rate, and has no latency.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
+/// Time from one look at the log's end to the next, where nothing tells when to look.
+const VERIFY_INTERVAL: Duration = Duration::from_millis(20);
 /// Longest wait for news, so that an interrupt is noticed.
 const WAIT_MAX: Duration = Duration::from_millis(200);
 
@@ -54,6 +56,7 @@ pub(crate) struct Session<'a> {
     readers: Vec<Reader>,
     /// What one request carries.
     request: Work,
+    is_acknowledged: bool,
     /// End of each partition when the session began.
     first_offsets: Vec<i64>,
     /// How many consumers get each record, and how many records they got.
@@ -115,6 +118,7 @@ impl<'a> Session<'a> {
             producers: None,
             readers: Vec::new(),
             request: Work::default(),
+            is_acknowledged: true,
             first_offsets,
             copies: 0,
             followed_records: 0,
@@ -141,6 +145,7 @@ impl<'a> Session<'a> {
             (_, None) => Timing::ByEnd,
         };
         self.produced = Flow::new("acknowledgement", timing);
+        self.is_acknowledged = settings.acks != 0;
         let producers = Producers::connect(self.address(), self.topic, &batch.bytes, settings, &self.epoll)?;
         self.producers = Some(producers);
         Ok(())
@@ -361,15 +366,25 @@ impl<'a> Session<'a> {
     pub(crate) fn finish_and_verify(self) -> io::Result<u64> {
         let (address, topic) = (self.address(), self.topic);
         let (before, records) = (self.first_offsets.clone(), self.request.records);
+        // What got no answer may have been taken, and still be on its way to where readers see it.
+        let is_acknowledged = self.is_acknowledged;
         let requests = self.finish()?;
-        let partitions = u32::try_from(before.len()).map_err(io::Error::other)?;
-        let after = Client::connect(address)?.offsets(topic, partitions, LATEST_TIMESTAMP)?;
-        let grown: i64 = after.iter().zip(&before).map(|(after, before)| after - before).sum();
         let sent = requests * records;
-        if u64::try_from(grown) != Ok(sent) {
-            return Err(other(format!("{sent} records were sent, but the log grew by {grown}")));
+        let partitions = u32::try_from(before.len()).map_err(io::Error::other)?;
+        let mut client = Client::connect(address)?;
+        let deadline = Instant::now() + SETTLE_MAX;
+        loop {
+            let after = client.offsets(topic, partitions, LATEST_TIMESTAMP)?;
+            let grown: i64 = after.iter().zip(&before).map(|(after, before)| after - before).sum();
+            let grown = u64::try_from(grown).map_err(io::Error::other)?;
+            if grown == sent {
+                return Ok(requests);
+            }
+            if grown > sent || is_acknowledged || Instant::now() > deadline {
+                return Err(other(format!("{sent} records were sent, but the log grew by {grown}")));
+            }
+            std::thread::sleep(VERIFY_INTERVAL);
         }
-        Ok(requests)
     }
 
     fn drive_until(&mut self, deadline: Instant) -> io::Result<()> {

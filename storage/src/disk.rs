@@ -137,7 +137,8 @@ pub trait DiskFile: Clone + 'static {
     /// Writes the whole of `buffer` at `position`, past the page cache. Address, position and length are aligned.
     fn write_at(&self, position: u64, buffer: BufferSlice) -> impl Future<Output = Result<(), DiskError>>;
 
-    /// [`DiskFile::write_at`], then [`DiskFile::flush`], as one submission where the device can.
+    /// [`DiskFile::write_at`] whose bytes are durable when it returns, at less than the cost of a flush after it. It says
+    /// nothing of other writes, to this file or another.
     fn write_at_and_flush(
         &self,
         position: u64,

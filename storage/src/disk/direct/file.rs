@@ -131,14 +131,16 @@ impl DirectFile {
         Err(DiskError::new(DiskErrorKind::Unaligned, Operation::Write, &self.0.path).at(position))
     }
 
-    fn write_entry(&self, position: u64, buffer: &BufferSlice) -> squeue::Entry {
+    /// `flags` are those of `pwritev2`.
+    fn write_entry(&self, position: u64, buffer: &BufferSlice, flags: i32) -> squeue::Entry {
         let descriptor = self.0.direct.ring_fd();
-        let length = length_for_kernel(buffer.len());
+        let (start, length) = (buffer.as_ptr(), length_for_kernel(buffer.len()));
         match self.0.disk.registered_slot(buffer.registration()) {
             Some(slot) => {
-                opcode::WriteFixed::new(descriptor, buffer.as_ptr(), length, slot).offset(position).build()
+                let write = opcode::WriteFixed::new(descriptor, start, length, slot);
+                write.offset(position).rw_flags(flags).build()
             }
-            None => opcode::Write::new(descriptor, buffer.as_ptr(), length).offset(position).build(),
+            None => opcode::Write::new(descriptor, start, length).offset(position).rw_flags(flags).build(),
         }
     }
 
@@ -167,7 +169,7 @@ impl DirectFile {
 
     async fn write_rest(&self, mut position: u64, mut buffer: BufferSlice) -> Result<(), DiskError> {
         while !buffer.is_empty() {
-            let entry = self.write_entry(position, &buffer);
+            let entry = self.write_entry(position, &buffer, 0);
             let held = self.held(HeldMemory::Slice(buffer.clone()));
             // SAFETY: `held` owns the memory and the descriptor of the entry; neither moves with it.
             let (result, _held) = unsafe { self.ring().run(entry, held) }.await;
@@ -301,24 +303,19 @@ impl DiskFile for DirectFile {
             return self.flush().await;
         }
         self.ring().count(|counters| counters.flushes += 1);
+        // One operation that ends when its bytes are durable: a flush of its own would go to a kernel worker.
+        let entry = self.write_entry(position, &buffer, libc::RWF_DSYNC);
         let held = self.held(HeldMemory::Slice(buffer.clone()));
-        // SAFETY: `held` owns the memory and the descriptor of both entries; neither moves with it.
-        let linked =
-            unsafe { self.ring().run_linked(self.write_entry(position, &buffer), self.flush_entry(), held) };
-        let (outcome, _held) = linked.await;
-        if outcome.part == 0 {
-            let written = self
-                .after_write(&buffer, outcome.result)
-                .map_err(|errno| self.failure(Operation::Write, errno).at(position))?;
-            self.write_rest(position + written as u64, buffer.slice(written..buffer.len())).await?;
-            return self.flush_now().await;
+        // SAFETY: `held` owns the memory and the descriptor of the entry; neither moves with it.
+        let (result, _held) = unsafe { self.ring().run(entry, held) }.await;
+        let written = self
+            .after_write(&buffer, result)
+            .map_err(|errno| self.failure(Operation::Write, errno).at(position))?;
+        if written == buffer.len() {
+            return Ok(());
         }
-        self.ring().count(|counters| counters.bytes_written += buffer.len() as u64);
-        match outcome.result {
-            0.. => Ok(()),
-            passing if is_passing(passing) => self.flush_now().await,
-            errno => Err(self.failure(Operation::Flush, -errno)),
-        }
+        self.write_rest(position + written as u64, buffer.slice(written..buffer.len())).await?;
+        self.flush_now().await
     }
 
     async fn flush(&self) -> Result<(), DiskError> {

@@ -364,7 +364,8 @@ impl Tail {
 
     /// Everything up to `count` is in its segment now.
     pub(crate) fn settle(&mut self, count: u64) {
-        for extent in self.extents.iter_mut().filter(|extent| extent.end() <= count) {
+        let from = self.extents.partition_point(|extent| extent.settled);
+        for extent in self.extents.range_mut(from..).take_while(|extent| extent.end() <= count) {
             extent.settled = true;
         }
     }
@@ -444,7 +445,9 @@ impl Tail {
         let batch_end =
             self.extents.iter().map(|extent| extent.whole_batches).find(|end| *end >= stays.first);
         (batch_end.unwrap_or(self.count) <= self.settled_count()).then_some(())?;
-        self.extents.retain(|extent| extent.buffer != first);
+        while self.extents.front().is_some_and(|extent| extent.buffer == first) {
+            self.extents.pop_front();
+        }
         let front = self.buffers.pop_front().expect("its extents were there");
         assert_eq!(front.id, first, "buffers are used in order");
         Some(front.memory.capacity())

@@ -91,6 +91,13 @@ pub struct StoreOptions {
     pub journal_file_bytes: u64,
     /// A partition with at least so much unwritten gets a write of its own instead of a place in the journal.
     pub direct_write_bytes_min: usize,
+    /// The same where the write makes the segment's file grow and is to be flushed, which costs more. At least as much.
+    pub growing_write_bytes_min: usize,
+    /// Most zeros that are written ahead of a segment's end at a time; two such chunks may lie there. They take disk space
+    /// while the log is written to, and a flush a chunk. 0 for none.
+    pub zeros_ahead_bytes: u64,
+    /// A log gets zeros ahead once it takes so many bytes within a second, in writes of moderate size.
+    pub zeros_after_bytes: u64,
     /// A log that nobody appended to for so long is settled, checkpointed and gives its memory back.
     pub idle_after_ms: i64,
     /// Bytes after which an open segment is checkpointed; a start scans at most this much of a log, plus one round.
@@ -117,6 +124,9 @@ impl Default for StoreOptions {
             journal_files: 4,
             journal_file_bytes: 64 << 20,
             direct_write_bytes_min: 64 << 10,
+            growing_write_bytes_min: 512 << 10,
+            zeros_ahead_bytes: 4 << 20,
+            zeros_after_bytes: 4 << 20,
             idle_after_ms: 3_000,
             checkpoint_interval_bytes: 64 << 20,
             scan_bytes_max: 1 << 30,

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use futures_util::future::{join, join_all};
 
 use crate::codec::checksum;
-use crate::disk::{AlignedBuffer, BUFFER_BYTES_MAX, Disk, DiskError, DiskErrorKind, Operation};
+use crate::disk::{AlignedBuffer, BUFFER_BYTES_MAX, Disk, DiskError};
 use crate::journal::frame::{ENTRY_BYTES, Entry, FRAME_HEAD_BYTES, Frame};
 use crate::journal::{Journal, Place, frame_for};
 use crate::log::{JournalPart, Log, RoundPart, Way};
@@ -212,7 +212,7 @@ impl<D: Disk> Round<D> {
 
     /// When the round is a single write that somebody wants flushed, both go to the device as one submission.
     fn links_flush(&self) -> bool {
-        let leaves_unflushed = self.parts.iter().any(|member| member.part.follows_unflushed)
+        let leaves_unflushed = self.parts.iter().any(|member| member.part.leaves_unflushed())
             || self.journal.as_ref().is_some_and(|journal| journal.has_unflushed());
         if leaves_unflushed {
             return false;
@@ -350,9 +350,7 @@ impl<D: Disk> Drop for Round<D> {
         if matches!(self.stage, Stage::Writing | Stage::Written | Stage::WrittenAndFlushed | Stage::Flushing)
         {
             for member in &self.parts {
-                let cancelled = DiskErrorKind::Io { errno: CANCELLED };
-                let error = DiskError::new(cancelled, Operation::Write, &member.part.log.identity().folder());
-                member.part.failed(&error);
+                member.part.failed(&DiskError::cancelled(&member.part.log.identity().folder()));
             }
         } else if self.stage == Stage::Begun {
             self.parts.iter().for_each(|member| member.part.log.request_settle());
@@ -365,9 +363,6 @@ impl<D: Disk> Drop for Round<D> {
         }
     }
 }
-
-/// ECANCELED: how a round that was dropped under way looks to those who ask why their log is offline.
-const CANCELLED: i32 = 125;
 
 /// Writes the frames in order. On an error says which one failed first.
 async fn write_frames<D: Disk>(

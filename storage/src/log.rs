@@ -22,6 +22,7 @@ mod round;
 mod seal;
 mod tail;
 mod time;
+mod zeros;
 
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
@@ -44,6 +45,7 @@ use crate::signal::Lock;
 use crate::store::shared::Shared;
 
 pub(crate) use self::round::{JournalPart, RoundPart, Way};
+pub(crate) use self::zeros::ZERO_PIECE_BYTES;
 
 /// One partition's log.
 pub struct Log<D: Disk>(Rc<LogCell<D>>);
@@ -64,8 +66,12 @@ pub(crate) struct LogCell<D: Disk> {
     changes: Lock,
     /// Held while index files of sealed segments are written or removed.
     index_files: Lock,
+    /// Held while zeros are written ahead of the open segment's end, or cut off.
+    zeros: Lock,
     /// Whether the log waits in the queue of the next round.
     is_queued: Cell<bool>,
+    /// Whether the log waits in the queue for zeros.
+    waits_for_zeros: Cell<bool>,
 }
 
 /// What changes.
@@ -94,6 +100,8 @@ pub(crate) struct LogState {
     journalled_count: u64,
     /// Bytes that were written and not flushed.
     unflushed_bytes: u64,
+    /// How fast it is written to.
+    pace: zeros::Pace,
     /// See [`crate::partition_id`].
     incarnation: u64,
     producers: Producers,
@@ -216,7 +224,9 @@ impl<D: Disk> Log<D> {
             state: RefCell::new(state),
             changes: Lock::default(),
             index_files: Lock::default(),
+            zeros: Lock::default(),
             is_queued: Cell::new(false),
+            waits_for_zeros: Cell::new(false),
         }))
     }
 

@@ -1,10 +1,11 @@
 //! All logs of one shard on one disk, and the journal they share.
 //!
 //! The store spawns nothing and keeps no timer. The node drives it: one task of the shard loops over
-//! [`Store::pending`], [`Store::begin_round`], [`Round::write`], [`Round::flush`]; another calls [`Store::maintain`] about
-//! once a second. Clones share the store.
+//! [`Store::pending`], [`Store::begin_round`], [`Round::write`], [`Round::flush`]; one over [`Store::write_zeros_ahead`];
+//! another calls [`Store::maintain`] about once a second. Clones share the store.
 mod maintain;
 pub(crate) mod shared;
+mod zeros;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::rc::Rc;

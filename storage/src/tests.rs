@@ -7,3 +7,4 @@ mod faults;
 mod fixtures;
 mod planted;
 mod power_cut;
+mod zeros;

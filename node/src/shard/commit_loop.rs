@@ -61,6 +61,14 @@ impl Shard {
         }
     }
 
+    /// Writes zeros ahead of the segments that need some, until the node stops.
+    pub(crate) async fn keep_zeros_ahead(self: Rc<Self>) {
+        loop {
+            let stopped = self.store.write_zeros_ahead().await;
+            self.report(stopped, false);
+        }
+    }
+
     /// Tells partitions how far they got.
     pub(crate) fn report(&self, progress: Vec<Progress>, flushed: bool) {
         for progress in progress {

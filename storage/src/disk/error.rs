@@ -88,6 +88,11 @@ impl DiskError {
         self
     }
 
+    /// How an operation that was given up under way looks to those who ask why a log is offline.
+    pub(crate) fn cancelled(path: &str) -> DiskError {
+        DiskError::new(DiskErrorKind::Io { errno: 125 }, Operation::Write, path) // ECANCELED
+    }
+
     /// Whether the operation may succeed later without anybody repairing anything but space or limits.
     pub fn is_recoverable(&self) -> bool {
         matches!(self.kind, DiskErrorKind::Full | DiskErrorKind::TooManyOpenFiles)

@@ -47,6 +47,7 @@ impl<D: Disk> Log<D> {
         // A later segment may begin where one of the replaced ones did.
         self.clear_replacement().await?;
         let _round = self.settle_alone().await?;
+        let _zeros = self.0.zeros.acquire().await;
         let place = self.find_place(offset).await?;
         let incarnation = self.0.state.borrow().incarnation + 1;
         self.write_id(incarnation, FolderState::Truncating(place.offset)).await?;
@@ -254,6 +255,8 @@ impl<D: Disk> Log<D> {
         self.0.state.borrow_mut().is_busy = true;
         let _changes = self.0.changes.acquire().await;
         let _round = self.0.shared.round.acquire().await;
+        // A chunk that is still written would find the file of a new log under the same name.
+        let _zeros = self.0.zeros.acquire().await;
         let gone = DiskError::new(DiskErrorKind::NotFound, crate::disk::Operation::Write, &self.0.folder);
         self.stop(&gone);
         self.give_up_unwritten();

@@ -105,9 +105,16 @@ impl<D: Disk> Log<D> {
         self.0.shared.close_files(self.key());
     }
 
-    /// Cuts the padding of the last write off, durably: the next start sees at once that nothing follows.
-    pub(crate) async fn cut_padding(&self) -> Result<(), Damage> {
+    /// Cuts off what stands behind the log's end, once nobody appends any more.
+    pub(crate) async fn cut_at_stop(&self) -> Result<(), Damage> {
         let _changes = self.0.changes.acquire().await;
+        self.cut_padding().await
+    }
+
+    /// Cuts off, durably, the padding of the last write and the zeros behind it: the next start sees at once that nothing
+    /// follows. No round runs meanwhile, and the caller holds the lock for changes.
+    pub(super) async fn cut_padding(&self) -> Result<(), Damage> {
+        let _zeros = self.0.zeros.acquire().await;
         let (base_offset, size_bytes, has_file) = {
             let state = self.0.state.borrow();
             let open = state.open_segment();

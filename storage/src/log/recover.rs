@@ -23,6 +23,7 @@ use crate::log::leader_epochs::LeaderEpochs;
 use crate::log::producers::Producers;
 use crate::log::read::ReadEnds;
 use crate::log::tail::Tail;
+use crate::log::zeros::Pace;
 use crate::log::{Log, LogState};
 use crate::offset::{LeaderEpoch, Offset};
 use crate::partition_id::{self, FolderState, PartitionId};
@@ -483,6 +484,7 @@ impl<D: Disk> Recovery<'_, D> {
             journal_since: None,
             journalled_count: 0,
             unflushed_bytes: 0,
+            pace: Pace::default(),
             incarnation,
             producers: self.producers,
             leader_epochs: self.leader_epochs,

@@ -76,8 +76,12 @@ impl<D: Disk> Log<D> {
         let spans_segments = state.tail.first_unsettled_segment() != Some(state.end().segment);
         let goes_direct = state.settle_requested
             || spans_segments
-            || pending >= options.direct_write_bytes_min as u64
-            || unsettled >= UNSETTLED_BYTES_MAX;
+            || unsettled >= UNSETTLED_BYTES_MAX
+            || state.is_worth_a_write(pending, options, self.0.shared.block_bytes as u64);
+        if pending >= options.direct_write_bytes_min as u64 {
+            let now_ms = state.last_append_ms;
+            state.pace.note(pending, now_ms);
+        }
         if goes_direct {
             return Some(self.segments_part(&mut state, options));
         }
@@ -218,10 +222,12 @@ impl<D: Disk> RoundPart<D> {
                 file
             };
             let end = write.position + write.bytes.len() as u64;
+            self.log.wait_for_zeros(write.segment, end).await;
             self.log.with_segment(write.segment, |segment| {
                 segment.is_dirty = true;
                 segment.written_length = segment.written_length.max(end);
             });
+            self.log.ask_for_zeros();
             if flush {
                 file.write_at_and_flush(write.position, write.bytes.clone()).await?;
             } else {
@@ -237,6 +243,11 @@ impl<D: Disk> RoundPart<D> {
         let mut dirty = state.segments.iter().filter(|segment| segment.is_dirty);
         dirty.any(|segment| segment.written_length > segment.durable_length || !segment.name_is_durable)
             && !crate::planted::is("growth-not-flushed")
+    }
+
+    /// Whether bytes of the log were written before this part and not flushed: nothing less than a flush makes them durable.
+    pub(crate) fn leaves_unflushed(&self) -> bool {
+        self.follows_unflushed || (self.has_dirty_segments() && !crate::planted::is("write-stands-for-flush"))
     }
 
     /// Whether a segment was written and not flushed.
@@ -271,6 +282,7 @@ impl<D: Disk> RoundPart<D> {
                 segment.durable_length = segment.durable_length.max(segment.written_length);
             });
         }
+        self.log.ask_for_zeros();
         Ok(())
     }
 
@@ -327,6 +339,14 @@ impl<D: Disk> Log<D> {
 }
 
 impl LogState {
+    /// Whether so many bytes deserve a write of their own: an overwrite costs what a place in the journal does and is the
+    /// only one; growth that is to be flushed has to carry more.
+    fn is_worth_a_write(&self, pending: u64, options: &StoreOptions, block_bytes: u64) -> bool {
+        let grows = !self.fits_into_written(block_bytes) && self.wants_flush(pending);
+        let least = if grows { options.growing_write_bytes_min } else { options.direct_write_bytes_min };
+        pending >= least as u64
+    }
+
     fn wants_flush(&self, new_bytes: u64) -> bool {
         !self.config.write_caching || self.unflushed_bytes + new_bytes > UNFLUSHED_BYTES_MAX
     }

@@ -29,6 +29,8 @@ impl<D: Disk> Log<D> {
             return Ok(false);
         };
         let disk = &self.0.shared.disk;
+        // It is not the open one any more: no further zeros are written into it.
+        self.0.zeros.free().await;
         let file = self.0.shared.file(&self.0.folder, self.key(), base_offset).await?;
         file.set_length(size_bytes).await?;
         file.flush().await?;

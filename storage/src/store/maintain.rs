@@ -36,6 +36,9 @@ impl<D: Disk> Store<D> {
         self.shared.retry_stalled();
         self.shared.memory_may_be_back();
         self.shared.make_memory(0, None);
+        if !self.shared.uses_zeros.replace(false) {
+            *self.shared.zeros.borrow_mut() = None;
+        }
         let given_back = self.shared.disk.buffers().give_back_idle();
         let logs = self.next_logs();
         self.bound_next_scan(&logs);
@@ -102,6 +105,9 @@ impl<D: Disk> Store<D> {
             log.checkpoint_now().await?;
             // Its memory may be gone already, but not its file.
             log.let_go();
+        } else if log.cut_idle_zeros().await? {
+            flushed();
+            log.let_go();
         } else if log.holds_memory() {
             log.let_go();
         }
@@ -167,7 +173,7 @@ impl<D: Disk> Store<D> {
             return Ok(());
         }
         while log.seal_one().await? {}
-        log.cut_padding().await?;
+        log.cut_at_stop().await?;
         log.checkpoint_now().await?;
         log.let_go();
         Ok(())

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, OnceCell, RefCell};
 
 use crate::config::StoreOptions;
-use crate::disk::{Disk, DiskError, OpenMode};
+use crate::disk::{BufferSlice, Disk, DiskError, OpenMode};
 use crate::identity::LogKey;
 use crate::journal::Journal;
 use crate::log::{Log, LogCell};
@@ -29,6 +29,14 @@ pub(crate) struct Shared<D: Disk> {
     pub(crate) stalled: RefCell<Vec<Log<D>>>,
     /// Logs in the order in which they took memory.
     pub(crate) memory_order: RefCell<VecDeque<Weak<LogCell<D>>>>,
+    /// Logs that want zeros ahead.
+    pub(crate) zeros_queue: RefCell<Vec<Log<D>>>,
+    /// One piece of zeros, kept while logs want some.
+    pub(crate) zeros: RefCell<Option<BufferSlice>>,
+    /// Whether they were used since the last upkeep.
+    pub(crate) uses_zeros: Cell<bool>,
+    /// A log wants zeros.
+    pub(crate) zeros_work: Signal,
     /// Something was queued, or the round ended.
     pub(crate) work: Signal,
     /// Bytes were written, or memory came back.
@@ -66,6 +74,10 @@ impl<D: Disk> Shared<D> {
             queue: RefCell::default(),
             stalled: RefCell::default(),
             memory_order: RefCell::default(),
+            zeros_queue: RefCell::default(),
+            zeros: RefCell::default(),
+            uses_zeros: Cell::new(false),
+            zeros_work: Signal::default(),
             work: Signal::default(),
             room: Signal::default(),
             round: Lock::default(),

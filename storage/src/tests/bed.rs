@@ -1,6 +1,7 @@
 //! A store on a simulated disk, and batches to put into it.
 use alloc::string::String;
 use alloc::vec::Vec;
+use futures_util::future::join;
 use zerocopy::IntoBytes;
 
 use crate::batch::{RecordBatchHeader, checksum_of};
@@ -23,6 +24,9 @@ pub(super) fn small_options() -> StoreOptions {
         journal_files: 3,
         journal_file_bytes: 64 << 10,
         direct_write_bytes_min: 16 << 10,
+        growing_write_bytes_min: 16 << 10,
+        zeros_ahead_bytes: 0,
+        zeros_after_bytes: 0,
         idle_after_ms: 1_000,
         checkpoint_interval_bytes: 64 << 10,
         scan_bytes_max: 1 << 20,
@@ -47,7 +51,11 @@ pub(super) fn disk_with(seed: u64, one_flush_covers_all: bool) -> SimulatedDisk 
 
 /// A disk whose operations wait a little, so that others run in between.
 pub(super) fn waiting_disk(seed: u64) -> SimulatedDisk {
-    SimulatedDisk::new(SimulatedDiskOptions { polls_max: 3, ..options_of_disk(seed, true) })
+    waiting_disk_with(seed, true)
+}
+
+pub(super) fn waiting_disk_with(seed: u64, one_flush_covers_all: bool) -> SimulatedDisk {
+    SimulatedDisk::new(SimulatedDiskOptions { polls_max: 3, ..options_of_disk(seed, one_flush_covers_all) })
 }
 
 fn options_of_disk(seed: u64, one_flush_covers_all: bool) -> SimulatedDiskOptions {
@@ -126,11 +134,33 @@ pub(super) async fn append_in_epoch<D: Disk>(
     }
 }
 
-/// One round, if there is anything to do: what was written, what was flushed.
+/// Options with which logs get zeros ahead, in chunks of 4 KiB and more.
+pub(super) fn options_with_zeros() -> StoreOptions {
+    StoreOptions {
+        direct_write_bytes_min: 4 << 10,
+        growing_write_bytes_min: 12 << 10,
+        zeros_ahead_bytes: 32 << 10,
+        zeros_after_bytes: 1,
+        ..small_options()
+    }
+}
+
+/// One round, if there is anything to do: what was written, what was flushed. Zeros that were asked for before it are written
+/// beside it.
 pub(super) async fn round<D: Disk>(store: &Store<D>) -> (Vec<Progress>, Vec<Progress>) {
     if !store.has_work() {
         return (Vec::new(), Vec::new());
     }
+    let zeros = async {
+        if store.wants_zeros() {
+            store.write_zeros_ahead().await;
+        }
+    };
+    join(round_alone(store), zeros).await.0
+}
+
+/// As [`round`], without zeros; there is something to do.
+pub(super) async fn round_alone<D: Disk>(store: &Store<D>) -> (Vec<Progress>, Vec<Progress>) {
     store.pending().await;
     let mut round = store.begin_round();
     let written = round.write().await;

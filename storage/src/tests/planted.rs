@@ -1,7 +1,7 @@
 //! Each rule of the journal and of recovery, broken on purpose: the power cuts must find it.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::bed::small_options;
+use super::bed::{options_with_zeros, small_options};
 use super::power_cut::cut_everywhere;
 use crate::config::StoreOptions;
 use crate::planted;
@@ -56,4 +56,19 @@ fn overwrites_that_no_flush_covers() {
 #[test]
 fn a_new_file_whose_name_is_not_durable() {
     is_found("name-not-flushed", true);
+}
+
+#[test]
+fn zeros_that_are_believed_before_their_flush() {
+    is_found_with("zeros-not-flushed", options_with_zeros(), true);
+}
+
+#[test]
+fn zeros_that_land_on_batches() {
+    is_found_with("zeros-over-batches", options_with_zeros(), true);
+}
+
+#[test]
+fn a_linked_write_that_is_taken_for_a_flush() {
+    is_found_with("write-stands-for-flush", options_with_zeros(), true);
 }

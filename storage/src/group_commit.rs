@@ -55,6 +55,8 @@ struct Member<D: Disk> {
     outcome: Outcome,
     /// Its overwrites are durable by the flush of another file.
     relies_on_another: bool,
+    /// Its error was reported.
+    is_reported: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +80,8 @@ impl<D: Disk> Round<D> {
         }
         let queued = core::mem::take(&mut *shared.queue.borrow_mut());
         let options = shared.options;
-        let parts = queued.iter().filter_map(|log| log.take_round_part(&options));
+        let beside = journal.is_some() && !shared.is_closing.get();
+        let parts = queued.iter().filter_map(|log| log.take_round_part(&options, beside));
         let parts = parts.map(Member::new).collect();
         let mut round =
             Round { shared, journal, parts, frames: Vec::new(), guard: Some(guard), stage: Stage::Begun };
@@ -94,7 +97,7 @@ impl<D: Disk> Round<D> {
     ) -> (LockGuard, Result<(), DiskError>) {
         let options = shared.options;
         let was_queued = log.is_queued();
-        let part = log.take_round_part(&options);
+        let part = log.take_round_part(&options, false);
         let parts = part.into_iter().map(Member::new).collect();
         let journal = shared.journal();
         let mut round =
@@ -119,7 +122,7 @@ impl<D: Disk> Round<D> {
         while first < self.parts.len() {
             let (last, bytes, entries) = self.frame_members(first);
             if entries > 0 && !self.fill_frame(first..last, bytes, entries) {
-                self.turn_to_segments(first..self.parts.len());
+                self.turn_to_segments(first);
                 return;
             }
             first = last;
@@ -186,13 +189,21 @@ impl<D: Disk> Round<D> {
         self.frames.push(PlacedFrame { place, buffer: Some(buffer) });
     }
 
-    fn turn_to_segments(&mut self, members: core::ops::Range<usize>) {
+    /// What found no place in the journal goes to the segments, or waits where a settling under way writes to them.
+    fn turn_to_segments(&mut self, from: usize) {
         let options = self.shared.options;
-        for member in &mut self.parts[members] {
-            if matches!(member.part.way, Way::Journal(_)) && member.frame.is_none() {
+        for member in &mut self.parts[from..] {
+            if member.has_no_place() && !member.part.log.is_settling_beside() {
                 member.part.turn_to_segments(&options);
             }
         }
+        self.parts.retain(|member| {
+            let waits = member.has_no_place();
+            if waits {
+                member.part.log.wait_for_settling();
+            }
+            !waits
+        });
     }
 
     /// Writes what the round took. Reports each log: its new written offset, or what went wrong.
@@ -317,7 +328,7 @@ impl<D: Disk> Round<D> {
         let mut flushes = Vec::new();
         for (index, member) in self.parts.iter_mut().enumerate() {
             let was_written = member.outcome == Outcome::Written && member.part.wants_flush;
-            if !was_written || !member.part.has_dirty_segments() {
+            if !was_written || !member.part.has_dirty_segments() || member.part.log.is_settling_beside() {
                 continue;
             }
             let must_flush = !is_covered || member.part.has_grown();
@@ -353,7 +364,11 @@ impl<D: Disk> Drop for Round<D> {
                 member.part.failed(&DiskError::cancelled(&member.part.log.identity().folder()));
             }
         } else if self.stage == Stage::Begun {
-            self.parts.iter().for_each(|member| member.part.log.request_settle());
+            for member in &self.parts {
+                member.part.take_plan_back();
+                member.part.log.request_settle();
+                member.part.log.request_round();
+            }
             if let (Some(journal), Some(first)) = (&self.journal, self.frames.first()) {
                 journal.cancel_from(&first.place);
             }
@@ -396,11 +411,23 @@ fn entry_of<D: Disk>(part: &RoundPart<D>, bytes: &JournalPart, payload: &[u8]) -
 impl<D: Disk> Member<D> {
     fn new(part: RoundPart<D>) -> Member<D> {
         part.ask_again_for_the_rest();
-        Member { part, frame: None, outcome: Outcome::Pending, relies_on_another: false }
+        Member { part, frame: None, outcome: Outcome::Pending, relies_on_another: false, is_reported: false }
+    }
+
+    /// Whether it is meant for the journal and in no frame.
+    fn has_no_place(&self) -> bool {
+        matches!(self.part.way, Way::Journal(_)) && self.frame.is_none()
     }
 
     fn mark_written(&mut self) {
         self.outcome = Outcome::Written;
+    }
+
+    /// What went wrong beside the round stands for the round as well: a failed flush tells nothing of any write before it.
+    fn fail_if_stopped(&mut self) {
+        if let Some(error) = self.part.log.stopped() {
+            self.fail(&error);
+        }
     }
 
     fn fail(&mut self, error: &DiskError) {
@@ -425,6 +452,7 @@ impl<D: Disk> Member<D> {
     }
 
     fn report_written(&mut self) -> Progress {
+        self.fail_if_stopped();
         let result = match &self.outcome {
             Outcome::Failed(error) if error.is_recoverable() => {
                 self.part.found_disk_full();
@@ -432,6 +460,7 @@ impl<D: Disk> Member<D> {
             }
             Outcome::Failed(error) => {
                 self.part.failed(error);
+                self.is_reported = true;
                 Err(error.clone())
             }
             Outcome::Written => Ok(self.part.wrote()),
@@ -442,14 +471,18 @@ impl<D: Disk> Member<D> {
 
     /// `None` for a part that did not ask for a flush, unless the journal's flush covered it anyway.
     fn report_flushed(&mut self, journal: Option<&Journal<D>>, journal_is_flushed: bool) -> Option<Progress> {
+        self.fail_if_stopped();
         let is_covered = self.frame.is_some() && journal_is_flushed && !self.part.follows_unflushed;
         let result: Result<Offset, DiskError> = match &self.outcome {
             Outcome::Written if self.part.wants_flush || is_covered => Ok(self.part.flushed(journal)),
-            Outcome::Failed(error) if self.part.log.stopped().is_none() && !error.is_recoverable() => {
+            Outcome::Failed(error) if !error.is_recoverable() && !self.is_reported => {
                 self.part.failed(error);
                 Err(error.clone())
             }
-            _ => return None,
+            _ => {
+                self.part.take_plan_back();
+                return None;
+            }
         };
         Some(Progress { log: self.part.log.key(), result })
     }

@@ -20,10 +20,12 @@ pub(crate) mod recover;
 mod retention;
 mod round;
 mod seal;
+mod settle;
 mod tail;
 mod time;
 mod zeros;
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
 use alloc::string::String;
@@ -106,6 +108,10 @@ pub(crate) struct LogState {
     incarnation: u64,
     producers: Producers,
     leader_epochs: LeaderEpochs,
+    /// What is brought to the segments beside the rounds.
+    settling: Option<Box<settle::Settling>>,
+    /// A round has left the log out because of its settling.
+    has_waited_for_settling: bool,
     /// The next round shall bring everything to the segments.
     settle_requested: bool,
     last_append_ms: i64,
@@ -363,9 +369,15 @@ impl<D: Disk> Log<D> {
         self.0.is_queued.set(true);
     }
 
-    /// Asks the next round to bring everything to the segments.
+    /// Asks the next round to bring everything to the segments, unless that is under way.
     pub(crate) fn request_settle(&self) {
-        self.0.state.borrow_mut().settle_requested = true;
+        {
+            let mut state = self.0.state.borrow_mut();
+            if state.settling.is_some() {
+                return;
+            }
+            state.settle_requested = true;
+        }
         self.request_round();
     }
 
@@ -373,6 +385,7 @@ impl<D: Disk> Log<D> {
     pub(crate) fn give_back_oldest_memory(&self) -> bool {
         let Ok(mut state) = self.0.state.try_borrow_mut() else { return false };
         let is_unsettled = state.tail.unsettled_bytes() > 0;
+        let is_asked = state.settle_requested || state.settling.is_some();
         let freed = match state.tail.drop_oldest() {
             // The last buffer, with the log's end in it: the next append reads its block back.
             None if !is_unsettled && state.tail.memory_bytes() > 0 => Some(state.tail.clear()),
@@ -381,7 +394,10 @@ impl<D: Disk> Log<D> {
         drop(state);
         match freed {
             Some(bytes) => self.0.shared.gave_memory(bytes),
-            None if is_unsettled => self.request_settle(),
+            None if is_unsettled && !is_asked && self.0.shared.may_ask_to_settle() => {
+                self.0.shared.asked_to_settle(self.0.state.borrow().tail.memory_bytes());
+                self.request_settle();
+            }
             None => return false,
         }
         freed.is_some()

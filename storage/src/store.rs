@@ -1,9 +1,10 @@
 //! All logs of one shard on one disk, and the journal they share.
 //!
 //! The store spawns nothing and keeps no timer. The node drives it: one task of the shard loops over
-//! [`Store::pending`], [`Store::begin_round`], [`Round::write`], [`Round::flush`]; one over [`Store::write_zeros_ahead`];
-//! another calls [`Store::maintain`] about once a second. Clones share the store.
+//! [`Store::pending`], [`Store::begin_round`], [`Round::write`], [`Round::flush`]; one over [`Store::write_zeros_ahead`],
+//! one over [`Store::settle_beside`]; another calls [`Store::maintain`] about once a second. Clones share the store.
 mod maintain;
+mod settle;
 pub(crate) mod shared;
 mod zeros;
 
@@ -166,6 +167,16 @@ impl<D: Disk> Store<D> {
     #[must_use]
     pub fn open_files(&self) -> usize {
         self.shared.open_files()
+    }
+
+    /// Lets go of all logs, so that none of them keeps the store alive. It is of no use afterwards.
+    #[cfg(test)]
+    pub(crate) fn abandon(&self) {
+        let shared = &self.shared;
+        for queue in [&shared.queue, &shared.stalled, &shared.zeros_queue, &shared.settle_queue] {
+            queue.borrow_mut().clear();
+        }
+        self.logs.borrow_mut().open.clear();
     }
 
     fn all_logs(&self) -> Vec<Log<D>> {

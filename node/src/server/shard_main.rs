@@ -60,6 +60,7 @@ pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
     }
     runtime::spawn(shard.clone().commit());
     runtime::spawn(shard.clone().keep_zeros_ahead());
+    runtime::spawn(shard.clone().keep_settled());
     runtime::spawn(shard.clone().serve_inbox(inbox));
     shard.start_maintenance();
     let applying = shard.clone();

@@ -69,6 +69,14 @@ impl Shard {
         }
     }
 
+    /// Settles logs beside the rounds, until the node stops.
+    pub(crate) async fn keep_settled(self: Rc<Self>) {
+        loop {
+            let failed = self.store.settle_beside().await;
+            self.report(failed, false);
+        }
+    }
+
     /// Tells partitions how far they got.
     pub(crate) fn report(&self, progress: Vec<Progress>, flushed: bool) {
         for progress in progress {

@@ -6,6 +6,7 @@
 //! A file is prepared by writing zeros ahead and flushing them once, so that frames overwrite ranges that are durable: the
 //! one flush of the round then covers them together with every overwrite in a segment.
 use alloc::collections::BTreeMap;
+use alloc::rc::Weak;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -16,7 +17,7 @@ use crate::error::StoreError;
 use crate::identity::{LogKey, ShardId};
 use crate::journal::frame::{Entry, FileHeader, Frame};
 use crate::journal::{file_path, parse_name, shard_folder};
-use crate::log::Log;
+use crate::log::{Log, LogCell};
 
 /// Zeros written ahead of the frames in a file that grows: one flush of metadata for so many bytes.
 const ZERO_AHEAD_BYTES: u64 = 4 << 20;
@@ -25,7 +26,7 @@ const ZERO_AHEAD_BYTES: u64 = 4 << 20;
 const ZERO_PIECE_BYTES: usize = 1 << 20;
 
 /// Logs that one round brings to their segments to free the file that is entered next. Each costs a flush of its own file.
-const SETTLES_A_ROUND: usize = 8;
+const SETTLES_A_ROUND: usize = 32;
 
 /// The journal of one shard.
 pub(crate) struct Journal<D: Disk> {
@@ -50,7 +51,7 @@ struct Ring<D: Disk> {
     /// `live_from` of the last frame that was placed.
     placed_live_from: u64,
     /// Logs by the first frame that they need.
-    live: BTreeMap<(u64, LogKey), Log<D>>,
+    live: BTreeMap<(u64, LogKey), Weak<LogCell<D>>>,
     /// A write failed: what the files hold is not known, nothing more is written to them.
     has_failed: bool,
     /// The block at the end of the current file, kept for stating `live_from`, is used.
@@ -297,7 +298,7 @@ impl<D: Disk> Journal<D> {
 
     /// The log needs the journal from frame `since` on.
     pub(crate) fn needed(&self, since: u64, log: &Log<D>) {
-        self.state.borrow_mut().live.entry((since, log.key())).or_insert_with(|| log.clone());
+        self.state.borrow_mut().live.entry((since, log.key())).or_insert_with(|| log.downgrade());
     }
 
     /// The log needs nothing of the journal any more: all its bytes are durable in its segments.
@@ -319,7 +320,8 @@ impl<D: Disk> Journal<D> {
         let Some(oldest) = ring.oldest_file(self.files_max) else { return Vec::new() };
         let last = ring.files[oldest].last_sequence;
         let needing = ring.live.iter().take_while(|((since, _), _)| *since <= last);
-        needing.take(SETTLES_A_ROUND).map(|(_, log)| log.clone()).collect()
+        let needing = needing.filter_map(|(_, log)| log.upgrade()).map(Log::from_cell);
+        needing.filter(|log| !log.is_settling()).take(SETTLES_A_ROUND).collect()
     }
 
     fn fail(&self) {

@@ -80,6 +80,7 @@ impl<D: Disk> Log<D> {
     async fn settle_alone(&self) -> Result<LockGuard, ChangeError> {
         let shared = self.0.shared.clone();
         let mut guard = shared.round.acquire().await;
+        self.end_settling().await;
         loop {
             if let Some(error) = self.stopped() {
                 return Err(ChangeError::Offline(error));
@@ -255,7 +256,8 @@ impl<D: Disk> Log<D> {
         self.0.state.borrow_mut().is_busy = true;
         let _changes = self.0.changes.acquire().await;
         let _round = self.0.shared.round.acquire().await;
-        // A chunk that is still written would find the file of a new log under the same name.
+        // What is still written would find the file of a new log under the same name.
+        self.end_settling().await;
         let _zeros = self.0.zeros.acquire().await;
         let gone = DiskError::new(DiskErrorKind::NotFound, crate::disk::Operation::Write, &self.0.folder);
         self.stop(&gone);

@@ -140,6 +140,7 @@ impl<D: Disk> Log<D> {
 
     /// Makes durable what was written. The caller holds the round, and has flushed the journal.
     pub(crate) async fn flush_written(&self, journal: Option<&Journal<D>>) -> Result<Offset, DiskError> {
+        self.end_settling().await;
         let dirty: Vec<(Offset, bool)> = {
             let state = self.0.state.borrow();
             let dirty = state.segments.iter().filter(|segment| segment.is_dirty);

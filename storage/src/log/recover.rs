@@ -488,6 +488,8 @@ impl<D: Disk> Recovery<'_, D> {
             incarnation,
             producers: self.producers,
             leader_epochs: self.leader_epochs,
+            settling: None,
+            has_waited_for_settling: false,
             settle_requested: false,
             last_append_ms: self.now_ms,
             checkpointed_offset,

@@ -59,7 +59,8 @@ pub(crate) struct JournalPart {
 
 impl<D: Disk> Log<D> {
     /// Takes what waits to be written, or to be settled; `None` when that is nothing.
-    pub(crate) fn take_round_part(&self, options: &StoreOptions) -> Option<RoundPart<D>> {
+    /// With `beside` logs are settled beside the rounds where that can be done.
+    pub(crate) fn take_round_part(&self, options: &StoreOptions, beside: bool) -> Option<RoundPart<D>> {
         self.0.is_queued.set(false);
         let mut state = self.0.state.borrow_mut();
         if state.stopped.is_some() {
@@ -74,16 +75,34 @@ impl<D: Disk> Log<D> {
             return None;
         }
         let spans_segments = state.tail.first_unsettled_segment() != Some(state.end().segment);
-        let goes_direct = state.settle_requested
-            || spans_segments
-            || unsettled >= UNSETTLED_BYTES_MAX
-            || state.is_worth_a_write(pending, options, self.0.shared.block_bytes as u64);
         if pending >= options.direct_write_bytes_min as u64 {
             let now_ms = state.last_append_ms;
             state.pace.note(pending, now_ms);
         }
-        if goes_direct {
-            return Some(self.segments_part(&mut state, options));
+        let wants_flush = state.wants_flush(pending);
+        let follows_unflushed = state.flushed_offset < state.written_offset;
+        if state.settling.is_some() {
+            if pending == 0 {
+                return None; // What was asked for is under way, or is asked for again at its end.
+            }
+            if spans_segments {
+                state.has_waited_for_settling = true;
+                return None;
+            }
+        } else {
+            let is_large = state.is_worth_a_write(pending, options, self.0.shared.block_bytes as u64);
+            let settles = state.settle_requested || unsettled >= UNSETTLED_BYTES_MAX;
+            let may_plan = beside && wants_flush && !follows_unflushed && !spans_segments && !is_large;
+            if is_large || spans_segments || (settles && !may_plan) {
+                return Some(self.segments_part(&mut state, options));
+            }
+            if settles && !self.plan_settling(&mut state, options) {
+                return Some(self.segments_part(&mut state, options));
+            }
+            if pending == 0 {
+                self.queue_settling(&mut state);
+                return None;
+            }
         }
         let part = JournalPart {
             incarnation: state.incarnation,
@@ -99,8 +118,8 @@ impl<D: Disk> Log<D> {
             up_to_count: state.tail.count(),
             up_to_offset: state.log_end_offset,
             new_bytes: part.length,
-            wants_flush: state.wants_flush(pending),
-            follows_unflushed: state.flushed_offset < state.written_offset,
+            wants_flush,
+            follows_unflushed,
             draft: None,
         })
     }
@@ -108,9 +127,8 @@ impl<D: Disk> Log<D> {
     fn segments_part(&self, state: &mut LogState, options: &StoreOptions) -> RoundPart<D> {
         let taken = state.tail.take_unsettled(ROUND_BYTES_MAX).expect("something is unsettled");
         let takes_all = taken.settles == state.tail.count();
-        let is_due =
-            state.checkpoint_requested || state.bytes_since_checkpoint >= options.checkpoint_interval_bytes;
-        let draft = (takes_all && is_due).then(|| self.draw_up_checkpoint(state));
+        let is_due = takes_all && state.is_checkpoint_due(options);
+        let draft = is_due.then(|| self.draw_up_checkpoint(state));
         state.settle_requested = !takes_all;
         let up_to_count = taken.whole_batches.max(state.written_count);
         let new_bytes = up_to_count - state.written_count;
@@ -165,6 +183,7 @@ impl<D: Disk> Log<D> {
 impl<D: Disk> RoundPart<D> {
     /// Turns a part for the journal into one for the segments: the journal has no place for it.
     pub(crate) fn turn_to_segments(&mut self, options: &StoreOptions) {
+        self.log.take_plan_back();
         let mut state = self.log.0.state.borrow_mut();
         let part = self.log.segments_part(&mut state, options);
         drop(state);
@@ -177,6 +196,20 @@ impl<D: Disk> RoundPart<D> {
         let has_rest = self.log.0.state.borrow().settle_requested;
         if has_rest {
             self.log.request_round();
+        }
+    }
+
+    /// A part of no round: what is settled beside them.
+    pub(super) fn beside(log: Log<D>, taken: Taken) -> RoundPart<D> {
+        RoundPart {
+            log,
+            up_to_count: taken.settles,
+            up_to_offset: taken.next_offset,
+            way: Way::Segments(taken),
+            new_bytes: 0,
+            wants_flush: true,
+            follows_unflushed: false,
+            draft: None,
         }
     }
 
@@ -247,7 +280,9 @@ impl<D: Disk> RoundPart<D> {
 
     /// Whether bytes of the log were written before this part and not flushed: nothing less than a flush makes them durable.
     pub(crate) fn leaves_unflushed(&self) -> bool {
-        self.follows_unflushed || (self.has_dirty_segments() && !crate::planted::is("write-stands-for-flush"))
+        // What is written beside the rounds is flushed there.
+        let is_dirty = self.has_dirty_segments() && !self.log.is_settling_beside();
+        self.follows_unflushed || is_dirty
     }
 
     /// Whether a segment was written and not flushed.
@@ -302,6 +337,9 @@ impl<D: Disk> RoundPart<D> {
             }
         }
         state.check();
+        if matches!(self.way, Way::Journal(_)) {
+            self.log.queue_settling(&mut state);
+        }
         if let (Some(journal), Some(since)) = (journal, no_longer_needed) {
             journal.not_needed(since, self.log.key());
         }
@@ -312,14 +350,18 @@ impl<D: Disk> RoundPart<D> {
     pub(crate) fn journalled(&self, sequence: u64) -> u64 {
         let mut state = self.log.0.state.borrow_mut();
         state.journalled_count = self.up_to_count;
-        *state.journal_since.get_or_insert(sequence)
+        state.journalled(sequence)
     }
 
     /// The disk was full: nothing of this part counts as written, and the log takes no more until it is.
     pub(crate) fn found_disk_full(&self) {
-        self.log.0.state.borrow_mut().is_full = true;
-        self.log.0.state.borrow_mut().settle_requested = true;
-        self.log.0.shared.stalled.borrow_mut().push(self.log.clone());
+        self.log.take_plan_back();
+        self.log.found_disk_full();
+    }
+
+    /// Its bytes are not durable in the journal: they cannot be settled from there.
+    pub(crate) fn take_plan_back(&self) {
+        self.log.take_plan_back();
     }
 
     /// A write or flush failed: the log is offline.
@@ -330,6 +372,16 @@ impl<D: Disk> RoundPart<D> {
 }
 
 impl<D: Disk> Log<D> {
+    /// Takes no more until what it has could be written.
+    pub(super) fn found_disk_full(&self) {
+        {
+            let mut state = self.0.state.borrow_mut();
+            state.is_full = true;
+            state.settle_requested = true;
+        }
+        self.0.shared.stalled.borrow_mut().push(self.clone());
+    }
+
     /// Looks at a segment that a round writes: it cannot go away, because cutting a log waits for the round.
     fn with_segment<T>(&self, base_offset: Offset, look: impl FnOnce(&mut Segment) -> T) -> T {
         let mut state = self.0.state.borrow_mut();
@@ -345,6 +397,11 @@ impl LogState {
         let grows = !self.fits_into_written(block_bytes) && self.wants_flush(pending);
         let least = if grows { options.growing_write_bytes_min } else { options.direct_write_bytes_min };
         pending >= least as u64
+    }
+
+    /// Whether what settles the whole log shall leave a checkpoint behind.
+    pub(super) fn is_checkpoint_due(&self, options: &StoreOptions) -> bool {
+        self.checkpoint_requested || self.bytes_since_checkpoint >= options.checkpoint_interval_bytes
     }
 
     fn wants_flush(&self, new_bytes: u64) -> bool {

@@ -135,7 +135,7 @@ impl<D: Disk> Log<D> {
             let range = state.zeros_wanted(&self.0.shared.options, block_bytes)?;
             (state.open_segment().summary.base_offset, range)
         };
-        let unfinished = StopUnlessFinished { log: self, finished: false };
+        let unfinished = StopUnlessFinished::new(self);
         let result = match self.fill(segment, range.clone(), zeros).await {
             Err(error) if error.is_recoverable() => self.give_zeros_up(segment, range.start).await,
             result => result.map(|()| self.zeros_are_durable(segment, range.end)),
@@ -144,7 +144,7 @@ impl<D: Disk> Log<D> {
         let error = result.err()?;
         // Nobody knows which of the batches in this file its failed flush would have covered.
         self.stop(&error);
-        self.give_up_unwritten();
+        self.request_round();
         Some(Progress { log: self.key(), result: Err(error) })
     }
 
@@ -226,14 +226,18 @@ impl LogState {
     }
 }
 
-/// A chunk that is given up half-way leaves writes behind whose end nobody waits for: they may land on batches.
-struct StopUnlessFinished<'a, D: Disk> {
+/// Work beside the rounds that is given up half-way leaves writes behind whose end nobody waits for: they may land on batches.
+pub(super) struct StopUnlessFinished<'a, D: Disk> {
     log: &'a Log<D>,
     finished: bool,
 }
 
-impl<D: Disk> StopUnlessFinished<'_, D> {
-    fn finish(mut self) {
+impl<'a, D: Disk> StopUnlessFinished<'a, D> {
+    pub(super) fn new(log: &'a Log<D>) -> StopUnlessFinished<'a, D> {
+        StopUnlessFinished { log, finished: false }
+    }
+
+    pub(super) fn finish(mut self) {
         self.finished = true;
     }
 }

@@ -35,6 +35,7 @@ impl<D: Disk> Store<D> {
     pub async fn maintain(&self, now_ms: i64) -> Result<usize, StoreError> {
         self.shared.retry_stalled();
         self.shared.memory_may_be_back();
+        self.shared.forget_who_was_asked();
         self.shared.make_memory(0, None);
         if !self.shared.uses_zeros.replace(false) {
             *self.shared.zeros.borrow_mut() = None;
@@ -145,6 +146,13 @@ impl<D: Disk> Store<D> {
     pub async fn close(self) -> Result<(), StoreError> {
         let logs = self.all_logs();
         let mut first_error = None;
+        self.shared.is_closing.set(true);
+        {
+            let _round = self.shared.round.acquire().await;
+            for log in &logs {
+                log.end_settling().await;
+            }
+        }
         self.shared.retry_stalled();
         logs.iter().filter(|log| !log.is_settled()).for_each(Log::request_settle);
         loop {

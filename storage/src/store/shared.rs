@@ -29,6 +29,16 @@ pub(crate) struct Shared<D: Disk> {
     pub(crate) stalled: RefCell<Vec<Log<D>>>,
     /// Logs in the order in which they took memory.
     pub(crate) memory_order: RefCell<VecDeque<Weak<LogCell<D>>>>,
+    /// Logs to settle beside the rounds.
+    pub(crate) settle_queue: RefCell<Vec<Log<D>>>,
+    /// A log is to be settled.
+    pub(crate) settle_work: Signal,
+    /// A settling beside the rounds has ended.
+    pub(crate) settled: Signal,
+    /// Memory of logs that were asked to settle because memory is short, and have not given it back.
+    asked_bytes: Cell<usize>,
+    /// The store is being closed: rounds settle logs themselves.
+    pub(crate) is_closing: Cell<bool>,
     /// Logs that want zeros ahead.
     pub(crate) zeros_queue: RefCell<Vec<Log<D>>>,
     /// One piece of zeros, kept while logs want some.
@@ -74,6 +84,11 @@ impl<D: Disk> Shared<D> {
             queue: RefCell::default(),
             stalled: RefCell::default(),
             memory_order: RefCell::default(),
+            settle_queue: RefCell::default(),
+            settle_work: Signal::default(),
+            settled: Signal::default(),
+            asked_bytes: Cell::new(0),
+            is_closing: Cell::new(false),
             zeros_queue: RefCell::default(),
             zeros: RefCell::default(),
             uses_zeros: Cell::new(false),
@@ -114,6 +129,7 @@ impl<D: Disk> Shared<D> {
     /// Takes note that the pool has no buffer left, and gives up tails that are only kept for readers.
     pub(crate) fn memory_is_short(&self) {
         self.is_memory_short.set(true);
+        self.forget_who_was_asked();
         for _ in 0..SHORTAGE_ROUNDS {
             self.make_memory(self.options.tail_bytes_max / SHORTAGE_SHARE, None);
         }
@@ -246,8 +262,25 @@ impl<D: Disk> Shared<D> {
     pub(crate) fn gave_memory(&self, bytes: usize) {
         if bytes > 0 {
             self.tail_bytes.set(self.tail_bytes.get() - bytes);
+            self.asked_bytes.set(self.asked_bytes.get().saturating_sub(bytes));
             self.memory_may_be_back();
         }
+    }
+
+    /// Whether more logs shall settle so that their memory can be given back: many small settlings cost more than few
+    /// large ones.
+    pub(crate) fn may_ask_to_settle(&self) -> bool {
+        self.asked_bytes.get() < self.options.tail_bytes_max / ASKED_SHARE
+    }
+
+    /// Takes note of memory that will be given back once its log is settled.
+    pub(crate) fn asked_to_settle(&self, bytes: usize) {
+        self.asked_bytes.set(self.asked_bytes.get() + bytes);
+    }
+
+    /// Asks again where nothing came of it.
+    pub(crate) fn forget_who_was_asked(&self) {
+        self.asked_bytes.set(0);
     }
 
     /// Drops the oldest settled tails until `bytes` more fit into the budget, but for those of the log that asks. What is
@@ -265,6 +298,9 @@ impl<D: Disk> Shared<D> {
         }
     }
 }
+
+/// Of the tails' budget this share may be asked back at a time.
+const ASKED_SHARE: usize = 16;
 
 /// In a shortage of memory this share of the tails' budget is given up at once.
 const SHORTAGE_SHARE: usize = 8;

@@ -1,7 +1,7 @@
 //! A store on a simulated disk, and batches to put into it.
 use alloc::string::String;
 use alloc::vec::Vec;
-use futures_util::future::join;
+use futures_util::future::join3;
 use zerocopy::IntoBytes;
 
 use crate::batch::{RecordBatchHeader, checksum_of};
@@ -146,17 +146,20 @@ pub(super) fn options_with_zeros() -> StoreOptions {
 }
 
 /// One round, if there is anything to do: what was written, what was flushed. Zeros that were asked for before it are written
-/// beside it.
+/// beside it, and logs settled.
 pub(super) async fn round<D: Disk>(store: &Store<D>) -> (Vec<Progress>, Vec<Progress>) {
-    if !store.has_work() {
-        return (Vec::new(), Vec::new());
-    }
+    let rounds = async { if store.has_work() { round_alone(store).await } else { (Vec::new(), Vec::new()) } };
     let zeros = async {
         if store.wants_zeros() {
             store.write_zeros_ahead().await;
         }
     };
-    join(round_alone(store), zeros).await.0
+    let settling = async {
+        if store.has_to_settle() {
+            store.settle_beside().await;
+        }
+    };
+    join3(rounds, zeros, settling).await.0
 }
 
 /// As [`round`], without zeros; there is something to do.

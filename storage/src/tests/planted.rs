@@ -50,7 +50,8 @@ fn a_segment_that_grew_and_was_flushed_by_another_file() {
 
 #[test]
 fn overwrites_that_no_flush_covers() {
-    is_found("one-flush-believed", false);
+    // Zeros ahead are what rounds overwrite.
+    is_found_with("one-flush-believed", options_with_zeros(), false);
 }
 
 #[test]
@@ -69,6 +70,13 @@ fn zeros_that_land_on_batches() {
 }
 
 #[test]
-fn a_linked_write_that_is_taken_for_a_flush() {
-    is_found_with("write-stands-for-flush", options_with_zeros(), true);
+fn a_settling_that_is_believed_before_its_flush() {
+    let options = StoreOptions { journal_files: 2, journal_file_bytes: 24 << 10, ..options_with_zeros() };
+    is_found_with("settled-not-flushed", options, true);
+}
+
+#[test]
+fn frames_that_were_written_during_a_settling_and_are_forgotten() {
+    let options = StoreOptions { journal_files: 2, journal_file_bytes: 24 << 10, ..options_with_zeros() };
+    is_found_with("journal-next-forgotten", options, true);
 }

@@ -40,6 +40,7 @@ fn each_batch_counts_once_in_each_stage_that_it_passes() {
     }
     let elapsed = begun.elapsed().as_secs_f64();
     let families = collect(&server);
+    assert_eq!(families["ringmain_build"].sum("_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     let stages = &families[STAGES];
     assert_eq!((stages.kind.as_str(), stages.unit.as_str()), ("histogram", "seconds"));
     for stage in ["parse", "queue", "append", "respond"] {

@@ -37,6 +37,9 @@ struct ShardValues {
 
 fn write_all(shards: &[ShardValues]) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
+    writeln!(text, "# TYPE ringmain_build info")?;
+    writeln!(text, "# HELP ringmain_build The release that runs here.")?;
+    writeln!(text, "ringmain_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
     for metric in CounterValues::METRICS {
         let (kind, suffix) = if metric.is_counter { ("counter", "_total") } else { ("gauge", "") };
         writeln!(text, "# TYPE ringmain_{} {kind}", metric.name)?;

@@ -92,6 +92,7 @@ impl Family {
             "counter" => &["_total"],
             "gauge" => &[""],
             "histogram" => &["_bucket", "_count", "_sum"],
+            "info" => &["_info"],
             other => return Err(format!("the type {other:?}")),
         };
         if self.help.is_empty() {

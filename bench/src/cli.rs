@@ -106,7 +106,7 @@ pub(crate) struct MeasureArgs {
 pub(crate) struct CompareArgs {
     /// The scenario (unless a workload says it), then two brokers or more, the first of which is the
     /// baseline: NAME=HOST:PORT[,pid=PID][,data-dir=DIR][,TOPIC-CONFIG=VALUE]...
-    #[arg(required = true, num_args = 2.., value_name = "SCENARIO|TARGET")]
+    #[arg(required = true, num_args = 1.., value_name = "SCENARIO|TARGET")]
     what: Vec<String>,
     /// A workload file, in place of a scenario; flags win over what stands in it.
     #[arg(long, value_name = "FILE")]

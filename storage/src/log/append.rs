@@ -178,7 +178,7 @@ impl LogState {
         self.settle_requested = true;
         if self.config.compaction.is_some() {
             // A segment is compacted once a checkpoint knows that it is durable.
-            self.bytes_since_checkpoint = u64::MAX / 2;
+            self.checkpoint_requested = true;
         }
     }
 

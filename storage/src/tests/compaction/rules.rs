@@ -437,3 +437,28 @@ fn planted_defects_are_found() {
         std::panic::catch_unwind(|| crate::planted::with("compacts-above-high-watermark", unsafe_pass));
     assert!(found.is_err(), "compacts-above-high-watermark is found");
 }
+
+#[test]
+fn upkeep_bears_many_logs_that_rolled_at_once() {
+    run(async {
+        let store = open(&disk(11), small_options()).await;
+        let mut logs = Vec::new();
+        for partition in 0..3 {
+            let log = store.open_log(identity("t", partition), config(), START_MS).await.expect("it opens");
+            append(&store, &log, &keyed(START_MS, "a", Some(b"1")), START_MS).await;
+            logs.push(log);
+        }
+        // The segments are too old for what comes next: each log rolls, and nothing is written yet.
+        let later = START_MS + 10_000;
+        for log in &logs {
+            append(&store, log, &keyed(later, "a", Some(b"2")), later).await;
+            assert_eq!(log.segment_count(), 2);
+        }
+        store.maintain(later).await.expect("upkeep");
+        round(&store).await;
+        store.maintain(later).await.expect("upkeep writes what was drawn up");
+        for log in &logs {
+            assert!(log.is_checkpointed(), "a sealed segment is known to be durable soon");
+        }
+    });
+}

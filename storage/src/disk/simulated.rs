@@ -134,7 +134,17 @@ impl SimulatedDisk {
 
     /// The `nth` read from now (1: the next one) ends with EIO.
     pub fn fail_read(&self, nth: u64) {
-        self.machine.borrow_mut().faults().fail_read(nth);
+        self.fail_read_with(nth, machine::EIO);
+    }
+
+    /// The `nth` read from now (1: the next one) ends with an error of this kind.
+    pub fn fail_read_with(&self, nth: u64, kind: DiskErrorKind) {
+        self.machine.borrow_mut().faults().fail_read(nth, kind);
+    }
+
+    /// Whether a read that was asked to fail has not come yet.
+    pub fn is_read_to_fail(&self) -> bool {
+        self.machine.borrow_mut().faults().is_read_to_fail()
     }
 
     /// From now on this many bytes fit on the disk; it may hold more already.
@@ -249,8 +259,8 @@ impl Disk for SimulatedDisk {
         self.latency(Operation::Read, path).await?;
         let mut machine = self.machine.borrow_mut();
         let fail = |kind| SimulatedDisk::error(kind, Operation::Read, path);
-        if machine.faults().next_read_fails() {
-            return Err(fail(machine::EIO));
+        if let Some(kind) = machine.faults().of_next_read() {
+            return Err(fail(kind));
         }
         let inode = machine.file_at(path).ok_or_else(|| fail(DiskErrorKind::NotFound))?;
         if inode.visible().len() > length_max {

@@ -11,7 +11,7 @@ use super::{
     },
     SimulatedDisk,
     inode::InodeId,
-    machine::{EIO, WriteId},
+    machine::WriteId,
 };
 
 /// An open file. Clones share it.
@@ -94,8 +94,8 @@ impl SimulatedFile {
 
     fn take_bytes(&self, position: u64, length: usize, into: impl FnOnce(&[u8])) -> Result<(), DiskError> {
         let mut machine = self.0.disk.machine.borrow_mut();
-        if machine.faults().next_read_fails() {
-            return Err(self.error(EIO, Operation::Read).at(position));
+        if let Some(kind) = machine.faults().of_next_read() {
+            return Err(self.error(kind, Operation::Read).at(position));
         }
         into(machine.inode(self.0.inode).read(position, length));
         Ok(())

@@ -50,7 +50,7 @@ pub(super) struct WriteId(u64);
 pub(super) struct Faults {
     write: Option<u64>,
     flush: Option<u64>,
-    read: Option<u64>,
+    read: Option<(u64, DiskErrorKind)>,
 }
 
 impl Faults {
@@ -62,12 +62,21 @@ impl Faults {
         self.flush = Some(nth);
     }
 
-    pub(super) fn fail_read(&mut self, nth: u64) {
-        self.read = Some(nth);
+    pub(super) fn fail_read(&mut self, nth: u64, kind: DiskErrorKind) {
+        self.read = Some((nth, kind));
     }
 
-    pub(super) fn next_read_fails(&mut self) -> bool {
-        is_due(&mut self.read)
+    pub(super) fn is_read_to_fail(&self) -> bool {
+        self.read.is_some()
+    }
+
+    /// What the read that is made now ends with, if it fails.
+    pub(super) fn of_next_read(&mut self) -> Option<DiskErrorKind> {
+        let (left, kind) = self.read.take()?;
+        let mut countdown = Some(left);
+        let due = is_due(&mut countdown);
+        self.read = countdown.map(|left| (left, kind));
+        due.then_some(kind)
     }
 }
 

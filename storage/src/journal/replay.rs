@@ -99,20 +99,39 @@ async fn journal_folders<D: Disk>(disk: &D) -> Result<Vec<String>, StoreError> {
     Ok(folders.map(|entry| format!("{JOURNAL_FOLDER}/{}", entry.name)).collect())
 }
 
-/// The partitions' folders, by what they say about themselves. A folder that cannot say it is left to `open_log`.
+/// The partitions' folders, by what they say about themselves. One whose content cannot be what was written is left to
+/// `open_log`, which refuses it. One that cannot be read now may open later: without it in the list the journals' entries of
+/// its log would be passed over and then overwritten, so the start ends with the error.
 async fn find_folders<D: Disk>(
     disk: &D,
     options: StoreOptions,
 ) -> Result<BTreeMap<LogKey, (LogIdentity, PartitionId)>, StoreError> {
     let shared = &Shared::new(disk.clone(), options);
-    let entries = disk.list("").await?;
-    let read = entries.iter().map(|entry| async move {
-        let (topic, partition) = parse_folder(&entry.name)?;
-        let id = recover::read_id(shared, &entry.name).await.ok().flatten()?;
-        let identity = LogIdentity { topic_id: id.key.topic_id, topic: topic.into(), partition };
-        (identity.key() == id.key).then_some((id.key, (identity, id)))
-    });
-    Ok(stream::iter(read).buffer_unordered(LOGS_AT_ONCE).filter_map(core::future::ready).collect().await)
+    let mut entries = disk.list("").await?;
+    entries.retain(|entry| entry.kind == EntryKind::Directory);
+    let read = entries.iter().map(|entry| identify(shared, &entry.name));
+    let mut read = stream::iter(read).buffer_unordered(LOGS_AT_ONCE);
+    let mut folders = BTreeMap::new();
+    while let Some(found) = read.next().await {
+        folders.extend(found?.map(|(identity, id)| (id.key, (identity, id))));
+    }
+    Ok(folders)
+}
+
+/// The log of a folder; `None` when it is no partition's, or does not credibly say which.
+async fn identify<D: Disk>(
+    shared: &Shared<D>,
+    folder: &str,
+) -> Result<Option<(LogIdentity, PartitionId)>, StoreError> {
+    let Some((topic, partition)) = parse_folder(folder) else { return Ok(None) };
+    let id = match recover::read_id(shared, folder).await {
+        Ok(id) => id,
+        Err(OpenError::Disk(error)) if error.kind != DiskErrorKind::TooLarge => return Err(error.into()),
+        Err(_) => None,
+    };
+    let Some(id) = id else { return Ok(None) };
+    let identity = LogIdentity { topic_id: id.key.topic_id, topic: topic.into(), partition };
+    Ok((identity.key() == id.key).then_some((identity, id)))
 }
 
 /// Logs that are looked at or opened at once: each waits for a few small reads and flushes.

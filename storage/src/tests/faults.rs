@@ -6,7 +6,8 @@ use super::bed::*;
 use crate::config::StoreOptions;
 use crate::disk::DiskErrorKind;
 use crate::disk::simulated::SimulatedDisk;
-use crate::error::{AppendError, OpenError, ReadError};
+use crate::error::{AppendError, OpenError, ReadError, StoreError};
+use crate::identity::ShardId;
 use crate::log::Log;
 use crate::offset::{LeaderEpoch, Offset};
 use crate::store::{Store, replay_journals};
@@ -233,13 +234,79 @@ fn a_lost_journal_frame_refuses_the_log() {
         let report = replay_journals(&disk, small_options(), START_MS).await.expect("replay goes on");
         assert_eq!(report.damaged, [identity("t", 0).key()]);
         assert_eq!(report.damaged_frames.len(), 1);
-        let store =
-            Store::open(disk.clone(), crate::identity::ShardId(0), small_options()).await.expect("it opens");
+        let store = Store::open(disk.clone(), ShardId(0), small_options()).await.expect("it opens");
         match store.open_log(identity("t", 0), small_config(), START_MS).await {
             Err(OpenError::Missing { expected, found, .. }) => {
                 assert_eq!((expected, found), (Offset::new(2), Offset::new(1)));
             }
             other => panic!("{:?}", other.map(|log| log.log_end_offset())),
+        }
+    });
+}
+
+/// Three logs with small records that only the journal holds, after a power cut.
+async fn only_in_the_journal(seed: u64) -> (SimulatedDisk, Vec<Vec<u8>>) {
+    let disk = disk(seed);
+    let store = open(&disk, small_options()).await;
+    let mut contents = Vec::new();
+    for partition in 0..3 {
+        let log = store.open_log(identity("t", partition), small_config(), START_MS).await.expect("it opens");
+        let small = batch(1, &[b'0' + partition as u8; 40]);
+        append(&store, &log, &small, START_MS).await;
+        contents.push(stamped(&small, Offset::ZERO, LeaderEpoch::ZERO));
+    }
+    round(&store).await;
+    (disk.restart(), contents)
+}
+
+/// Whatever read of a start fails: either the start ends with that error, or it has brought everything to its log.
+#[test]
+fn a_start_that_cannot_read_passes_over_no_log() {
+    run(async {
+        let (base, contents) = only_in_the_journal(13).await;
+        for kind in [DiskErrorKind::TooManyOpenFiles, DiskErrorKind::Io { errno: 5 }, DiskErrorKind::Denied] {
+            let mut ended = 0;
+            for nth in 1.. {
+                let disk = base.restart();
+                disk.fail_read_with(nth, kind);
+                let replayed = replay_journals(&disk, small_options(), START_MS).await;
+                if disk.is_read_to_fail() {
+                    break;
+                }
+                if let Err(error) = replayed {
+                    let is_that = matches!(&error, StoreError::Disk(error) if error.kind == kind);
+                    assert!(is_that, "read {nth}: {error}");
+                    ended += 1;
+                    replay_journals(&disk, small_options(), START_MS).await.expect("it passed");
+                }
+                let store = Store::open(disk, ShardId(0), small_options()).await.expect("it opens");
+                for (partition, expected) in (0..).zip(&contents) {
+                    let log = store.open_log(identity("t", partition), small_config(), START_MS).await;
+                    let log = log.unwrap_or_else(|error| panic!("{kind:?} at read {nth}: {error}"));
+                    assert_eq!(
+                        &read_all(&log, Offset::ZERO, 1 << 20).await,
+                        expected,
+                        "read {nth}: {kind:?}"
+                    );
+                }
+            }
+            assert!(ended >= contents.len(), "the reads of the folders' ids are among them");
+        }
+    });
+}
+
+#[test]
+fn a_damaged_id_is_left_to_the_opening_of_its_log() {
+    run(async {
+        let (disk, contents) = only_in_the_journal(14).await;
+        disk.flip_bit("t-1/partition.id", 30, 2);
+        let store = open(&disk, small_options()).await;
+        for (partition, expected) in (0..).zip(&contents) {
+            let opened = store.open_log(identity("t", partition), small_config(), START_MS).await;
+            match opened {
+                Ok(log) => assert_eq!(&read_all(&log, Offset::ZERO, 1 << 20).await, expected),
+                Err(error) => assert!(partition == 1 && matches!(error, OpenError::Corrupt(_)), "{error}"),
+            }
         }
     });
 }

@@ -3,11 +3,17 @@
 //! Pure: `Partition::step(now, event, &mut effects)` reads no clock, does no I/O and allocates only its own queues, so
 //! that the same code runs in the node and in a simulation. What must hold stands at the fields of [`Partition`].
 //! Does not do: storage (that is `ringmain-storage`), the wire (the node), elections (the controller).
-#![no_std]
+//!
+//! With the feature `quic` the crate also has the transport between nodes: sockets, time and certificates. The
+//! decisions above know nothing of it; without the feature the crate is `no_std`.
+#![cfg_attr(not(feature = "quic"), no_std)]
 
 extern crate alloc;
 
+mod identity;
 mod partition;
+
+pub use identity::NodeId;
 
 pub use partition::{
     Acks, CommitRule, Effect, Event, Partition, ProduceOutcome, ProduceRefusal, RequestToken,

@@ -4,7 +4,7 @@
 //! that the same code runs in the node and in a simulation. What must hold stands at the fields of [`Partition`].
 //! Does not do: storage (that is `ringmain-storage`), the wire (the node), elections (the controller).
 //!
-//! With the feature `quic` the crate also has the transport between nodes: sockets, time and certificates. The
+//! With the feature `quic` the crate also has the transport between nodes ([`quic`]): sockets, time and certificates. The
 //! decisions above know nothing of it; without the feature the crate is `no_std`.
 #![cfg_attr(not(feature = "quic"), no_std)]
 
@@ -12,6 +12,8 @@ extern crate alloc;
 
 mod identity;
 mod partition;
+#[cfg(feature = "quic")]
+pub mod quic;
 
 pub use identity::NodeId;
 

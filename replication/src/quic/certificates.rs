@@ -13,10 +13,14 @@
 
 mod authority;
 mod error;
+mod identity;
 mod name;
+mod verify;
 
 pub use self::{
     authority::{Authority, IssueOptions, IssuedFiles},
     error::{CertificateError, FileProblem},
+    identity::{IdentityFiles, NodeIdentity, Protocol, authenticated_peer, server_name},
     name::{CertificateName, NameError},
+    verify::{MemberCheck, PeerRefusal},
 };

@@ -15,6 +15,8 @@ mod authority;
 mod error;
 mod identity;
 mod name;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use self::{

@@ -5,15 +5,13 @@
 //! there would lie about what the node does. The names under which Kafka sets the defaults of topic configurations
 //! (`log.retention.ms`) are derived from the table of topic configurations and can be changed while running.
 
-use std::sync::LazyLock;
-
 use super::definition::ConfigType::{Boolean, Int, List, Long, Short, String};
 use super::definition::Effect::Acts;
 use super::definition::{ConfigDefinition, ConfigType, Rule, Update};
 use super::topic_definitions::TOPIC_CONFIGS;
 
 /// A broker configuration and where its value stands.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct BrokerConfig {
     /// The row.
     pub definition: ConfigDefinition,
@@ -43,12 +41,7 @@ const UNSET_BY_DEFAULT: [&str; 4] =
     ["log.retention.ms", "log.roll.ms", "log.roll.jitter.ms", "log.flush.interval.ms"];
 
 /// Every broker configuration, ordered by name.
-pub static BROKER_CONFIGS: LazyLock<Vec<BrokerConfig>> = LazyLock::new(|| {
-    let mut rows = own_rows();
-    rows.extend(TOPIC_CONFIGS.iter().filter_map(topic_default_row));
-    rows.sort_by_key(|row| row.definition.name);
-    rows
-});
+pub static BROKER_CONFIGS: [BrokerConfig; OWN_ROWS.len() + topic_default_count()] = all_rows();
 
 /// The definition of a broker configuration.
 pub fn broker_definition(name: &str) -> Option<&'static BrokerConfig> {
@@ -56,221 +49,295 @@ pub fn broker_definition(name: &str) -> Option<&'static BrokerConfig> {
     Some(&BROKER_CONFIGS[index])
 }
 
-fn topic_default_row(topic: &'static ConfigDefinition) -> Option<BrokerConfig> {
-    let name = topic.synonyms.first()?;
-    Some(BrokerConfig {
-        definition: ConfigDefinition {
-            name,
-            default: topic.default.filter(|_| !UNSET_BY_DEFAULT.contains(name)),
-            update: Update::Dynamic,
-            ..*topic
-        },
+/// Topic configurations that have a broker name.
+const fn topic_default_count() -> usize {
+    let mut count = 0;
+    let mut index = 0;
+    while index < TOPIC_CONFIGS.len() {
+        count += if TOPIC_CONFIGS[index].synonyms.is_empty() { 0 } else { 1 };
+        index += 1;
+    }
+    count
+}
+
+/// Our own rows and the broker names of topic configurations, sorted while the program is built.
+const fn all_rows() -> [BrokerConfig; OWN_ROWS.len() + topic_default_count()] {
+    let mut rows = [OWN_ROWS[0]; OWN_ROWS.len() + topic_default_count()];
+    let mut count = 0;
+    while count < OWN_ROWS.len() {
+        insert_sorted(&mut rows, count, OWN_ROWS[count]);
+        count += 1;
+    }
+    let mut index = 0;
+    while index < TOPIC_CONFIGS.len() {
+        if !TOPIC_CONFIGS[index].synonyms.is_empty() {
+            insert_sorted(&mut rows, count, topic_default_row(&TOPIC_CONFIGS[index]));
+            count += 1;
+        }
+        index += 1;
+    }
+    rows
+}
+
+/// Puts a row into its place among the first `count`.
+const fn insert_sorted(rows: &mut [BrokerConfig], count: usize, row: BrokerConfig) {
+    let mut place = count;
+    while place > 0 && is_before(row.definition.name, rows[place - 1].definition.name) {
+        rows[place] = rows[place - 1];
+        place -= 1;
+    }
+    rows[place] = row;
+}
+
+const fn is_before(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let mut index = 0;
+    while index < one.len() && index < other.len() {
+        if one[index] != other[index] {
+            return one[index] < other[index];
+        }
+        index += 1;
+    }
+    one.len() < other.len()
+}
+
+const fn is_same(one: &str, other: &str) -> bool {
+    !is_before(one, other) && !is_before(other, one)
+}
+
+const fn topic_default_row(topic: &'static ConfigDefinition) -> BrokerConfig {
+    let name = topic.synonyms[0];
+    let mut default = topic.default;
+    let mut index = 0;
+    while index < UNSET_BY_DEFAULT.len() {
+        if is_same(UNSET_BY_DEFAULT[index], name) {
+            default = None;
+        }
+        index += 1;
+    }
+    BrokerConfig {
+        definition: ConfigDefinition { name, default, update: Update::Dynamic, ..*topic },
         value: BrokerValue::TopicDefault(topic.name),
-    })
+    }
 }
 
-fn own_rows() -> Vec<BrokerConfig> {
-    use BrokerValue::{AdvertisedListeners, Fixed, Listeners, Minutes, Option};
-    vec![
-        row(
-            "advertised.listeners",
-            List,
-            None,
-            AdvertisedListeners,
-            "The addresses that clients are told to connect to.",
-        ),
-        row(
-            "auto.create.topics.enable",
-            Boolean,
-            Some("true"),
-            Option("topics.auto_create"),
-            "Whether a topic is made when a client asks for one that does not exist and allows it.",
-        ),
-        row("broker.id", Int, Some("-1"), Option("node_id"), "The node's number; the same as node.id."),
-        row("broker.rack", String, None, Option("rack"), "The node's rack or zone."),
-        row(
-            "connections.max.idle.ms",
-            Long,
-            Some("600000"),
-            Option("limits.connection_idle_ms"),
-            "A connection on which nothing happens for so long is closed.",
-        ),
-        row(
-            "default.replication.factor",
-            Int,
-            Some("1"),
-            Option("topics.default_replication_factor"),
-            "Replicas of a topic that is made without a number.",
-        ),
-        row(
-            "delete.topic.enable",
-            Boolean,
-            Some("true"),
-            Fixed,
-            "Whether topics can be deleted; they always can.",
-        ),
-        row(
-            "fetch.max.bytes",
-            Int,
-            Some("57671680"),
-            Option("limits.fetch_bytes_max"),
-            "The largest answer to a fetch, whatever the consumer asks for.",
-        ),
-        row(
-            "group.initial.rebalance.delay.ms",
-            Int,
-            Some("3000"),
-            Option("groups.initial_rebalance_delay_ms"),
-            "How long the first rebalance of an empty consumer group waits for more members.",
-        ),
-        row(
-            "group.max.session.timeout.ms",
-            Int,
-            Some("1800000"),
-            Option("groups.session_timeout_ms_max"),
-            "The longest session timeout that a member of a group may ask for.",
-        ),
-        row(
-            "group.max.size",
-            Int,
-            Some("2147483647"),
-            Option("groups.members_max"),
-            "Members of one consumer group.",
-        ),
-        row(
-            "group.min.session.timeout.ms",
-            Int,
-            Some("6000"),
-            Option("groups.session_timeout_ms_min"),
-            "The shortest session timeout that a member of a group may ask for.",
-        ),
-        row("listeners", List, Some("PLAINTEXT://:9092"), Listeners, "Where the node accepts Kafka clients."),
-        row("log.dir", List, Some("/tmp/kafka-logs"), Option("data_dir"), "The same as log.dirs."),
-        row("log.dirs", List, None, Option("data_dir"), "The directory that holds the logs; there is one."),
-        row(
-            "log.retention.check.interval.ms",
-            Long,
-            Some("300000"),
-            Option("storage.retention_check_ms"),
-            "How often each partition's old segments are looked for.",
-        ),
-        row(
-            "log.retention.hours",
-            Int,
-            Some("168"),
-            Fixed,
-            "Default of retention.ms in hours, when log.retention.ms and log.retention.minutes are not set.",
-        ),
-        row(
-            "log.retention.minutes",
-            Int,
-            None,
-            Fixed,
-            "Default of retention.ms in minutes, when log.retention.ms is not set.",
-        ),
-        row(
-            "log.roll.hours",
-            Int,
-            Some("168"),
-            Fixed,
-            "Default of segment.ms in hours, when log.roll.ms is not set.",
-        ),
-        row(
-            "log.roll.jitter.hours",
-            Int,
-            Some("0"),
-            Fixed,
-            "Default of segment.jitter.ms in hours, when log.roll.jitter.ms is not set.",
-        ),
-        row(
-            "max.connections",
-            Int,
-            Some("2147483647"),
-            Option("limits.connections_max"),
-            "Connections of the whole node; the next one is closed at once.",
-        ),
-        row(
-            "max.incremental.fetch.session.cache.slots",
-            Int,
-            Some("1000"),
-            Option("limits.fetch_sessions_max"),
-            "Incremental fetch sessions of the node.",
-        ),
-        row("node.id", Int, None, Option("node_id"), "The node's number in its cluster."),
-        row(
-            "num.partitions",
-            Int,
-            Some("1"),
-            Option("topics.default_partitions"),
-            "Partitions of a topic that is made without a number.",
-        ),
-        row(
-            "offset.metadata.max.bytes",
-            Int,
-            Some("4096"),
-            Option("groups.offset_metadata_bytes_max"),
-            "The longest text that a client may leave with a committed offset.",
-        ),
-        row(
-            "offsets.commit.timeout.ms",
-            Int,
-            Some("5000"),
-            Option("groups.write_timeout_ms"),
-            "How long a commit may wait for the disk before its client is told to try again.",
-        ),
-        row(
-            "offsets.retention.check.interval.ms",
-            Long,
-            Some("600000"),
-            Option("groups.offsets_retention_check_ms"),
-            "How often expired offsets are looked for.",
-        ),
-        row(
-            "offsets.retention.minutes",
-            Int,
-            Some("10080"),
-            Minutes("groups.offsets_retention_ms"),
-            "How long committed offsets are kept after their group lost its last member.",
-        ),
-        row(
-            "offsets.topic.num.partitions",
-            Int,
-            Some("50"),
-            Option("groups.offsets_topic_partitions"),
-            "Partitions of __consumer_offsets when it is made.",
-        ),
-        row(
-            "offsets.topic.replication.factor",
-            Short,
-            Some("3"),
-            Option("groups.offsets_topic_replication_factor"),
-            "Replicas of __consumer_offsets when it is made; as many as there are nodes, if these are fewer.",
-        ),
-        row(
-            "process.roles",
-            List,
-            Some("broker,controller"),
-            Fixed,
-            "What the node does in its cluster: every node serves clients and takes part in the metadata.",
-        ),
-        row(
-            "producer.id.expiration.ms",
-            Int,
-            Some("86400000"),
-            Option("storage.producer_id_expiration_ms"),
-            "How long the state of an idempotent producer that writes no more is kept.",
-        ),
-        row(
-            "socket.request.max.bytes",
-            Int,
-            Some("104857600"),
-            Option("limits.request_bytes_max"),
-            "The largest request.",
-        ),
-    ]
-}
+const OWN_ROWS: [BrokerConfig; 33] = [
+    row(
+        "advertised.listeners",
+        List,
+        None,
+        BrokerValue::AdvertisedListeners,
+        "The addresses that clients are told to connect to.",
+    ),
+    row(
+        "auto.create.topics.enable",
+        Boolean,
+        Some("true"),
+        BrokerValue::Option("topics.auto_create"),
+        "Whether a topic is made when a client asks for one that does not exist and allows it.",
+    ),
+    row(
+        "broker.id",
+        Int,
+        Some("-1"),
+        BrokerValue::Option("node_id"),
+        "The node's number; the same as node.id.",
+    ),
+    row("broker.rack", String, None, BrokerValue::Option("rack"), "The node's rack or zone."),
+    row(
+        "connections.max.idle.ms",
+        Long,
+        Some("600000"),
+        BrokerValue::Option("limits.connection_idle_ms"),
+        "A connection on which nothing happens for so long is closed.",
+    ),
+    row(
+        "default.replication.factor",
+        Int,
+        Some("1"),
+        BrokerValue::Option("topics.default_replication_factor"),
+        "Replicas of a topic that is made without a number.",
+    ),
+    row(
+        "delete.topic.enable",
+        Boolean,
+        Some("true"),
+        BrokerValue::Fixed,
+        "Whether topics can be deleted; they always can.",
+    ),
+    row(
+        "fetch.max.bytes",
+        Int,
+        Some("57671680"),
+        BrokerValue::Option("limits.fetch_bytes_max"),
+        "The largest answer to a fetch, whatever the consumer asks for.",
+    ),
+    row(
+        "group.initial.rebalance.delay.ms",
+        Int,
+        Some("3000"),
+        BrokerValue::Option("groups.initial_rebalance_delay_ms"),
+        "How long the first rebalance of an empty consumer group waits for more members.",
+    ),
+    row(
+        "group.max.session.timeout.ms",
+        Int,
+        Some("1800000"),
+        BrokerValue::Option("groups.session_timeout_ms_max"),
+        "The longest session timeout that a member of a group may ask for.",
+    ),
+    row(
+        "group.max.size",
+        Int,
+        Some("2147483647"),
+        BrokerValue::Option("groups.members_max"),
+        "Members of one consumer group.",
+    ),
+    row(
+        "group.min.session.timeout.ms",
+        Int,
+        Some("6000"),
+        BrokerValue::Option("groups.session_timeout_ms_min"),
+        "The shortest session timeout that a member of a group may ask for.",
+    ),
+    row(
+        "listeners",
+        List,
+        Some("PLAINTEXT://:9092"),
+        BrokerValue::Listeners,
+        "Where the node accepts Kafka clients.",
+    ),
+    row("log.dir", List, Some("/tmp/kafka-logs"), BrokerValue::Option("data_dir"), "The same as log.dirs."),
+    row(
+        "log.dirs",
+        List,
+        None,
+        BrokerValue::Option("data_dir"),
+        "The directory that holds the logs; there is one.",
+    ),
+    row(
+        "log.retention.check.interval.ms",
+        Long,
+        Some("300000"),
+        BrokerValue::Option("storage.retention_check_ms"),
+        "How often each partition's old segments are looked for.",
+    ),
+    row(
+        "log.retention.hours",
+        Int,
+        Some("168"),
+        BrokerValue::Fixed,
+        "Default of retention.ms in hours, when log.retention.ms and log.retention.minutes are not set.",
+    ),
+    row(
+        "log.retention.minutes",
+        Int,
+        None,
+        BrokerValue::Fixed,
+        "Default of retention.ms in minutes, when log.retention.ms is not set.",
+    ),
+    row(
+        "log.roll.hours",
+        Int,
+        Some("168"),
+        BrokerValue::Fixed,
+        "Default of segment.ms in hours, when log.roll.ms is not set.",
+    ),
+    row(
+        "log.roll.jitter.hours",
+        Int,
+        Some("0"),
+        BrokerValue::Fixed,
+        "Default of segment.jitter.ms in hours, when log.roll.jitter.ms is not set.",
+    ),
+    row(
+        "max.connections",
+        Int,
+        Some("2147483647"),
+        BrokerValue::Option("limits.connections_max"),
+        "Connections of the whole node; the next one is closed at once.",
+    ),
+    row(
+        "max.incremental.fetch.session.cache.slots",
+        Int,
+        Some("1000"),
+        BrokerValue::Option("limits.fetch_sessions_max"),
+        "Incremental fetch sessions of the node.",
+    ),
+    row("node.id", Int, None, BrokerValue::Option("node_id"), "The node's number in its cluster."),
+    row(
+        "num.partitions",
+        Int,
+        Some("1"),
+        BrokerValue::Option("topics.default_partitions"),
+        "Partitions of a topic that is made without a number.",
+    ),
+    row(
+        "offset.metadata.max.bytes",
+        Int,
+        Some("4096"),
+        BrokerValue::Option("groups.offset_metadata_bytes_max"),
+        "The longest text that a client may leave with a committed offset.",
+    ),
+    row(
+        "offsets.commit.timeout.ms",
+        Int,
+        Some("5000"),
+        BrokerValue::Option("groups.write_timeout_ms"),
+        "How long a commit may wait for the disk before its client is told to try again.",
+    ),
+    row(
+        "offsets.retention.check.interval.ms",
+        Long,
+        Some("600000"),
+        BrokerValue::Option("groups.offsets_retention_check_ms"),
+        "How often expired offsets are looked for.",
+    ),
+    row(
+        "offsets.retention.minutes",
+        Int,
+        Some("10080"),
+        BrokerValue::Minutes("groups.offsets_retention_ms"),
+        "How long committed offsets are kept after their group lost its last member.",
+    ),
+    row(
+        "offsets.topic.num.partitions",
+        Int,
+        Some("50"),
+        BrokerValue::Option("groups.offsets_topic_partitions"),
+        "Partitions of __consumer_offsets when it is made.",
+    ),
+    row(
+        "offsets.topic.replication.factor",
+        Short,
+        Some("3"),
+        BrokerValue::Option("groups.offsets_topic_replication_factor"),
+        "Replicas of __consumer_offsets when it is made; as many as there are nodes, if these are fewer.",
+    ),
+    row(
+        "process.roles",
+        List,
+        Some("broker,controller"),
+        BrokerValue::Fixed,
+        "What the node does in its cluster: every node serves clients and takes part in the metadata.",
+    ),
+    row(
+        "producer.id.expiration.ms",
+        Int,
+        Some("86400000"),
+        BrokerValue::Option("storage.producer_id_expiration_ms"),
+        "How long the state of an idempotent producer that writes no more is kept.",
+    ),
+    row(
+        "socket.request.max.bytes",
+        Int,
+        Some("104857600"),
+        BrokerValue::Option("limits.request_bytes_max"),
+        "The largest request.",
+    ),
+];
 
-fn row(
+const fn row(
     name: &'static str,
     config_type: ConfigType,
     default: Option<&'static str>,
@@ -294,7 +361,6 @@ fn row(
 
 #[cfg(test)]
 mod tests {
-    use super::super::options::option_definition;
     use super::*;
 
     #[test]
@@ -302,22 +368,6 @@ mod tests {
         assert!(BROKER_CONFIGS.windows(2).all(|pair| pair[0].definition.name < pair[1].definition.name));
         assert!(broker_definition("log.retention.ms").is_some());
         assert!(broker_definition("log.retention").is_none());
-    }
-
-    #[test]
-    fn options_and_their_kafka_names_point_at_each_other() {
-        for row in BROKER_CONFIGS.iter() {
-            if let BrokerValue::Option(key) | BrokerValue::Minutes(key) = row.value {
-                assert!(option_definition(key).is_some(), "{}", row.definition.name);
-            }
-        }
-        for option in &super::super::options::OPTIONS {
-            if let Some(name) = option.kafka_name {
-                let row = broker_definition(name).expect(name);
-                let points_back = [BrokerValue::Option(option.key), BrokerValue::Minutes(option.key)];
-                assert!(points_back.contains(&row.value), "{name}");
-            }
-        }
     }
 
     #[test]
@@ -331,7 +381,7 @@ mod tests {
 
     #[test]
     fn every_default_parses() {
-        for row in BROKER_CONFIGS.iter() {
+        for row in &BROKER_CONFIGS {
             if let Some(default) = row.definition.default {
                 row.definition.parse(default).expect(row.definition.name);
             }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// A named configuration of a topic or of a broker, as a row of a table.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct ConfigDefinition {
     /// Kafka's name, or ours where Kafka has none.
     pub name: &'static str,

@@ -132,3 +132,20 @@ fn a_wildcard_needs_an_advertised_address() {
             .expect_err("invalid");
     assert!(problem.contains("not an address that a client can connect to"), "{problem}");
 }
+
+#[test]
+fn options_and_their_kafka_names_point_at_each_other() {
+    use broker_definitions::BrokerValue;
+    for row in &broker_definitions::BROKER_CONFIGS {
+        if let BrokerValue::Option(key) | BrokerValue::Minutes(key) = row.value {
+            assert!(options::option_definition(key).is_some(), "{}", row.definition.name);
+        }
+    }
+    for option in &options::OPTIONS {
+        if let Some(name) = option.kafka_name {
+            let row = broker_definitions::broker_definition(name).expect(name);
+            let points_back = [BrokerValue::Option(option.key), BrokerValue::Minutes(option.key)];
+            assert!(points_back.contains(&row.value), "{name}");
+        }
+    }
+}

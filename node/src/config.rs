@@ -1,29 +1,27 @@
 //! Configuration: the node's own options, and Kafka's configurations of topics and brokers.
 //!
-//! Owns [`NodeConfig`], the one checked struct into which file, environment and flags go, and the tables of
-//! [`topic_definitions`] and [`broker_definitions`]. What must hold: nothing outside this module parses a configuration
-//! value; an unknown key is an error. Does not own where topic configurations are kept (that is `metadata`).
+//! Owns [`NodeConfig`], the one checked struct into which file, environment and flags go; the tables of
+//! [`topic_definitions`] and [`broker_definitions`] are those of `ringmain-metadata`. What must hold: nothing outside
+//! these two parses a configuration value; an unknown key is an error. Does not own where topic configurations are kept
+//! (that is `metadata`).
 
-pub mod broker_definitions;
-pub mod definition;
 pub mod describe;
-pub mod layers;
 pub mod options;
 pub mod quantity;
 pub mod reference;
 pub mod sources;
 pub mod suggestion;
-pub mod topic;
-pub mod topic_definitions;
 
 use std::path::PathBuf;
 
-pub use describe::{ConfigSource, DescribedConfig, Synonym};
-pub use layers::TopicDefaults;
+pub use describe::DescribedConfig;
 use options::OptionValue;
 pub use quantity::HostPort;
+pub use ringmain_metadata::config::{
+    ConfigSource, Synonym, TopicConfig, TopicDefaults, broker_definitions, definition, layers, source, topic,
+    topic_definitions,
+};
 pub use sources::{ConfigProblem, ConfigProblems, ConfigSources, Origin, Settings};
-pub use topic::TopicConfig;
 
 /// Everything that is configured for one node, checked.
 #[derive(Debug, Clone)]

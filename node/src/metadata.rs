@@ -1,6 +1,6 @@
 //! The cluster's metadata: which nodes, topics, partitions and configurations there are.
 //!
-//! A change is decided by [`controller`] (pure), written as [`MetadataRecord`]s to [`store`] (durable before anything is
+//! A change is decided by [`controller`] (pure, in `ringmain-metadata`), written as [`MetadataRecord`]s to [`store`] (durable before anything is
 //! answered), and applied to the immutable [`MetadataImage`], of which every shard gets the newest. [`control_thread`] is the
 //! thread that does so. With one node the store is a file; the quorum takes its place behind [`store::RecordLog`].
 //!
@@ -8,20 +8,17 @@
 //! restart reads back gives the image that was there before.
 
 pub mod control_thread;
-pub mod controller;
 pub mod data_directory;
 mod identity;
-mod image;
-mod internal_topics;
-mod record;
 pub mod store;
 mod watch;
 
 pub use control_thread::{MetadataError, MetadataHandle, MetadataOptions};
 pub use data_directory::{DataDirectory, DataDirectoryError};
-pub use identity::{ClusterId, NodeId, PartitionEpoch, random_topic_id, random_uuid_text};
-pub use image::{ApplyError, MetadataImage, NodeImage, PartitionImage, TopicImage};
-pub(crate) use internal_topics::{OFFSETS_TOPIC, is_internal_topic};
-pub use record::{ConfigResource, MetadataRecord, RecordError};
-pub use ringmain_storage::{LeaderEpoch, TopicId};
+pub use identity::{random_cluster_id, random_topic_id, random_uuid_text};
+pub use ringmain_metadata::{
+    ApplyError, ClusterId, ConfigResource, LeaderEpoch, MetadataImage, MetadataRecord, NodeId, NodeImage,
+    PartitionEpoch, PartitionImage, RecordError, TopicId, TopicImage, controller,
+};
+pub(crate) use ringmain_metadata::{OFFSETS_TOPIC, is_internal_topic};
 pub use watch::ImageWatch;

@@ -20,11 +20,11 @@ use super::controller::{
     Decision, DeleteTopic, DeletedTopic, ProducerIdBlock, Refusal,
 };
 use super::data_directory::DataDirectory;
-use super::identity::{NodeId, random_topic_id};
-use super::image::MetadataImage;
-use super::record::MetadataRecord;
+use super::identity::random_topic_id;
+
 use super::store::{RecordLog, Store, StoreError};
 use super::watch::{ImagePublisher, ImageWatch};
+use super::{MetadataImage, MetadataRecord, NodeId};
 use crate::config::{HostPort, NodeConfig};
 
 /// Requests that may wait for the thread. A client that changes metadata waits for its answer, so more than this is a

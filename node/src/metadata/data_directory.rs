@@ -22,7 +22,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::identity::{ClusterId, NodeId};
+use super::{ClusterId, NodeId, random_cluster_id};
 
 /// First line of `format`.
 const MAGIC: &str = "ringmain data directory";
@@ -190,7 +190,7 @@ fn make_format(directory: &Path, node_id: NodeId) -> Result<Format, DataDirector
         }
     }
     let format = Format {
-        cluster_id: ClusterId::random().map_err(failed("make a cluster id for", directory))?,
+        cluster_id: random_cluster_id().map_err(failed("make a cluster id for", directory))?,
         node_id,
     };
     let new_path = directory.join(FORMAT_FILE_NEW);

@@ -14,8 +14,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition};
 
-use super::image::MetadataImage;
-use super::record::MetadataRecord;
+use super::{MetadataImage, MetadataRecord};
 
 /// Numbers about the store itself, by name.
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");

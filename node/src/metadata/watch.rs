@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
-use super::image::MetadataImage;
+use super::MetadataImage;
 
 /// The writer's end.
 #[derive(Debug)]

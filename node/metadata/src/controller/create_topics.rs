@@ -1,6 +1,10 @@
 //! CreateTopics: names, configurations, then partitions, in Kafka's order, so that the same request gets the same error.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::TopicId;
@@ -10,8 +14,8 @@ use super::topic_name::{can_collide, check_topic_name, collide};
 use super::{Controller, Decision, NewTopicId, Refusal};
 use crate::config::TopicConfig;
 use crate::config::layers::ConfigMap;
-use crate::metadata::identity::NodeId;
-use crate::metadata::record::{ConfigResource, MetadataRecord};
+use crate::identity::NodeId;
+use crate::record::{ConfigResource, MetadataRecord};
 
 /// A topic to make.
 #[derive(Debug, Clone, PartialEq, Eq)]

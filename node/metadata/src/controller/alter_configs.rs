@@ -3,7 +3,11 @@
 //! Both come down to the configurations that a resource shall have afterwards; that map is checked as a whole and
 //! compared with what there is, so nothing is recorded for what stays the same.
 
-use std::collections::BTreeSet;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 
@@ -14,8 +18,8 @@ use crate::config::broker_definitions::broker_definition;
 use crate::config::definition::{ConfigDefinition, ConfigType, Update};
 use crate::config::layers::ConfigMap;
 use crate::config::topic_definitions::topic_definition;
-use crate::metadata::identity::NodeId;
-use crate::metadata::record::{ConfigResource, MetadataRecord};
+use crate::identity::NodeId;
+use crate::record::{ConfigResource, MetadataRecord};
 
 /// What a client wants to configure, as it names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,9 +1,14 @@
 //! Bytes of the metadata records.
 
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use ringmain_storage::{LeaderEpoch, TopicId};
 
 use super::{ConfigResource, MetadataRecord};
-use crate::metadata::identity::{NodeId, PartitionEpoch};
+use crate::identity::{NodeId, PartitionEpoch};
 
 /// The only version of the encoding yet.
 const VERSION: u8 = 1;
@@ -269,7 +274,7 @@ impl<'a> Reader<'a> {
     fn text(&mut self) -> Result<String, RecordError> {
         let length = self.length()?;
         let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| RecordError::Field("text"))
+        core::str::from_utf8(bytes).map(str::to_owned).map_err(|_| RecordError::Field("text"))
     }
 
     fn optional_text(&mut self) -> Result<Option<String>, RecordError> {

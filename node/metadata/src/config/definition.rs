@@ -4,7 +4,11 @@
 //! and tests of clients compare them. The tables themselves are [`super::topic_definitions`] and
 //! [`super::broker_definitions`].
 
-use std::fmt;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
 
 /// A named configuration of a topic or of a broker, as a row of a table.
 #[derive(Debug, Clone, Copy)]

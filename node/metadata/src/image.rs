@@ -4,8 +4,12 @@
 //! touches, and in it pointers, not topics. What must hold: `topics` and `names` are two views of the same topics; a
 //! topic's partitions are numbered from 0 without a gap; an image never changes once it is shared.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use ringmain_storage::{LeaderEpoch, TopicId};
 

@@ -1,8 +1,8 @@
 //! Requests and their answers as tables. The words are those of Kafka 4.2.0, asked with the same requests.
 
 use super::*;
-use crate::metadata::identity::PartitionEpoch;
-use crate::metadata::record::ConfigResource;
+use crate::identity::PartitionEpoch;
+use crate::record::ConfigResource;
 use ringmain_storage::LeaderEpoch;
 
 fn options() -> ControllerOptions {
@@ -454,7 +454,7 @@ fn replicas_are_spread_over_the_nodes() {
     let topics =
         [CreateTopic { partitions: 6, replication_factor: 2, ..CreateTopic::with_defaults("spread") }];
     let after = image.after(&create(&image, &topics).records).expect("applies");
-    let mut led = std::collections::BTreeMap::new();
+    let mut led = alloc::collections::BTreeMap::new();
     for partition in &after.topic("spread").expect("made").partitions {
         assert_eq!(partition.replicas.len(), 2);
         assert_ne!(partition.replicas[0], partition.replicas[1]);

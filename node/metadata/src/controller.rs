@@ -13,6 +13,11 @@ mod placement;
 mod tests;
 mod topic_name;
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::TopicId;
 

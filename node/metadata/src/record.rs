@@ -9,6 +9,9 @@
 
 mod codec;
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use ringmain_storage::{LeaderEpoch, TopicId};
 
 pub use self::codec::RecordError;

@@ -1,13 +1,16 @@
 //! CreatePartitions: a topic gets more of them. There is no way to have fewer.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 
 use super::placement::partition_records;
 use super::{Controller, Decision, Refusal};
-use crate::metadata::internal_topics::OFFSETS_TOPIC;
-use crate::metadata::record::MetadataRecord;
+use crate::internal_topics::OFFSETS_TOPIC;
+use crate::record::MetadataRecord;
 
 /// How many partitions a topic is to have.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,15 @@
 //! DeleteTopics: by name or by id.
 
-use std::collections::BTreeSet;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::TopicId;
 
 use super::{Controller, Decision, Refusal};
-use crate::metadata::record::MetadataRecord;
+use crate::record::MetadataRecord;
 
 /// A topic to delete: one of the two is given.
 #[derive(Debug, Clone, PartialEq, Eq)]

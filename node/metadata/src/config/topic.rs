@@ -3,6 +3,9 @@
 //! [`TopicConfig::resolve`] is the only way to make one, so a `TopicConfig` has been checked. Kafka's checks across
 //! several configurations are here; those of single values are in the table.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use super::definition::{ConfigDefinition, ConfigValue, InvalidValue};
 use super::layers::{ConfigLayers, ConfigMap};
 use super::topic_definitions::{TOPIC_CONFIGS, topic_definition};

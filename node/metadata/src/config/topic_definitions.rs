@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let names: std::collections::BTreeSet<_> = TOPIC_CONFIGS.iter().map(|d| d.name).collect();
+        let names: alloc::collections::BTreeSet<_> = TOPIC_CONFIGS.iter().map(|d| d.name).collect();
         assert_eq!(names.len(), TOPIC_CONFIGS.len());
     }
 

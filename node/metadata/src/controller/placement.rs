@@ -1,11 +1,16 @@
 //! On which nodes the replicas of new partitions go: as the request says, or spread evenly.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::{LeaderEpoch, TopicId};
 
 use super::{Controller, Refusal};
-use crate::metadata::identity::{NodeId, PartitionEpoch};
-use crate::metadata::record::MetadataRecord;
+use crate::identity::{NodeId, PartitionEpoch};
+use crate::record::MetadataRecord;
 
 impl Controller<'_> {
     /// Checks one partition's replicas as a client gave them.

@@ -2,6 +2,9 @@
 //!
 //! A name is also the name of a folder (`<topic>-<partition>`), so these rules keep names inside the data directory.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+
 use ringmain_protocol::ErrorCode;
 
 use super::Refusal;

@@ -4,11 +4,14 @@
 //! file; the default. Kafka names the middle three after broker configurations (`log.retention.ms` for `retention.ms`),
 //! so a walk over the layers yields Kafka's list of synonyms as well.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::broker_definitions::broker_definition;
 use super::definition::ConfigDefinition;
-use super::describe::{ConfigSource, Synonym};
+use super::source::{ConfigSource, Synonym};
 
 /// Configurations by name, as text: the form in which the metadata keeps them.
 pub type ConfigMap = BTreeMap<String, String>;
@@ -20,7 +23,8 @@ static NO_CONFIGS: ConfigMap = ConfigMap::new();
 pub struct TopicDefaults(BTreeMap<&'static str, String>);
 
 impl TopicDefaults {
-    pub(super) fn set(&mut self, definition: &'static ConfigDefinition, value: String) {
+    /// Sets one, which the caller has checked.
+    pub fn set(&mut self, definition: &'static ConfigDefinition, value: String) {
         self.0.insert(definition.name, value);
     }
 

@@ -1,0 +1,25 @@
+//! The cluster's metadata: records, the image that they give, and the controller's decisions.
+//!
+//! Pure: a change is decided by [`controller`] against a [`MetadataImage`] and comes out as [`MetadataRecord`]s; whoever
+//! owns the log makes them durable and applies them. The crate reads no clock, draws no random number and does no I/O.
+//!
+//! What must hold: an image is a function of the records alone, so every node that has read the same records has the
+//! same image; a record that one version wrote is read by all later ones.
+//!
+//! Does not do: where records are kept and who agrees on them, sockets, versions of messages. Those are the node's.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+pub mod config;
+pub mod controller;
+mod identity;
+mod image;
+mod internal_topics;
+mod record;
+
+pub use identity::{ClusterId, NodeId, PartitionEpoch};
+pub use image::{ApplyError, MetadataImage, NodeImage, PartitionImage, TopicImage};
+pub use internal_topics::{OFFSETS_TOPIC, is_internal_topic};
+pub use record::{ConfigResource, MetadataRecord, RecordError};
+pub use ringmain_storage::{LeaderEpoch, TopicId};

@@ -116,7 +116,8 @@ fn without_settings(command: &mut Command) -> &mut Command {
     command
 }
 
-/// The node's binary beside the bench's, built if it is missing or old.
+/// The node's binary beside the bench's, built if it is missing or old. What is built is what `cargo test` builds for the
+/// whole workspace: for fewer packages the dependencies' features would differ, and everything would be built once more.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -126,7 +127,7 @@ fn binary() -> &'static Path {
             Some(profile) => profile,
         };
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--package", "ringmain", "--bin", "ringmain", "--profile", profile]);
+        build.args(["build", "--workspace", "--bins", "--tests", "--profile", profile]);
         build.arg("--target-dir").arg(folder.parent().expect("below the target directory"));
         let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo runs");
         assert!(status.success(), "the node does not build");

@@ -18,6 +18,10 @@ impl fmt::Display for NodeId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PartitionEpoch(pub i32);
 
+/// Drawn at random by each start of a node's process: two starts of one node are told apart by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct IncarnationId(pub [u8; 16]);
+
 /// The cluster's id: 22 characters of URL-safe base64 over 16 random bytes, as Kafka's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterId(String);

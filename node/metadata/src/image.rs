@@ -6,17 +6,26 @@
 
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
-use ringmain_storage::{LeaderEpoch, TopicId};
+use ringmain_storage::TopicId;
 
-use super::identity::{NodeId, PartitionEpoch};
-use super::record::{ConfigResource, MetadataRecord};
+use crate::config::definition::ConfigValue;
 use crate::config::layers::{ConfigLayers, ConfigMap};
+use crate::config::topic_definitions::topic_definition;
 use crate::config::{TopicConfig, TopicDefaults};
+use crate::identity::NodeId;
+use crate::node_image::NodeImage;
+use crate::partition_image::PartitionImage;
+use crate::record::{ConfigResource, MetadataRecord};
+
+mod apply;
+mod snapshot;
+
+/// The configuration by which the leader and the controller must agree.
+pub(crate) const MIN_IN_SYNC: &str = "min.insync.replicas";
 
 /// The metadata after a number of records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,19 +38,7 @@ pub struct MetadataImage {
     configs: Arc<BTreeMap<ConfigResource, Arc<ConfigMap>>>,
     partition_count: usize,
     next_producer_id: i64,
-}
-
-/// A node of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeImage {
-    /// Counts its starts.
-    pub registration_epoch: i64,
-    /// Where clients reach it.
-    pub host: String,
-    /// Where clients reach it.
-    pub port: u16,
-    /// Its rack, if told.
-    pub rack: Option<String>,
+    feature_levels: Arc<BTreeMap<String, i16>>,
 }
 
 /// A topic.
@@ -53,21 +50,6 @@ pub struct TopicImage {
     pub name: Arc<str>,
     /// Its partitions by index.
     pub partitions: Vec<PartitionImage>,
-}
-
-/// A partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionImage {
-    /// Who keeps a replica, the preferred leader first.
-    pub replicas: Vec<NodeId>,
-    /// Who of them is in sync.
-    pub in_sync: Vec<NodeId>,
-    /// Who leads.
-    pub leader: NodeId,
-    /// Counts leaderships.
-    pub leader_epoch: LeaderEpoch,
-    /// Counts changes.
-    pub partition_epoch: PartitionEpoch,
 }
 
 /// A record that does not fit the image before it: the log is not the one that this image came from.
@@ -88,6 +70,42 @@ pub enum ApplyError {
         expected: usize,
         /// The record's.
         got: i32,
+    },
+    /// The partition is not there.
+    #[error("a record is about partition {partition} of the topic {topic_id}, which does not exist")]
+    UnknownPartition {
+        /// Of which topic.
+        topic_id: TopicId,
+        /// The record's.
+        partition: i32,
+    },
+    /// A partition cannot be so, or cannot become so.
+    #[error("a record makes partition {partition} of the topic {topic_id} impossible: {problem}")]
+    Partition {
+        /// Of which topic.
+        topic_id: TopicId,
+        /// Which one.
+        partition: i32,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The node is not registered so.
+    #[error("a record is about registration {registration_epoch} of node {node_id}, which is not its newest")]
+    UnknownRegistration {
+        /// Whose.
+        node_id: NodeId,
+        /// The record's.
+        registration_epoch: i64,
+    },
+    /// A registration is not newer than the one before it.
+    #[error("a record registers node {node_id} with epoch {got}, after {current}")]
+    RegistrationGoesBack {
+        /// Whose.
+        node_id: NodeId,
+        /// The image's.
+        current: i64,
+        /// The record's.
+        got: i64,
     },
     /// They would be handed out twice.
     #[error("a record gives back producer ids: the next is {current}, the record says {got}")]
@@ -135,6 +153,50 @@ impl MetadataImage {
         self.partition_count
     }
 
+    /// Every partition with its topic and index, by topic name.
+    pub fn partitions(&self) -> impl Iterator<Item = (&Arc<TopicImage>, i32, &PartitionImage)> {
+        self.topics.values().flat_map(|topic| {
+            (0..).zip(&topic.partitions).map(move |(partition, image)| (topic, partition, image))
+        })
+    }
+
+    /// A partition by its topic's id.
+    pub fn partition(&self, topic_id: TopicId, partition: i32) -> Option<&PartitionImage> {
+        self.topic_by_id(topic_id)?.partitions.get(usize::try_from(partition).ok()?)
+    }
+
+    /// Whether a node is registered and may lead and enter in-sync sets.
+    pub fn is_active(&self, node_id: NodeId) -> bool {
+        self.nodes.get(&node_id).is_some_and(NodeImage::is_active)
+    }
+
+    /// The level at which all nodes use a feature; 0 is not at all.
+    pub fn feature_level(&self, feature: &str) -> i16 {
+        self.feature_levels.get(feature).copied().unwrap_or(0)
+    }
+
+    /// Every feature in use, and its level.
+    pub fn feature_levels(&self) -> &BTreeMap<String, i16> {
+        &self.feature_levels
+    }
+
+    /// Fewest replicas that must have a record that is acknowledged with acks=all: of the topic, else of the cluster,
+    /// never more than there are replicas. Nothing that one node's own file says is in it, because the leader, which
+    /// lets the high watermark move by it, and the controller, which tells by it who is eligible, must agree.
+    pub fn min_in_sync_replicas(&self, topic: &TopicImage) -> usize {
+        let definition = topic_definition(MIN_IN_SYNC).expect("a name of the table");
+        let (none, file) = (ConfigMap::new(), TopicDefaults::default());
+        let layers =
+            ConfigLayers { node: &none, cluster: self.configs(&ConfigResource::Cluster), file: &file };
+        let parsed = definition.parse(layers.effective(definition, self.topic_overrides(&topic.name)));
+        let configured = match parsed.ok().or_else(|| definition.default_value()) {
+            Some(ConfigValue::Integer(number)) => usize::try_from(number).unwrap_or(1),
+            _ => 1,
+        };
+        let replicas = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
+        configured.clamp(1, replicas.max(1))
+    }
+
     /// The first producer id that was never handed to a node.
     pub fn next_producer_id(&self) -> i64 {
         self.next_producer_id
@@ -169,165 +231,6 @@ impl MetadataImage {
     pub fn after(&self, records: &[MetadataRecord]) -> Result<Self, ApplyError> {
         let mut image = self.clone();
         records.iter().try_for_each(|record| image.apply(record))?;
-        Ok(image)
-    }
-
-    fn apply(&mut self, record: &MetadataRecord) -> Result<(), ApplyError> {
-        match record {
-            MetadataRecord::ClusterCreated { cluster_id } => self.cluster_id = cluster_id.as_str().into(),
-            MetadataRecord::NodeRegistered { node_id, registration_epoch, host, port, rack } => {
-                let node = NodeImage {
-                    registration_epoch: *registration_epoch,
-                    host: host.clone(),
-                    port: *port,
-                    rack: rack.clone(),
-                };
-                Arc::make_mut(&mut self.nodes).insert(*node_id, node);
-                self.begin_leaderships(*node_id);
-            }
-            MetadataRecord::TopicCreated { topic_id, name } => self.create_topic(*topic_id, name)?,
-            MetadataRecord::PartitionCreated {
-                topic_id,
-                partition,
-                replicas,
-                in_sync,
-                leader,
-                leader_epoch,
-                partition_epoch,
-            } => {
-                let created = PartitionImage {
-                    replicas: replicas.clone(),
-                    in_sync: in_sync.clone(),
-                    leader: *leader,
-                    leader_epoch: *leader_epoch,
-                    partition_epoch: *partition_epoch,
-                };
-                self.create_partition(*topic_id, *partition, created)?;
-            }
-            MetadataRecord::TopicDeleted { topic_id } => self.delete_topic(*topic_id)?,
-            MetadataRecord::ConfigSet { resource, name, value } => {
-                let configs = Arc::make_mut(&mut self.configs).entry(resource.clone()).or_default();
-                Arc::make_mut(configs).insert(name.clone(), value.clone());
-            }
-            MetadataRecord::ConfigRemoved { resource, name } => self.remove_config(resource, name),
-            MetadataRecord::ProducerIdsAllocated { node_id: _, next } => {
-                if *next < self.next_producer_id {
-                    return Err(ApplyError::ProducerIdsGoBack { current: self.next_producer_id, got: *next });
-                }
-                self.next_producer_id = *next;
-            }
-        }
-        self.version += 1;
-        Ok(())
-    }
-
-    fn create_topic(&mut self, id: TopicId, name: &str) -> Result<(), ApplyError> {
-        if self.topics.contains_key(name) || self.names.contains_key(&id) {
-            return Err(ApplyError::TopicExists(name.to_owned()));
-        }
-        let name: Arc<str> = name.into();
-        let topic = TopicImage { id, name: Arc::clone(&name), partitions: Vec::new() };
-        Arc::make_mut(&mut self.names).insert(id, Arc::clone(&name));
-        Arc::make_mut(&mut self.topics).insert(name, Arc::new(topic));
-        Ok(())
-    }
-
-    fn create_partition(
-        &mut self,
-        topic_id: TopicId,
-        partition: i32,
-        created: PartitionImage,
-    ) -> Result<(), ApplyError> {
-        let name = self.names.get(&topic_id).ok_or(ApplyError::UnknownTopic(topic_id))?;
-        let topic =
-            Arc::make_mut(&mut self.topics).get_mut(name).ok_or(ApplyError::UnknownTopic(topic_id))?;
-        let expected = topic.partitions.len();
-        if usize::try_from(partition) != Ok(expected) {
-            return Err(ApplyError::PartitionOrder { topic_id, expected, got: partition });
-        }
-        Arc::make_mut(topic).partitions.push(created);
-        self.partition_count += 1;
-        Ok(())
-    }
-
-    fn delete_topic(&mut self, topic_id: TopicId) -> Result<(), ApplyError> {
-        let unknown = ApplyError::UnknownTopic(topic_id);
-        let name = Arc::make_mut(&mut self.names).remove(&topic_id).ok_or(unknown.clone())?;
-        let topic = Arc::make_mut(&mut self.topics).remove(&name).ok_or(unknown)?;
-        self.partition_count -= topic.partitions.len();
-        let resource = ConfigResource::Topic(name.to_string());
-        if self.configs.contains_key(&resource) {
-            Arc::make_mut(&mut self.configs).remove(&resource);
-        }
-        Ok(())
-    }
-
-    fn remove_config(&mut self, resource: &ConfigResource, name: &str) {
-        let all = Arc::make_mut(&mut self.configs);
-        let Some(configs) = all.get_mut(resource) else { return };
-        Arc::make_mut(configs).remove(name);
-        if configs.is_empty() {
-            all.remove(resource);
-        }
-    }
-
-    /// A node that starts leads what it led in a new epoch.
-    fn begin_leaderships(&mut self, node_id: NodeId) {
-        let leads = |topic: &TopicImage| topic.partitions.iter().any(|partition| partition.leader == node_id);
-        if !self.topics.values().any(|topic| leads(topic)) {
-            return;
-        }
-        for topic in Arc::make_mut(&mut self.topics).values_mut().filter(|topic| leads(topic)) {
-            let led = Arc::make_mut(topic).partitions.iter_mut().filter(|p| p.leader == node_id);
-            for partition in led {
-                partition.leader_epoch = LeaderEpoch::new(partition.leader_epoch.value() + 1);
-                partition.partition_epoch = PartitionEpoch(partition.partition_epoch.0 + 1);
-            }
-        }
-    }
-
-    /// Records that give this image when applied to an empty one: a snapshot. Nodes come first, because a registration
-    /// begins leaderships.
-    pub fn to_records(&self) -> Vec<MetadataRecord> {
-        let mut records = vec![MetadataRecord::ClusterCreated { cluster_id: self.cluster_id.to_string() }];
-        records.extend(self.nodes.iter().map(|(node_id, node)| MetadataRecord::NodeRegistered {
-            node_id: *node_id,
-            registration_epoch: node.registration_epoch,
-            host: node.host.clone(),
-            port: node.port,
-            rack: node.rack.clone(),
-        }));
-        for topic in self.topics.values() {
-            records.push(MetadataRecord::TopicCreated { topic_id: topic.id, name: topic.name.to_string() });
-            records.extend((0..).zip(&topic.partitions).map(|(partition, image)| {
-                MetadataRecord::PartitionCreated {
-                    topic_id: topic.id,
-                    partition,
-                    replicas: image.replicas.clone(),
-                    in_sync: image.in_sync.clone(),
-                    leader: image.leader,
-                    leader_epoch: image.leader_epoch,
-                    partition_epoch: image.partition_epoch,
-                }
-            }));
-        }
-        for (resource, configs) in self.configs.iter() {
-            records.extend(configs.iter().map(|(name, value)| MetadataRecord::ConfigSet {
-                resource: resource.clone(),
-                name: name.clone(),
-                value: value.clone(),
-            }));
-        }
-        // The node does not matter: who got which ids is not part of the image.
-        let node_id = self.nodes.keys().next().copied().unwrap_or(NodeId(0));
-        records.push(MetadataRecord::ProducerIdsAllocated { node_id, next: self.next_producer_id });
-        records
-    }
-
-    /// The image that a snapshot's records give, with the version that it had.
-    pub fn from_snapshot(records: &[MetadataRecord], version: u64) -> Result<Self, ApplyError> {
-        let mut image = Self::default().after(records)?;
-        image.version = version;
         Ok(image)
     }
 }

@@ -16,10 +16,14 @@ pub mod controller;
 mod identity;
 mod image;
 mod internal_topics;
+mod node_image;
+mod partition_image;
 mod record;
 
-pub use identity::{ClusterId, NodeId, PartitionEpoch};
-pub use image::{ApplyError, MetadataImage, NodeImage, PartitionImage, TopicImage};
+pub use identity::{ClusterId, IncarnationId, NodeId, PartitionEpoch};
+pub use image::{ApplyError, MetadataImage, TopicImage};
 pub use internal_topics::{OFFSETS_TOPIC, is_internal_topic};
+pub use node_image::{Endpoint, LevelRange, NodeImage, PeerEndpoints};
+pub use partition_image::PartitionImage;
 pub use record::{ConfigResource, MetadataRecord, RecordError};
 pub use ringmain_storage::{LeaderEpoch, TopicId};

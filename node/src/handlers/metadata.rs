@@ -118,8 +118,8 @@ fn brokers(shard: &Shard, image: &MetadataImage) -> Vec<MetadataBroker<'static>>
     let others =
         image.nodes().iter().filter(|(id, _)| **id != node.node_id()).map(|(id, other)| MetadataBroker {
             node_id: id.0,
-            host: Text::Owned(other.host.clone()),
-            port: other.port.into(),
+            host: Text::Owned(other.host().to_owned()),
+            port: other.port().into(),
             rack: other.rack.clone().map(Text::Owned),
         });
     std::iter::once(own).chain(others).collect()
@@ -184,7 +184,7 @@ fn described(topic: &TopicImage) -> MetadataTopic<'static> {
 fn led(partition_index: i32, partition: &PartitionImage) -> MetadataPartition {
     MetadataPartition {
         partition_index,
-        leader_id: partition.leader.0,
+        leader_id: partition.leader.map_or(-1, |leader| leader.0),
         leader_epoch: partition.leader_epoch.value(),
         replica_nodes: partition.replicas.iter().map(|node| node.0).collect(),
         isr_nodes: partition.in_sync.iter().map(|node| node.0).collect(),

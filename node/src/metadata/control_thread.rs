@@ -189,7 +189,7 @@ fn run(
 /// What a start records: the cluster when there is none yet, and this node's next registration.
 fn registration(image: &MetadataImage, cluster_id: &str, options: &MetadataOptions) -> Vec<MetadataRecord> {
     let node_id = options.controller.node_id;
-    let registered = MetadataRecord::NodeRegistered {
+    let registered = MetadataRecord::LoneNodeStarted {
         node_id,
         registration_epoch: image.nodes().get(&node_id).map_or(0, |node| node.registration_epoch + 1),
         host: options.advertised.host.clone(),

@@ -6,10 +6,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
-use ringmain_storage::{LeaderEpoch, TopicId};
+use ringmain_storage::TopicId;
 
 use super::{Controller, Refusal};
-use crate::identity::{NodeId, PartitionEpoch};
+use crate::identity::NodeId;
+use crate::partition_image::PartitionImage;
 use crate::record::MetadataRecord;
 
 impl Controller<'_> {
@@ -85,10 +86,6 @@ pub(super) fn partition_records(
     placed.into_iter().enumerate().map(move |(index, replicas)| MetadataRecord::PartitionCreated {
         topic_id,
         partition: i32::try_from(first + index).expect("the number of partitions is limited"),
-        leader: *replicas.first().expect("a partition has a replica"),
-        in_sync: replicas.clone(),
-        replicas,
-        leader_epoch: LeaderEpoch::ZERO,
-        partition_epoch: PartitionEpoch(0),
+        state: PartitionImage::created(replicas.clone(), replicas),
     })
 }

@@ -18,7 +18,7 @@ fn options() -> ControllerOptions {
 
 /// One node, and the topics `t1` with three partitions and `a.b`.
 fn image() -> MetadataImage {
-    let registered = MetadataRecord::NodeRegistered {
+    let registered = MetadataRecord::LoneNodeStarted {
         node_id: NodeId(1),
         registration_epoch: 0,
         host: "localhost".to_owned(),
@@ -443,7 +443,7 @@ fn producer_ids_come_in_blocks_and_never_twice() {
 
 #[test]
 fn replicas_are_spread_over_the_nodes() {
-    let registered = |id| MetadataRecord::NodeRegistered {
+    let registered = |id| MetadataRecord::LoneNodeStarted {
         node_id: NodeId(id),
         registration_epoch: 0,
         host: "localhost".to_owned(),
@@ -458,7 +458,7 @@ fn replicas_are_spread_over_the_nodes() {
     for partition in &after.topic("spread").expect("made").partitions {
         assert_eq!(partition.replicas.len(), 2);
         assert_ne!(partition.replicas[0], partition.replicas[1]);
-        *led.entry(partition.leader).or_insert(0) += 1;
+        *led.entry(partition.leader.expect("led")).or_insert(0) += 1;
     }
     assert_eq!(led.into_values().collect::<Vec<_>>(), [2, 2, 2]);
     assert!(after.configs(&ConfigResource::Cluster).is_empty());

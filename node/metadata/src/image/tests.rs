@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{LeaderEpoch, PartitionEpoch};
 
 pub(crate) fn topic_id(number: u8) -> TopicId {
     TopicId([number; 16])
@@ -19,16 +20,12 @@ fn partition_created(number: u8, partition: i32) -> MetadataRecord {
     MetadataRecord::PartitionCreated {
         topic_id: topic_id(number),
         partition,
-        replicas: vec![NodeId(1)],
-        in_sync: vec![NodeId(1)],
-        leader: NodeId(1),
-        leader_epoch: LeaderEpoch::ZERO,
-        partition_epoch: PartitionEpoch(0),
+        state: PartitionImage::created(vec![NodeId(1)], vec![NodeId(1)]),
     }
 }
 
 fn registered(registration_epoch: i64) -> MetadataRecord {
-    MetadataRecord::NodeRegistered {
+    MetadataRecord::LoneNodeStarted {
         node_id: NodeId(1),
         registration_epoch,
         host: "localhost".to_owned(),

@@ -1,37 +1,35 @@
-//! Bytes of the metadata records.
+//! Bytes of the metadata records: which fields stand in each kind, in which order.
 
-use alloc::borrow::ToOwned;
-use alloc::string::String;
+mod fields;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ringmain_storage::{LeaderEpoch, TopicId};
-
-use super::{ConfigResource, MetadataRecord};
-use crate::identity::{NodeId, PartitionEpoch};
+use self::fields::{Reader, Writer, checked_body};
+use super::MetadataRecord;
+use crate::identity::PartitionEpoch;
+use crate::partition_image::PartitionImage;
 
 /// The only version of the encoding yet.
 const VERSION: u8 = 1;
 
-const CHECKSUM_BYTES: usize = 4;
-
 /// Kinds as they stand in the bytes: never reused, never renumbered.
 mod kind {
     pub(super) const CLUSTER_CREATED: u8 = 1;
-    pub(super) const NODE_REGISTERED: u8 = 2;
+    pub(super) const LONE_NODE_STARTED: u8 = 2;
     pub(super) const TOPIC_CREATED: u8 = 3;
-    pub(super) const PARTITION_CREATED: u8 = 4;
+    /// Before partitions could be without a leader or be reassigned; read, and no longer written.
+    pub(super) const LED_PARTITION_CREATED: u8 = 4;
     pub(super) const TOPIC_DELETED: u8 = 5;
     pub(super) const CONFIG_SET: u8 = 6;
     pub(super) const CONFIG_REMOVED: u8 = 7;
     pub(super) const PRODUCER_IDS_ALLOCATED: u8 = 8;
-}
-
-/// Kinds of resources as they stand in the bytes.
-mod resource_kind {
-    pub(super) const TOPIC: u8 = 1;
-    pub(super) const NODE: u8 = 2;
-    pub(super) const CLUSTER: u8 = 3;
+    pub(super) const NODE_REGISTERED: u8 = 9;
+    pub(super) const NODE_CHANGED: u8 = 10;
+    pub(super) const NODE_UNREGISTERED: u8 = 11;
+    pub(super) const PARTITION_CREATED: u8 = 12;
+    pub(super) const PARTITION_CHANGED: u8 = 13;
+    pub(super) const FEATURE_LEVEL_SET: u8 = 14;
 }
 
 /// Bytes that are no metadata record of a known version.
@@ -71,36 +69,47 @@ impl MetadataRecord {
                 writer.u8(kind::CLUSTER_CREATED);
                 writer.text(cluster_id);
             }
-            Self::NodeRegistered { node_id, registration_epoch, host, port, rack } => {
-                writer.u8(kind::NODE_REGISTERED);
+            Self::LoneNodeStarted { node_id, registration_epoch, host, port, rack } => {
+                writer.u8(kind::LONE_NODE_STARTED);
                 writer.i32(node_id.0);
                 writer.i64(*registration_epoch);
                 writer.text(host);
-                writer.bytes(&port.to_le_bytes());
+                writer.u16(*port);
                 writer.optional_text(rack.as_deref());
+            }
+            Self::NodeRegistered { node_id, node } => {
+                writer.u8(kind::NODE_REGISTERED);
+                writer.i32(node_id.0);
+                writer.node(node);
+            }
+            Self::NodeChanged { node_id, registration_epoch, fenced, stopping_since } => {
+                writer.u8(kind::NODE_CHANGED);
+                writer.i32(node_id.0);
+                writer.i64(*registration_epoch);
+                writer.boolean(*fenced);
+                writer.optional_version(*stopping_since);
+            }
+            Self::NodeUnregistered { node_id, registration_epoch } => {
+                writer.u8(kind::NODE_UNREGISTERED);
+                writer.i32(node_id.0);
+                writer.i64(*registration_epoch);
             }
             Self::TopicCreated { topic_id, name } => {
                 writer.u8(kind::TOPIC_CREATED);
                 writer.bytes(&topic_id.0);
                 writer.text(name);
             }
-            Self::PartitionCreated {
-                topic_id,
-                partition,
-                replicas,
-                in_sync,
-                leader,
-                leader_epoch,
-                partition_epoch,
-            } => {
+            Self::PartitionCreated { topic_id, partition, state } => {
                 writer.u8(kind::PARTITION_CREATED);
                 writer.bytes(&topic_id.0);
                 writer.i32(*partition);
-                writer.nodes(replicas);
-                writer.nodes(in_sync);
-                writer.i32(leader.0);
-                writer.i32(leader_epoch.value());
-                writer.i32(partition_epoch.0);
+                writer.partition(state);
+            }
+            Self::PartitionChanged { topic_id, partition, state } => {
+                writer.u8(kind::PARTITION_CHANGED);
+                writer.bytes(&topic_id.0);
+                writer.i32(*partition);
+                writer.partition(state);
             }
             Self::TopicDeleted { topic_id } => {
                 writer.u8(kind::TOPIC_DELETED);
@@ -122,6 +131,11 @@ impl MetadataRecord {
                 writer.i32(node_id.0);
                 writer.i64(*next);
             }
+            Self::FeatureLevelSet { feature, level } => {
+                writer.u8(kind::FEATURE_LEVEL_SET);
+                writer.text(feature);
+                writer.i16(*level);
+            }
         }
         writer.finish()
     }
@@ -135,22 +149,40 @@ impl MetadataRecord {
         }
         let record = match reader.u8()? {
             kind::CLUSTER_CREATED => Self::ClusterCreated { cluster_id: reader.text()? },
-            kind::NODE_REGISTERED => Self::NodeRegistered {
-                node_id: reader.node()?,
+            kind::LONE_NODE_STARTED => Self::LoneNodeStarted {
+                node_id: reader.node_id()?,
                 registration_epoch: reader.i64()?,
                 host: reader.text()?,
-                port: u16::from_le_bytes(reader.array()?),
+                port: reader.u16()?,
                 rack: reader.optional_text()?,
             },
+            kind::NODE_REGISTERED => {
+                Self::NodeRegistered { node_id: reader.node_id()?, node: reader.node()? }
+            }
+            kind::NODE_CHANGED => Self::NodeChanged {
+                node_id: reader.node_id()?,
+                registration_epoch: reader.i64()?,
+                fenced: reader.boolean()?,
+                stopping_since: reader.optional_version()?,
+            },
+            kind::NODE_UNREGISTERED => {
+                Self::NodeUnregistered { node_id: reader.node_id()?, registration_epoch: reader.i64()? }
+            }
             kind::TOPIC_CREATED => Self::TopicCreated { topic_id: reader.topic_id()?, name: reader.text()? },
+            kind::LED_PARTITION_CREATED => Self::PartitionCreated {
+                topic_id: reader.topic_id()?,
+                partition: reader.i32()?,
+                state: led_partition(&mut reader)?,
+            },
             kind::PARTITION_CREATED => Self::PartitionCreated {
                 topic_id: reader.topic_id()?,
                 partition: reader.i32()?,
-                replicas: reader.nodes()?,
-                in_sync: reader.nodes()?,
-                leader: reader.node()?,
-                leader_epoch: reader.leader_epoch()?,
-                partition_epoch: PartitionEpoch(reader.i32()?),
+                state: reader.partition()?,
+            },
+            kind::PARTITION_CHANGED => Self::PartitionChanged {
+                topic_id: reader.topic_id()?,
+                partition: reader.i32()?,
+                state: reader.partition()?,
             },
             kind::TOPIC_DELETED => Self::TopicDeleted { topic_id: reader.topic_id()? },
             kind::CONFIG_SET => {
@@ -160,7 +192,10 @@ impl MetadataRecord {
                 Self::ConfigRemoved { resource: reader.resource()?, name: reader.text()? }
             }
             kind::PRODUCER_IDS_ALLOCATED => {
-                Self::ProducerIdsAllocated { node_id: reader.node()?, next: reader.i64()? }
+                Self::ProducerIdsAllocated { node_id: reader.node_id()?, next: reader.i64()? }
+            }
+            kind::FEATURE_LEVEL_SET => {
+                Self::FeatureLevelSet { feature: reader.text()?, level: reader.i16()? }
             }
             unknown => return Err(RecordError::Kind(unknown)),
         };
@@ -171,268 +206,14 @@ impl MetadataRecord {
     }
 }
 
-/// The bytes without their checksum, which has been compared.
-fn checked_body(bytes: &[u8]) -> Result<&[u8], RecordError> {
-    let body_length = bytes.len().checked_sub(CHECKSUM_BYTES).ok_or(RecordError::Truncated)?;
-    let (body, checksum) = bytes.split_at(body_length);
-    let got = u32::from_le_bytes(checksum.try_into().map_err(|_| RecordError::Truncated)?);
-    let expected = crc32fast::hash(body);
-    if got == expected { Ok(body) } else { Err(RecordError::Checksum { expected, got }) }
-}
-
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn u8(&mut self, value: u8) {
-        self.0.push(value);
-    }
-
-    fn i32(&mut self, value: i32) {
-        self.bytes(&value.to_le_bytes());
-    }
-
-    fn i64(&mut self, value: i64) {
-        self.bytes(&value.to_le_bytes());
-    }
-
-    fn length(&mut self, length: usize) {
-        let length = u32::try_from(length).expect("lists and texts of a request are below 2 GiB");
-        self.bytes(&length.to_le_bytes());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.length(text.len());
-        self.bytes(text.as_bytes());
-    }
-
-    fn optional_text(&mut self, text: Option<&str>) {
-        self.u8(u8::from(text.is_some()));
-        if let Some(text) = text {
-            self.text(text);
-        }
-    }
-
-    fn nodes(&mut self, nodes: &[NodeId]) {
-        self.length(nodes.len());
-        nodes.iter().for_each(|node| self.i32(node.0));
-    }
-
-    fn resource(&mut self, resource: &ConfigResource) {
-        match resource {
-            ConfigResource::Topic(name) => {
-                self.u8(resource_kind::TOPIC);
-                self.text(name);
-            }
-            ConfigResource::Node(node) => {
-                self.u8(resource_kind::NODE);
-                self.i32(node.0);
-            }
-            ConfigResource::Cluster => self.u8(resource_kind::CLUSTER),
-        }
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        let checksum = crc32fast::hash(&self.0);
-        self.bytes(&checksum.to_le_bytes());
-        self.0
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], RecordError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(RecordError::Truncated)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
-        self.take(N)?.try_into().map_err(|_| RecordError::Truncated)
-    }
-
-    fn u8(&mut self) -> Result<u8, RecordError> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn i32(&mut self) -> Result<i32, RecordError> {
-        self.array().map(i32::from_le_bytes)
-    }
-
-    fn i64(&mut self) -> Result<i64, RecordError> {
-        self.array().map(i64::from_le_bytes)
-    }
-
-    fn length(&mut self) -> Result<usize, RecordError> {
-        self.array().map(|bytes| u32::from_le_bytes(bytes) as usize)
-    }
-
-    fn text(&mut self) -> Result<String, RecordError> {
-        let length = self.length()?;
-        let bytes = self.take(length)?;
-        core::str::from_utf8(bytes).map(str::to_owned).map_err(|_| RecordError::Field("text"))
-    }
-
-    fn optional_text(&mut self) -> Result<Option<String>, RecordError> {
-        match self.u8()? {
-            0 => Ok(None),
-            1 => self.text().map(Some),
-            _ => Err(RecordError::Field("optional text")),
-        }
-    }
-
-    fn node(&mut self) -> Result<NodeId, RecordError> {
-        self.i32().map(NodeId)
-    }
-
-    fn nodes(&mut self) -> Result<Vec<NodeId>, RecordError> {
-        let count = self.length()?;
-        // Taken before anything is reserved: the length is from outside.
-        let bytes = self.take(count.checked_mul(4).ok_or(RecordError::Truncated)?)?;
-        let mut nodes = Reader(bytes);
-        (0..count).map(|_| nodes.node()).collect()
-    }
-
-    fn topic_id(&mut self) -> Result<TopicId, RecordError> {
-        self.array().map(TopicId)
-    }
-
-    fn leader_epoch(&mut self) -> Result<LeaderEpoch, RecordError> {
-        LeaderEpoch::try_new(self.i32()?).ok_or(RecordError::Field("leader epoch"))
-    }
-
-    fn resource(&mut self) -> Result<ConfigResource, RecordError> {
-        match self.u8()? {
-            resource_kind::TOPIC => self.text().map(ConfigResource::Topic),
-            resource_kind::NODE => self.node().map(ConfigResource::Node),
-            resource_kind::CLUSTER => Ok(ConfigResource::Cluster),
-            _ => Err(RecordError::Field("resource")),
-        }
-    }
+/// The fields that a partition had when it always had a leader.
+fn led_partition(reader: &mut Reader<'_>) -> Result<PartitionImage, RecordError> {
+    let mut state = PartitionImage::created(reader.node_ids()?, reader.node_ids()?);
+    state.leader = Some(reader.node_id()?);
+    state.leader_epoch = reader.leader_epoch()?;
+    state.partition_epoch = PartitionEpoch(reader.i32()?);
+    Ok(state)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn resource() -> impl Strategy<Value = ConfigResource> {
-        prop_oneof![
-            ".{0,20}".prop_map(ConfigResource::Topic),
-            any::<i32>().prop_map(|id| ConfigResource::Node(NodeId(id))),
-            Just(ConfigResource::Cluster),
-        ]
-    }
-
-    fn nodes() -> impl Strategy<Value = Vec<NodeId>> {
-        proptest::collection::vec(any::<i32>().prop_map(NodeId), 0..5)
-    }
-
-    fn record() -> impl Strategy<Value = MetadataRecord> {
-        let topic_id = || any::<[u8; 16]>().prop_map(TopicId);
-        prop_oneof![
-            ".{0,30}".prop_map(|cluster_id| MetadataRecord::ClusterCreated { cluster_id }),
-            (any::<i32>(), any::<i64>(), ".{0,20}", any::<u16>(), proptest::option::of(".{0,9}")).prop_map(
-                |(node, registration_epoch, host, port, rack)| MetadataRecord::NodeRegistered {
-                    node_id: NodeId(node),
-                    registration_epoch,
-                    host,
-                    port,
-                    rack,
-                }
-            ),
-            (topic_id(), ".{0,30}")
-                .prop_map(|(topic_id, name)| MetadataRecord::TopicCreated { topic_id, name }),
-            (topic_id(), any::<i32>(), nodes(), nodes(), any::<i32>(), -1..i32::MAX, any::<i32>()).prop_map(
-                |(topic_id, partition, replicas, in_sync, leader, leader_epoch, partition_epoch)| {
-                    MetadataRecord::PartitionCreated {
-                        topic_id,
-                        partition,
-                        replicas,
-                        in_sync,
-                        leader: NodeId(leader),
-                        leader_epoch: LeaderEpoch::new(leader_epoch),
-                        partition_epoch: PartitionEpoch(partition_epoch),
-                    }
-                }
-            ),
-            topic_id().prop_map(|topic_id| MetadataRecord::TopicDeleted { topic_id }),
-            (resource(), ".{0,20}", ".{0,20}")
-                .prop_map(|(resource, name, value)| MetadataRecord::ConfigSet { resource, name, value }),
-            (resource(), ".{0,20}")
-                .prop_map(|(resource, name)| MetadataRecord::ConfigRemoved { resource, name }),
-            (any::<i32>(), any::<i64>()).prop_map(|(node, next)| MetadataRecord::ProducerIdsAllocated {
-                node_id: NodeId(node),
-                next
-            }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read(record in record()) {
-            prop_assert_eq!(MetadataRecord::decode(&record.encode()), Ok(record));
-        }
-
-        #[test]
-        fn a_flipped_bit_is_found(record in record(), bit in any::<prop::sample::Index>()) {
-            let mut bytes = record.encode();
-            let bit = bit.index(bytes.len() * 8);
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            prop_assert!(MetadataRecord::decode(&bytes).is_err());
-        }
-
-        #[test]
-        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            // With a good checksum, so that the fields are reached.
-            let mut bytes = bytes;
-            let checksum = crc32fast::hash(&bytes);
-            bytes.extend_from_slice(&checksum.to_le_bytes());
-            if let Ok(record) = MetadataRecord::decode(&bytes) {
-                prop_assert_eq!(record.encode(), bytes);
-            }
-        }
-    }
-
-    #[test]
-    fn zeros_and_other_versions_are_refused() {
-        let sealed = |body: &[u8]| {
-            let mut bytes = body.to_vec();
-            bytes.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
-            bytes
-        };
-        assert_eq!(MetadataRecord::decode(&[]), Err(RecordError::Truncated));
-        assert_eq!(MetadataRecord::decode(&sealed(&[0, 0])), Err(RecordError::Version(0)));
-        assert_eq!(MetadataRecord::decode(&sealed(&[2, 1])), Err(RecordError::Version(2)));
-        assert_eq!(MetadataRecord::decode(&sealed(&[1, 0])), Err(RecordError::Kind(0)));
-        assert_eq!(MetadataRecord::decode(&sealed(&[1, 99])), Err(RecordError::Kind(99)));
-        let mut too_long = vec![1, kind::TOPIC_DELETED];
-        too_long.extend_from_slice(&[7; 17]);
-        assert_eq!(MetadataRecord::decode(&sealed(&too_long)), Err(RecordError::Leftover(1)));
-        let endless_text = [1, kind::CLUSTER_CREATED, 0xff, 0xff, 0xff, 0xff];
-        assert_eq!(MetadataRecord::decode(&sealed(&endless_text)), Err(RecordError::Truncated));
-    }
-
-    /// The bytes of version 1, which stay readable.
-    #[test]
-    fn the_format_does_not_drift() {
-        let record = MetadataRecord::ConfigSet {
-            resource: ConfigResource::Topic("t".to_owned()),
-            name: "retention.ms".to_owned(),
-            value: "1".to_owned(),
-        };
-        let expected = [
-            &[1, 6, 1, 1, 0, 0, 0, b't', 12, 0, 0, 0][..],
-            b"retention.ms",
-            &[1, 0, 0, 0, b'1'],
-            &0xb824_500b_u32.to_le_bytes(),
-        ]
-        .concat();
-        assert_eq!(record.encode(), expected);
-    }
-}
+mod tests;

@@ -107,6 +107,80 @@ fn records_that_do_not_fit_are_refused() {
     assert_eq!(image.after(&[ids(1000)]), Err(ApplyError::ProducerIdsGoBack { current: 2000, got: 1000 }));
 }
 
+#[test]
+fn an_impossible_partition_is_refused() {
+    let image = MetadataImage::default().after(&created(1, "a", 1)).expect("applies");
+    let before = image.partition(topic_id(1), 0).expect("there").clone();
+    let raised = |change: fn(&mut PartitionImage)| {
+        let mut state = before.clone();
+        state.partition_epoch = PartitionEpoch(1);
+        change(&mut state);
+        let record = MetadataRecord::PartitionChanged { topic_id: topic_id(1), partition: 0, state };
+        image.after(&[record]).map(|_| ()).map_err(|error| match error {
+            ApplyError::Partition { problem, .. } => problem,
+            other => panic!("{other}"),
+        })
+    };
+    assert_eq!(raised(|_| {}), Ok(()));
+    let table: [(fn(&mut PartitionImage), &str); 9] = [
+        (|p| p.replicas.clear(), "nobody keeps a replica"),
+        (|p| p.replicas = vec![NodeId(1), NodeId(1)], "a node is named twice"),
+        (
+            |p| p.in_sync.push(NodeId(2)),
+            "a node that keeps no replica is in sync, eligible, added or removed",
+        ),
+        (|p| p.eligible.push(NodeId(1)), "a node is in sync and eligible"),
+        (|p| p.in_sync.clear(), "its leader is not in sync"),
+        (|p| p.partition_epoch = PartitionEpoch(0), "its partition epoch does not rise"),
+        (|p| p.leader_epoch = LeaderEpoch::new(-1), "its leader epoch goes back"),
+        (|p| p.leader = None, "its leader changes without its leader epoch"),
+        (
+            |p| {
+                p.replicas.push(NodeId(2));
+                p.adding.push(NodeId(2));
+                p.removing.push(NodeId(2));
+            },
+            "a node is added and removed",
+        ),
+    ];
+    for (change, problem) in table {
+        assert_eq!(raised(change), Err(problem));
+    }
+}
+
+#[test]
+fn a_registration_is_only_followed_by_a_newer_one() {
+    let node = |registration_epoch, incarnation| NodeImage {
+        registration_epoch,
+        incarnation_id: crate::IncarnationId([incarnation; 16]),
+        endpoints: Vec::new(),
+        rack: None,
+        peer: None,
+        levels: crate::LevelRange { least: 0, most: 1 },
+        fenced: true,
+        stopping_since: None,
+    };
+    let registered = |epoch, incarnation| MetadataRecord::NodeRegistered {
+        node_id: NodeId(1),
+        node: node(epoch, incarnation),
+    };
+    let image = MetadataImage::default().after(&[registered(5, 1)]).expect("applies");
+    assert!(image.after(&[registered(5, 1)]).is_ok(), "the same start with other addresses");
+    assert!(image.after(&[registered(6, 2)]).is_ok());
+    let back = ApplyError::RegistrationGoesBack { node_id: NodeId(1), current: 5, got: 5 };
+    assert_eq!(image.after(&[registered(5, 2)]), Err(back));
+    let changed = |registration_epoch| MetadataRecord::NodeChanged {
+        node_id: NodeId(1),
+        registration_epoch,
+        fenced: false,
+        stopping_since: None,
+    };
+    assert!(!image.is_active(NodeId(1)));
+    assert!(image.after(&[changed(5)]).expect("applies").is_active(NodeId(1)));
+    let stale = ApplyError::UnknownRegistration { node_id: NodeId(1), registration_epoch: 4 };
+    assert_eq!(image.after(&[changed(4)]), Err(stale));
+}
+
 proptest! {
     /// Random changes; after each the snapshot of the image gives the image again.
     #[test]

@@ -187,3 +187,69 @@ fn the_format_does_not_drift() {
     .concat();
     assert_eq!(record.encode(), expected);
 }
+
+/// Bytes as the first release wrote them, which are read for ever.
+#[test]
+fn what_the_first_release_wrote_is_read() {
+    let topic_id = TopicId(core::array::from_fn(|index| index as u8));
+    let topic = || ConfigResource::Topic("orders".to_owned());
+    let mut led = PartitionImage::created(vec![NodeId(1), NodeId(2)], vec![NodeId(1)]);
+    led.leader_epoch = LeaderEpoch::new(3);
+    led.partition_epoch = PartitionEpoch(5);
+    let started = |node, registration_epoch, host: &str, port, rack: Option<&str>| {
+        let (host, rack) = (host.to_owned(), rack.map(str::to_owned));
+        MetadataRecord::LoneNodeStarted { node_id: NodeId(node), registration_epoch, host, port, rack }
+    };
+    let set = |resource, name: &str, value: &str| MetadataRecord::ConfigSet {
+        resource,
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    let fixtures = [
+        (
+            "0101160000007131487330547132526b43386d336e5877597a4162515ffcffe8",
+            MetadataRecord::ClusterCreated { cluster_id: "q1Hs0Tq2RkC8m3nXwYzAbQ".to_owned() },
+        ),
+        (
+            "0102010000000400000000000000090000006c6f63616c686f7374842301020000007231e1d2acbe",
+            started(1, 4, "localhost", 9092, Some("r1")),
+        ),
+        ("01020200000000000000000000000100000062010000f0f74ccd", started(2, 0, "b", 1, None)),
+        (
+            "0103000102030405060708090a0b0c0d0e0f060000006f7264657273320cd835",
+            MetadataRecord::TopicCreated { topic_id, name: "orders".to_owned() },
+        ),
+        (
+            "0104000102030405060708090a0b0c0d0e0f00000000020000000100000002000000010000000100000001000000030000000500\
+             00008290a9b6",
+            MetadataRecord::PartitionCreated { topic_id, partition: 0, state: led },
+        ),
+        ("0105000102030405060708090a0b0c0d0e0ffd3c925e", MetadataRecord::TopicDeleted { topic_id }),
+        (
+            "010601060000006f72646572730c000000726574656e74696f6e2e6d730100000031f96383ec",
+            set(topic(), "retention.ms", "1"),
+        ),
+        (
+            "01060201000000100000006c6f672e726574656e74696f6e2e6d7301000000320e8feeaa",
+            set(ConfigResource::Node(NodeId(1)), "log.retention.ms", "2"),
+        ),
+        (
+            "010703100000006c6f672e726574656e74696f6e2e6d739a818126",
+            MetadataRecord::ConfigRemoved {
+                resource: ConfigResource::Cluster,
+                name: "log.retention.ms".to_owned(),
+            },
+        ),
+        (
+            "010801000000d007000000000000214fa84e",
+            MetadataRecord::ProducerIdsAllocated { node_id: NodeId(1), next: 2000 },
+        ),
+    ];
+    for (hex, record) in fixtures {
+        let bytes: Vec<u8> = (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
+            .collect();
+        assert_eq!(MetadataRecord::decode(&bytes), Ok(record), "{hex}");
+    }
+}

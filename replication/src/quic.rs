@@ -5,3 +5,4 @@
 //! Does not do: what the frames mean; which node is asked for what.
 
 pub mod certificates;
+mod frame;

@@ -5,4 +5,7 @@
 //! Does not do: what the frames mean; which node is asked for what.
 
 pub mod certificates;
+mod clock;
+mod counters;
 mod frame;
+mod options;

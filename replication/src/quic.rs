@@ -9,3 +9,4 @@ mod clock;
 mod counters;
 mod frame;
 mod options;
+mod socket;

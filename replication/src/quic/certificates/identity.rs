@@ -15,10 +15,11 @@ use quinn_proto::{
     TransportConfig,
     crypto::rustls::{QuicClientConfig, QuicServerConfig},
 };
+use ring::hmac;
 use rustls::{
     RootCertStore,
     client::Resumption,
-    crypto::{CryptoProvider, ring},
+    crypto::{self, CryptoProvider},
     pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
     server::{NoServerSessionStorage, WebPkiClientVerifier},
     sign::CertifiedKey,
@@ -140,6 +141,17 @@ impl NodeIdentity {
         &self.trust.cluster_id
     }
 
+    /// A secret that follows from the node's key and a purpose: the same after each start, known to nobody else.
+    pub(in super::super) fn derive_bytes(&self, purpose: &str) -> hmac::Tag {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.secret_der());
+        hmac::sign(&key, purpose.as_bytes())
+    }
+
+    /// As [`NodeIdentity::derive_bytes`], to make authentic what only this node has to recognise.
+    pub(in super::super) fn derive_key(&self, purpose: &str) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, self.derive_bytes(purpose).as_ref())
+    }
+
     /// Whether the others will accept this node's certificate at a time; to be asked for some weeks ahead, to warn.
     pub fn is_valid_at(&self, time: SystemTime) -> bool {
         self.verify_at(time).is_ok()
@@ -222,8 +234,8 @@ pub fn authenticated_peer(peer_identity: Option<Box<dyn Any>>) -> Option<NodeId>
 /// One crypto library in the process, and one cipher suite: AES-128-GCM, which costs half of ChaCha20 where the CPU knows AES.
 fn provider() -> CryptoProvider {
     CryptoProvider {
-        cipher_suites: vec![ring::cipher_suite::TLS13_AES_128_GCM_SHA256],
-        ..ring::default_provider()
+        cipher_suites: vec![crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256],
+        ..crypto::ring::default_provider()
     }
 }
 

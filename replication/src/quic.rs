@@ -6,7 +6,10 @@
 
 pub mod certificates;
 mod clock;
+mod connection_state;
 mod counters;
+mod driver;
+mod error;
 mod frame;
 mod options;
 mod socket;

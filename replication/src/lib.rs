@@ -6,16 +6,17 @@
 //!
 //! With the feature `quic` the crate also has the transport between nodes ([`quic`]): sockets, time and certificates. The
 //! decisions above know nothing of it; without the feature the crate is `no_std`.
-#![cfg_attr(not(feature = "quic"), no_std)]
+#![cfg_attr(not(any(feature = "quic", test)), no_std)]
 
 extern crate alloc;
 
 mod identity;
 mod partition;
+mod planted;
 #[cfg(feature = "quic")]
 pub mod quic;
 
-pub use identity::NodeId;
+pub use identity::{NodeEpoch, NodeId, PartitionEpoch};
 
 pub use partition::{
     Acks, CommitRule, Effect, Event, Partition, ProduceOutcome, ProduceRefusal, RequestToken,

@@ -9,8 +9,14 @@
 //! Does not do yet: followers. With one replica the in-sync set is the leader alone; the progress of others enters
 //! through further events and the same [`Partition::advance_high_watermark`].
 
+mod assignment;
+mod divergence;
 mod effect;
 mod event;
+mod fetch;
+mod in_sync;
+mod progress;
+mod proposal;
 #[cfg(test)]
 mod tests;
 

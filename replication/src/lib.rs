@@ -17,7 +17,9 @@ mod planted;
 pub mod quic;
 
 pub use identity::{NodeEpoch, NodeId, PartitionEpoch};
-
 pub use partition::{
-    Acks, CommitRule, Effect, Event, Partition, ProduceOutcome, ProduceRefusal, RequestToken,
+    Acks, AnsweredFetch, AssignedReplica, Assignment, CommitRule, Effect, EpochEnd, Event, FetchAnswer,
+    FetchId, FetchOutcome, FetchRefusal, Fetched, FollowerFetch, InSyncAnswer, InSyncMember, InSyncProposal,
+    OutgoingFetch, Partition, Persisted, ProduceOutcome, ProduceRefusal, RecoveredLog, RequestToken,
+    Settings,
 };

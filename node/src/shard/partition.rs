@@ -13,7 +13,10 @@ use std::{
 };
 
 use ringmain_protocol::{ErrorCode, records::RecordBatchHeader};
-use ringmain_replication::{CommitRule, Effect, Event, ProduceOutcome, ProduceRefusal, RequestToken};
+use ringmain_replication::{
+    Assignment, CommitRule, Effect, Event, NodeEpoch, NodeId, ProduceOutcome, ProduceRefusal, RecoveredLog,
+    RequestToken, Settings,
+};
 use ringmain_storage::{
     AppendError, CompactionConfig, LeaderEpoch, Log, LogConfig, LogKey, Offset, ProducerCheck, ProducerError,
     Progress,
@@ -58,12 +61,25 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    /// A partition whose log was recovered; not leading yet.
-    pub(crate) fn new(log: Log<NodeDisk>, config: &TopicConfig, replicas: u32) -> Rc<Self> {
+    /// A partition whose log was recovered; without a role yet.
+    pub(crate) fn new(
+        log: Log<NodeDisk>,
+        config: &TopicConfig,
+        node: NodeId,
+        node_epoch: NodeEpoch,
+    ) -> Rc<Self> {
+        let recovered = RecoveredLog {
+            start: log.log_start_offset(),
+            end: log.log_end_offset(),
+            last_epoch: log.latest_epoch(),
+        };
         let machine = ringmain_replication::Partition::new(
-            log.log_end_offset(),
+            node,
+            node_epoch,
+            recovered,
             commit_rule(config),
-            min_in_sync(config, replicas),
+            config.min_insync_replicas,
+            Settings::default(),
         );
         Rc::new(Self {
             topic: log.identity().topic.as_str().into(),
@@ -119,16 +135,16 @@ impl Partition {
     }
 
     /// Takes the role that the metadata gives.
-    pub(crate) fn lead(&self, shard: &Shard, leader_epoch: LeaderEpoch, in_sync_replicas: u32) {
-        self.step_now(shard, Event::BecomeLeader { leader_epoch, in_sync_replicas });
+    pub(crate) fn assign(&self, shard: &Shard, assignment: Assignment) {
+        self.step_now(shard, Event::Assign(Box::new(assignment)));
     }
 
     /// Takes another configuration from now on.
-    pub(crate) fn configure(&self, shard: &Shard, config: &TopicConfig, replicas: u32) {
+    pub(crate) fn configure(&self, shard: &Shard, config: &TopicConfig) {
         self.log.set_config(log_config(config, shard.config()));
         let event = Event::Configure {
             commit_rule: commit_rule(config),
-            min_in_sync_replicas: min_in_sync(config, replicas),
+            min_in_sync_replicas: config.min_insync_replicas,
         };
         self.step_now(shard, event);
     }
@@ -303,11 +319,25 @@ impl Partition {
                         ..ProduceAnswer::default()
                     },
                     ProduceOutcome::TimedOut => ProduceAnswer::error(ErrorCode::REQUEST_TIMED_OUT),
+                    ProduceOutcome::NotEnoughReplicasAfterAppend => {
+                        ProduceAnswer::error(ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+                    }
                     ProduceOutcome::StorageFailed => ProduceAnswer::error(ErrorCode::KAFKA_STORAGE_ERROR),
                     ProduceOutcome::NotLeader => ProduceAnswer::error(ErrorCode::NOT_LEADER_OR_FOLLOWER),
                 });
             }
-            Effect::HighWatermarkAdvanced { .. } => self.wake_fetches(),
+            Effect::HighWatermarkAdvanced { .. } | Effect::Leading { .. } | Effect::Resigned => {
+                self.wake_fetches();
+            }
+            // A partition of this node has one replica until the transport between nodes is there: no peer asks, and
+            // there is nobody to ask.
+            Effect::SendFetch { .. }
+            | Effect::AnswerFetch(_)
+            | Effect::AppendFetched { .. }
+            | Effect::TruncateLog { .. }
+            | Effect::RestartLog { .. }
+            | Effect::AdvanceLogStart { .. }
+            | Effect::ProposeInSync => unreachable!("{effect:?} of a partition with one replica"),
         }
     }
 
@@ -424,9 +454,4 @@ pub(super) fn log_config(config: &TopicConfig, node: &NodeConfig) -> LogConfig {
 
 fn commit_rule(config: &TopicConfig) -> CommitRule {
     if config.write_caching { CommitRule::Written } else { CommitRule::Flushed }
-}
-
-/// As Kafka: a partition cannot be asked for more in-sync replicas than it has replicas.
-fn min_in_sync(config: &TopicConfig, replicas: u32) -> u32 {
-    config.min_insync_replicas.min(replicas)
 }

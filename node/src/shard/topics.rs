@@ -14,12 +14,13 @@ use std::{
 };
 
 use futures_util::StreamExt;
+use ringmain_replication::{AssignedReplica, Assignment, NodeEpoch, NodeId, PartitionEpoch};
 use ringmain_storage::{LogIdentity, LogKey, TopicId};
 
 use super::{Partition, Shard, partition::log_config};
 use crate::{
     config::TopicConfig,
-    metadata::{MetadataImage, TopicImage},
+    metadata::{MetadataImage, PartitionImage, TopicImage},
     runtime,
 };
 
@@ -120,8 +121,8 @@ impl Shard {
                 }
                 match self.partition(key) {
                     Some(open) => {
-                        open.configure(self, resolved.config(), replicas(partition));
-                        open.lead(self, partition.leader_epoch, in_sync(partition));
+                        open.configure(self, resolved.config());
+                        open.assign(self, self.assignment(&image, partition));
                     }
                     None => to_open.push((key, resolved.clone(), partition.clone())),
                 }
@@ -154,20 +155,18 @@ impl Shard {
         }
     }
 
-    async fn open(
-        self: &Rc<Self>,
-        key: LogKey,
-        topic: Rc<Topic>,
-        partition: crate::metadata::PartitionImage,
-    ) {
+    async fn open(self: &Rc<Self>, key: LogKey, topic: Rc<Topic>, partition: PartitionImage) {
         let name = topic.image.name.to_string();
         let identity = LogIdentity { topic_id: key.topic_id, topic: name, partition: key.partition };
         let folder = identity.folder();
         let config = log_config(&topic.config, self.config());
         match self.store.open_log(identity, config, runtime::unix_ms()).await {
             Ok(log) => {
-                let open = Partition::new(log, &topic.config, replicas(&partition));
-                open.lead(self, partition.leader_epoch, in_sync(&partition));
+                let image = self.image();
+                let node_epoch =
+                    self.registration(&image).expect("a node is registered before it opens a log");
+                let open = Partition::new(log, &topic.config, NodeId(self.node.node_id().0), node_epoch);
+                open.assign(self, self.assignment(&image, &partition));
                 self.partitions.borrow_mut().insert(key, open);
             }
             Err(error) => {
@@ -194,6 +193,31 @@ impl Shard {
         }
     }
 
+    /// This node's registration in an image.
+    fn registration(&self, image: &MetadataImage) -> Option<NodeEpoch> {
+        image.nodes().get(&self.node.node_id()).map(|node| NodeEpoch(node.registration_epoch))
+    }
+
+    /// A partition's metadata in the terms of its replica.
+    fn assignment(&self, image: &MetadataImage, partition: &PartitionImage) -> Assignment {
+        let replica = |node: &crate::metadata::NodeId| {
+            let registered = image.nodes().get(node);
+            AssignedReplica {
+                node: NodeId(node.0),
+                node_epoch: registered.map(|node| NodeEpoch(node.registration_epoch)),
+                is_eligible: registered.is_some_and(|node| node.is_active()),
+            }
+        };
+        Assignment {
+            registered: self.registration(image),
+            replicas: partition.replicas.iter().map(replica).collect(),
+            leader: partition.leader.map(|leader| NodeId(leader.0)),
+            leader_epoch: partition.leader_epoch,
+            in_sync: partition.in_sync.iter().map(|node| NodeId(node.0)).collect(),
+            partition_epoch: PartitionEpoch(partition.partition_epoch.0),
+        }
+    }
+
     /// The partitions that this shard serves.
     pub(crate) fn all_partitions(&self) -> Vec<Rc<Partition>> {
         self.partitions.borrow().values().cloned().collect()
@@ -211,11 +235,3 @@ impl Shard {
 
 /// Longest time between two flushes of what `write.caching` left.
 const FLUSH_PERIOD_MAX_MS: i64 = crate::config::topic::WRITE_CACHING_FLUSH_MS_MAX;
-
-fn replicas(partition: &crate::metadata::PartitionImage) -> u32 {
-    u32::try_from(partition.replicas.len()).expect("a partition has few replicas")
-}
-
-fn in_sync(partition: &crate::metadata::PartitionImage) -> u32 {
-    u32::try_from(partition.in_sync.len()).expect("a partition has few replicas")
-}

@@ -1,6 +1,14 @@
 //! What can happen to a partition.
+//!
+//! Events carry what the log knows of epochs (`own_end`, `own`), so that the machine keeps no copy of it.
+
+use alloc::boxed::Box;
 
 use ringmain_storage::{LeaderEpoch, Offset};
+
+use super::assignment::Assignment;
+use super::fetch::{FetchAnswer, FetchId, FollowerFetch};
+use super::proposal::InSyncAnswer;
 
 /// Names one produce request to one partition; the caller chooses it and gets it back in the effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,16 +47,11 @@ pub enum CommitRule {
 }
 
 /// One thing that happened; the input of [`super::Partition::step`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Event {
-    /// The controller made this replica the leader.
-    BecomeLeader {
-        /// Counts leaderships of the partition; never goes back.
-        leader_epoch: LeaderEpoch,
-        /// Size of the in-sync set, the leader included.
-        in_sync_replicas: u32,
-    },
-    /// This replica no longer leads.
+    /// New metadata. May come late, twice and out of order.
+    Assign(Box<Assignment>),
+    /// This replica no longer leads nor follows.
     Resign,
     /// Topic configuration changed.
     Configure {
@@ -89,6 +92,41 @@ pub enum Event {
     WriteRefused,
     /// The log failed for good (write or flush error): this replica stops.
     LogFailed,
-    /// Time passed; answers requests whose time is up.
+    /// A follower asks for records, or tells again what it has persisted.
+    FollowerFetch(FollowerFetch),
+    /// The leader answered a fetch of this follower.
+    FetchAnswered(FetchAnswer),
+    /// This follower's log took the records of an answer ([`super::Effect::AppendFetched`]).
+    FetchedAppended {
+        /// The fetch that was answered.
+        fetch: FetchId,
+        /// Offset behind the last record.
+        end: Offset,
+        /// Leader epoch of the last record.
+        last_epoch: LeaderEpoch,
+    },
+    /// This follower could not use an answer (damaged, or no room): it asks again.
+    FetchFailed {
+        /// The fetch.
+        fetch: FetchId,
+    },
+    /// [`super::Effect::TruncateLog`] or [`super::Effect::RestartLog`] is done, durably. Writes and flushes that began
+    /// before it are told before it, or never.
+    LogTruncated {
+        /// First offset of the log now.
+        start: Offset,
+        /// Its end now: at most what was asked, less where that was inside of a batch.
+        end: Offset,
+        /// Leader epoch of its last record.
+        last_epoch: Option<LeaderEpoch>,
+    },
+    /// Records before `to` are deleted from this log: by retention, by a client, or because the leader's are.
+    LogStartAdvanced {
+        /// The first offset now.
+        to: Offset,
+    },
+    /// The controller answered a proposal.
+    InSyncAnswered(InSyncAnswer),
+    /// Time passed: answers requests whose time is up, repeats what was lost, notices who lags.
     Tick,
 }

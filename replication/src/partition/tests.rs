@@ -6,9 +6,38 @@ use super::*;
 
 const ACKS_ALL: Acks = Acks::All;
 
-fn leader(rule: CommitRule, min_in_sync: u32) -> Partition {
-    let mut partition = Partition::new(Offset::new(10), rule, min_in_sync);
-    step(&mut partition, 0, Event::BecomeLeader { leader_epoch: LeaderEpoch::new(3), in_sync_replicas: 1 });
+const NODE: NodeId = NodeId(1);
+const NODE_EPOCH: NodeEpoch = NodeEpoch(7);
+
+/// The assignment of a partition with replicas on `nodes`, all registered, of which `in_sync` are in sync.
+fn assignment(nodes: &[i32], in_sync: &[i32], leader_epoch: i32, partition_epoch: i32) -> Assignment {
+    let replica =
+        |node: &i32| AssignedReplica { node: NodeId(*node), node_epoch: Some(NODE_EPOCH), is_eligible: true };
+    Assignment {
+        registered: Some(NODE_EPOCH),
+        replicas: nodes.iter().map(replica).collect(),
+        leader: in_sync.first().map(|node| NodeId(*node)),
+        leader_epoch: LeaderEpoch::new(leader_epoch),
+        in_sync: in_sync.iter().map(|node| NodeId(*node)).collect(),
+        partition_epoch: PartitionEpoch(partition_epoch),
+    }
+}
+
+fn assign(assignment: Assignment) -> Event {
+    Event::Assign(alloc::boxed::Box::new(assignment))
+}
+
+fn replica(rule: CommitRule, min_in_sync: u32) -> Partition {
+    let log =
+        RecoveredLog { start: Offset::ZERO, end: Offset::new(10), last_epoch: Some(LeaderEpoch::new(2)) };
+    Partition::new(NODE, NODE_EPOCH, log, rule, min_in_sync, Settings::default())
+}
+
+/// The only replica of its partition.
+fn leader(rule: CommitRule) -> Partition {
+    let mut partition = replica(rule, 1);
+    let effects = step(&mut partition, 0, assign(assignment(&[1], &[1], 3, 1)));
+    assert_eq!(effects, vec![Effect::Leading { leader_epoch: LeaderEpoch::new(3) }, advanced(10)]);
     partition
 }
 
@@ -35,7 +64,7 @@ fn advanced(to: i64) -> Effect {
 
 #[test]
 fn acks_all_waits_for_the_flush() {
-    let mut partition = leader(CommitRule::Flushed, 1);
+    let mut partition = leader(CommitRule::Flushed);
     assert_eq!(append(&mut partition, 1, ACKS_ALL, 12), vec![]);
     assert_eq!(step(&mut partition, 0, Event::Written { up_to: Offset::new(12) }), vec![]);
     let flushed = step(&mut partition, 0, Event::Flushed { up_to: Offset::new(12) });
@@ -44,7 +73,7 @@ fn acks_all_waits_for_the_flush() {
 
 #[test]
 fn write_caching_waits_for_the_write_only() {
-    let mut partition = leader(CommitRule::Written, 1);
+    let mut partition = leader(CommitRule::Written);
     assert_eq!(append(&mut partition, 1, ACKS_ALL, 12), vec![]);
     let written = step(&mut partition, 0, Event::Written { up_to: Offset::new(12) });
     assert_eq!(written, vec![advanced(12), done(1)]);
@@ -52,7 +81,7 @@ fn write_caching_waits_for_the_write_only() {
 
 #[test]
 fn acks_leader_waits_for_the_write_and_stays_invisible_until_the_flush() {
-    let mut partition = leader(CommitRule::Flushed, 1);
+    let mut partition = leader(CommitRule::Flushed);
     assert_eq!(append(&mut partition, 1, Acks::Leader, 12), vec![]);
     assert_eq!(step(&mut partition, 0, Event::Written { up_to: Offset::new(12) }), vec![done(1)]);
     assert_eq!(partition.high_watermark(), Offset::new(10));
@@ -60,7 +89,7 @@ fn acks_leader_waits_for_the_write_and_stays_invisible_until_the_flush() {
 
 #[test]
 fn a_partial_flush_answers_only_what_it_covers() {
-    let mut partition = leader(CommitRule::Flushed, 1);
+    let mut partition = leader(CommitRule::Flushed);
     append(&mut partition, 1, ACKS_ALL, 12);
     append(&mut partition, 2, ACKS_ALL, 15);
     assert_eq!(
@@ -75,7 +104,7 @@ fn a_partial_flush_answers_only_what_it_covers() {
 
 #[test]
 fn a_duplicate_in_flight_is_answered_with_its_first_copy() {
-    let mut partition = leader(CommitRule::Flushed, 1);
+    let mut partition = leader(CommitRule::Flushed);
     append(&mut partition, 1, ACKS_ALL, 12);
     append(&mut partition, 2, ACKS_ALL, 15);
     append(&mut partition, 3, ACKS_ALL, 12);
@@ -85,7 +114,8 @@ fn a_duplicate_in_flight_is_answered_with_its_first_copy() {
 
 #[test]
 fn too_few_in_sync_replicas_refuse_acks_all_but_not_acks_leader() {
-    let mut partition = leader(CommitRule::Flushed, 2);
+    let mut partition = replica(CommitRule::Flushed, 2);
+    step(&mut partition, 0, assign(assignment(&[1, 2, 3], &[1], 3, 1)));
     let request = RequestToken(1);
     let refused = step(&mut partition, 0, Event::Produce { request, acks: ACKS_ALL });
     assert_eq!(refused, vec![Effect::RefuseProduce { request, refusal: ProduceRefusal::NotEnoughReplicas }]);
@@ -94,7 +124,7 @@ fn too_few_in_sync_replicas_refuse_acks_all_but_not_acks_leader() {
 
 #[test]
 fn a_failed_log_answers_all_and_takes_nothing_more() {
-    let mut partition = leader(CommitRule::Flushed, 1);
+    let mut partition = leader(CommitRule::Flushed);
     append(&mut partition, 1, ACKS_ALL, 12);
     let failed = step(&mut partition, 0, Event::LogFailed);
     let outcome = ProduceOutcome::StorageFailed;
@@ -106,7 +136,7 @@ fn a_failed_log_answers_all_and_takes_nothing_more() {
 
 #[test]
 fn a_request_is_answered_when_its_time_is_up_and_only_once() {
-    let mut partition = leader(CommitRule::Flushed, 1);
+    let mut partition = leader(CommitRule::Flushed);
     append(&mut partition, 1, ACKS_ALL, 12);
     assert_eq!(step(&mut partition, 99, Event::Tick), vec![]);
     let outcome = ProduceOutcome::TimedOut;
@@ -118,6 +148,6 @@ fn a_request_is_answered_when_its_time_is_up_and_only_once() {
 #[test]
 #[should_panic(expected = "leader epoch went back")]
 fn older_leadership_is_a_broken_invariant() {
-    let mut partition = leader(CommitRule::Flushed, 1);
-    step(&mut partition, 0, Event::BecomeLeader { leader_epoch: LeaderEpoch::new(2), in_sync_replicas: 1 });
+    let mut partition = leader(CommitRule::Flushed);
+    step(&mut partition, 0, assign(assignment(&[1], &[1], 2, 2)));
 }

@@ -15,6 +15,8 @@ mod partition;
 mod planted;
 #[cfg(feature = "quic")]
 pub mod quic;
+#[cfg(test)]
+mod tests;
 
 pub use identity::{NodeEpoch, NodeId, PartitionEpoch};
 pub use partition::{

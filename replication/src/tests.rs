@@ -1,0 +1,3 @@
+//! Stories that can be read, random schedules, and proofs that the two find what they are for.
+
+mod simulation;

@@ -1,0 +1,110 @@
+//! What a seed draws for itself: the size of the cluster, the weather, and which faults there are (swarm testing: a
+//! schedule with few kinds of faults goes deeper into each).
+
+use super::network::Weather;
+use super::random::Random;
+use crate::{CommitRule, Settings};
+
+/// A kind of fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Kill,
+    KillAll,
+    PowerOne,
+    PowerAll,
+    DiskLoss,
+    Isolate,
+    OneWay,
+    CutFromController,
+    Pause,
+    SlowDisk,
+    MoveLeader,
+    Reassign,
+    DeleteRecords,
+}
+
+const FAULTS: [Fault; 13] = [
+    Fault::Kill,
+    Fault::KillAll,
+    Fault::PowerOne,
+    Fault::PowerAll,
+    Fault::DiskLoss,
+    Fault::Isolate,
+    Fault::OneWay,
+    Fault::CutFromController,
+    Fault::Pause,
+    Fault::SlowDisk,
+    Fault::MoveLeader,
+    Fault::Reassign,
+    Fault::DeleteRecords,
+];
+
+/// Everything that stays the same during a run.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) nodes: usize,
+    pub(super) partitions: usize,
+    pub(super) replicas: usize,
+    pub(super) clients: usize,
+    pub(super) min_in_sync: u32,
+    pub(super) commit_rule: CommitRule,
+    pub(super) settings: Settings,
+    pub(super) session_ms: i64,
+    pub(super) weather: Weather,
+    pub(super) faults: Vec<Fault>,
+    pub(super) fault_ms_max: i64,
+    pub(super) chaos_ms: i64,
+    pub(super) disk_ms_max: i64,
+    pub(super) client_ms_max: i64,
+    pub(super) in_flight_max: usize,
+    pub(super) fetch_records_max: usize,
+    pub(super) no_room_permille: u64,
+}
+
+impl Plan {
+    pub(super) fn draw(random: &mut Random) -> Self {
+        let nodes = *random.of(&[3, 3, 3, 4, 5]);
+        let partitions = *random.of(&[1, 1, 1, 2]);
+        let lag_ms_max = random.between(150, 500);
+        let fetch_wait_ms_max = lag_ms_max / 3;
+        let settings = Settings {
+            lag_ms_max,
+            fetch_wait_ms_max,
+            fetch_timeout_ms: fetch_wait_ms_max + random.between(40, 300),
+            fetch_retry_ms: random.between(5, 40),
+            proposal_retry_ms: random.between(50, 200),
+        };
+        let weather = Weather {
+            loss_permille: *random.of(&[0, 0, 20, 150]),
+            duplicate_permille: *random.of(&[0, 20, 100]),
+            delay_ms_max: *random.of(&[1, 5, 20, 50]),
+            straggler_permille: *random.of(&[0, 5, 30, 100]),
+            straggler_ms_max: *random.of(&[100, 400, 1500]),
+        };
+        let faults: Vec<Fault> = FAULTS.into_iter().filter(|_| random.permille(350)).collect();
+        Self {
+            nodes,
+            partitions,
+            replicas: 3,
+            clients: partitions + random.below(3),
+            min_in_sync: 2,
+            commit_rule: *random.of(&[
+                CommitRule::Flushed,
+                CommitRule::Flushed,
+                CommitRule::Flushed,
+                CommitRule::Written,
+            ]),
+            settings,
+            session_ms: random.between(120, 400),
+            weather,
+            faults,
+            fault_ms_max: *random.of(&[100, 200, 400, 800]),
+            chaos_ms: random.between(1500, 3000),
+            disk_ms_max: *random.of(&[0, 2, 10, 40]),
+            client_ms_max: *random.of(&[6, 15, 40]),
+            in_flight_max: 1 + random.below(4),
+            fetch_records_max: *random.of(&[1, 3, 10]),
+            no_room_permille: *random.of(&[0, 0, 30]),
+        }
+    }
+}

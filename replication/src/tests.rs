@@ -1,3 +1,4 @@
 //! Stories that can be read, random schedules, and proofs that the two find what they are for.
 
+mod planted;
 mod simulation;

@@ -1,0 +1,77 @@
+//! Each rule broken on purpose: the simulation must find it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::simulation::run;
+use crate::planted;
+
+/// Whether one of so many seeds finds a defect.
+fn is_found(defect: &'static str, seeds: u64) {
+    let finds = |seed: &u64| {
+        let run = || planted::with(defect, || run(*seed, false));
+        catch_unwind(AssertUnwindSafe(run)).is_err()
+    };
+    let first = (0..seeds).find(finds);
+    assert!(first.is_some(), "{defect} is not found by {seeds} seeds");
+    eprintln!("{defect}: seed {first:?}");
+}
+
+#[test]
+fn a_follower_that_cuts_its_log_at_the_high_watermark() {
+    is_found("truncate-to-high-watermark", 100);
+}
+
+#[test]
+fn a_record_that_is_acknowledged_when_it_is_appended() {
+    is_found("acknowledged-on-append", 100);
+}
+
+#[test]
+fn a_leader_that_was_not_in_sync() {
+    is_found("unclean-election", 200);
+}
+
+#[test]
+fn a_record_that_is_taken_twice() {
+    is_found("no-deduplication", 100);
+}
+
+#[test]
+fn a_consumer_that_reads_past_the_high_watermark() {
+    is_found("read-past-high-watermark", 200);
+}
+
+#[test]
+fn a_record_that_is_acknowledged_before_it_is_flushed() {
+    is_found("acknowledged-before-flush", 100);
+}
+
+#[test]
+fn a_lost_disk_that_keeps_its_place_in_the_in_sync_set() {
+    is_found("lost-disk-keeps-its-place", 500);
+}
+
+#[test]
+fn metadata_that_is_older_than_the_own_registration() {
+    is_found("stale-metadata-obeyed", 500);
+}
+
+#[test]
+fn a_high_watermark_that_does_not_wait_for_the_replica_that_may_have_entered() {
+    is_found("high-watermark-over-committed-set", 5_000);
+}
+
+#[test]
+fn an_answer_to_an_older_fetch_that_cuts_the_log() {
+    is_found("late-divergence-obeyed", 5_000);
+}
+
+#[test]
+fn the_last_replica_that_counts_alone() {
+    is_found("last-replica-standing", 200);
+}
+
+#[test]
+fn a_mark_of_a_lost_disk_that_is_gone_before_the_controller_knows() {
+    is_found("mark-forgotten-too-early", 2_000);
+}

@@ -1,0 +1,194 @@
+//! What goes wrong, and the bookkeeping that keeps it within what is promised.
+//!
+//! The promise is that one disk may be lost. So another one is destroyed only after the node of the last one is in sync
+//! everywhere again: then a record that is lost is a defect. With [`CommitRule::Written`] a power cut destroys what was
+//! not flushed, and counts as the loss of a disk.
+
+use super::node;
+use super::plan::Fault;
+use super::world::{Happening, World};
+use crate::{Acks, CommitRule};
+
+/// How a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Crash {
+    Kill,
+    Power,
+    Disk,
+}
+
+impl World {
+    pub(super) fn fault(&mut self) {
+        if self.is_calm {
+            return;
+        }
+        if !self.plan.faults.is_empty() {
+            let fault = *self.random.of(&self.plan.faults.clone());
+            self.note(|_| format!("fault: {fault:?}"));
+            self.inject(fault);
+        }
+        if self.random.permille(300) {
+            self.network.heal();
+        }
+        let wait_ms = self.random.between(10, self.plan.fault_ms_max);
+        self.after(wait_ms, Happening::Fault);
+    }
+
+    fn inject(&mut self, fault: Fault) {
+        let node = self.random.below(self.nodes.len());
+        let partition = self.random.below(self.histories.len());
+        match fault {
+            Fault::Kill => self.crash(node, Crash::Kill),
+            Fault::KillAll => (0..self.nodes.len()).for_each(|node| self.crash(node, Crash::Kill)),
+            Fault::PowerOne => self.cut_power(node),
+            Fault::PowerAll => {
+                if self.plan.commit_rule == CommitRule::Flushed {
+                    (0..self.nodes.len()).for_each(|node| self.crash(node, Crash::Power));
+                }
+            }
+            Fault::DiskLoss => {
+                if self.may_lose(node) {
+                    self.crash(node, Crash::Disk);
+                }
+            }
+            Fault::Isolate | Fault::OneWay => {
+                let both = fault == Fault::Isolate;
+                for other in 0..self.network.addresses() {
+                    self.network.cut(node, other);
+                    if both {
+                        self.network.cut(other, node);
+                    }
+                }
+            }
+            Fault::CutFromController => {
+                let controller = self.controller_address();
+                match self.random.below(3) {
+                    0 => self.network.cut(node, controller),
+                    1 => self.network.cut(controller, node),
+                    _ => {
+                        let other = self.random.below(self.nodes.len());
+                        self.network.cut(node, other);
+                    }
+                }
+            }
+            Fault::Pause => {
+                self.nodes[node].paused_until_ms = self.now_ms + self.random.between(20, 900);
+            }
+            Fault::SlowDisk => {
+                self.nodes[node].slow_until_ms = self.now_ms + self.random.between(100, 1000);
+            }
+            Fault::MoveLeader => {
+                let replicas = self.controller.partitions[partition].replicas.clone();
+                let to = *self.random.of(&replicas);
+                self.controller.move_leader(partition, to);
+                self.tell_changes();
+            }
+            Fault::Reassign => self.reassign(partition),
+            Fault::DeleteRecords => self.delete_records(partition),
+        }
+    }
+
+    fn reassign(&mut self, partition: usize) {
+        let first = self.random.below(self.nodes.len());
+        let target = (0..self.plan.replicas).map(|replica| node::id((first + replica) % self.nodes.len()));
+        self.controller.reassign(partition, target.collect());
+        self.tell_changes();
+        self.note_repairs();
+    }
+
+    /// A client deletes records that are old for everybody: no producer asks for them again.
+    fn delete_records(&mut self, partition: usize) {
+        let producers =
+            self.clients.iter().filter(|client| client.partition == partition && client.acks == Acks::All);
+        let old = producers.map(|client| client.newest_acknowledged.unwrap_or(0)).min().unwrap_or(0);
+        for node in 0..self.nodes.len() {
+            let state = &self.nodes[node];
+            let Some(machine) = &state.machines[partition] else { continue };
+            let to = old.min(machine.high_watermark().value());
+            if machine.is_leading()
+                && state.paused_until_ms <= self.now_ms
+                && to > state.logs[partition].start
+            {
+                self.histories[partition].log_start = self.histories[partition].log_start.max(to);
+                self.change_log(node, partition, super::node::LogChange::AdvanceStart(to));
+            }
+        }
+    }
+
+    fn cut_power(&mut self, node: usize) {
+        let is_kept = self.plan.commit_rule == CommitRule::Flushed;
+        if is_kept || self.may_lose(node) {
+            self.crash(node, Crash::Power);
+        }
+    }
+
+    /// Whether the promise allows that this node's disk loses something.
+    fn may_lose(&self, node: usize) -> bool {
+        self.being_repaired.iter().all(|other| *other == node)
+    }
+
+    fn crash(&mut self, node: usize, crash: Crash) {
+        let kept = self.random.between(0, 1000);
+        let wait_ms = self.random.between(10, 600);
+        let is_up = self.nodes[node].is_up;
+        if !is_up && crash != Crash::Disk {
+            return;
+        }
+        self.note(|_| format!("n{}: {crash:?}", node + 1));
+        let clients = self.clients.len();
+        let loses =
+            crash == Crash::Disk || (crash == Crash::Power && self.plan.commit_rule == CommitRule::Written);
+        let state = &mut self.nodes[node];
+        state.stop();
+        for log in &mut state.logs {
+            match crash {
+                Crash::Kill => log.crash(false, kept),
+                Crash::Power => log.crash(true, kept),
+                Crash::Disk => *log = super::log::Log::new(clients),
+            }
+        }
+        if loses {
+            state.lost = true;
+            self.lost_disks += 1;
+            if !self.being_repaired.contains(&node) {
+                self.being_repaired.push(node);
+            }
+        }
+        if is_up {
+            self.after(wait_ms, Happening::Start { node });
+        }
+    }
+
+    /// Nodes that are in sync everywhere again have everything that is committed.
+    pub(super) fn note_repairs(&mut self) {
+        let (nodes, controller) = (&self.nodes, &self.controller);
+        self.being_repaired.retain(|node| {
+            let replica = node::id(*node);
+            let is_whole = controller
+                .partitions
+                .iter()
+                .all(|state| !state.replicas.contains(&replica) || state.in_sync.contains(&replica));
+            nodes[*node].lost || !is_whole
+        });
+    }
+
+    /// The faults end: everybody lives, nothing is lost any more.
+    pub(super) fn calm(&mut self) {
+        self.note(|_| "calm".to_owned());
+        self.is_calm = true;
+        self.network.heal();
+        self.network.weather.loss_permille = 0;
+        self.network.weather.duplicate_permille = 0;
+        for node in 0..self.nodes.len() {
+            let state = &mut self.nodes[node];
+            state.slow_until_ms = 0;
+            state.paused_until_ms = state.paused_until_ms.min(self.now_ms);
+            if !state.is_up {
+                self.start(node);
+            }
+        }
+        for client in &mut self.clients {
+            client.acknowledged = 0;
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The world of one seed: who lives in it, and the order in which things happen.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::client::Client;
+use super::controller::Controller;
+use super::history::History;
+use super::log::Record;
+use super::message::{Address, Message};
+use super::network::Network;
+use super::node::{self, LogChange, Node};
+use super::plan::Plan;
+use super::random::Random;
+use crate::{Acks, AnsweredFetch, Effect, NodeId};
+
+/// One thing that happens at a time.
+#[derive(Debug)]
+pub(super) enum Happening {
+    Delivery {
+        to: Address,
+        message: Message,
+    },
+    NodeTick {
+        node: usize,
+        process: u32,
+    },
+    Written {
+        node: usize,
+        process: u32,
+        partition: usize,
+        up_to: i64,
+        cuts: u32,
+    },
+    Flushed {
+        node: usize,
+        process: u32,
+        partition: usize,
+        up_to: i64,
+        cuts: u32,
+    },
+    LogChanged {
+        node: usize,
+        process: u32,
+        partition: usize,
+        change: LogChange,
+        cuts: u32,
+    },
+    /// An answer that had no room before.
+    Again {
+        node: usize,
+        process: u32,
+        message: Message,
+    },
+    ControllerTick,
+    ClientTick {
+        client: usize,
+    },
+    ConsumerTick {
+        partition: usize,
+    },
+    Fault,
+    Start {
+        node: usize,
+    },
+}
+
+/// Everything.
+pub(super) struct World {
+    pub(super) now_ms: i64,
+    pub(super) random: Random,
+    pub(super) plan: Plan,
+    pub(super) nodes: Vec<Node>,
+    pub(super) controller: Controller,
+    pub(super) clients: Vec<Client>,
+    pub(super) network: Network,
+    pub(super) histories: Vec<History>,
+    /// By partition: where the consumer reads next.
+    pub(super) consumed: Vec<i64>,
+    /// Disks that lost something that was promised to survive.
+    pub(super) lost_disks: usize,
+    /// Nodes whose disk lost something and that are not yet in sync everywhere again.
+    pub(super) being_repaired: Vec<usize>,
+    pub(super) is_calm: bool,
+    /// The answer that is being looked at.
+    pub(super) answer: Option<(AnsweredFetch, Vec<Record>)>,
+    /// A buffer that is used again.
+    pub(super) effects: Vec<Effect>,
+    queue: BinaryHeap<Reverse<(i64, u64, usize)>>,
+    happenings: Vec<Option<Happening>>,
+    free: Vec<usize>,
+    sequence: u64,
+    /// Of everything that happened.
+    pub(super) hash: u64,
+    pub(super) events: u64,
+    traced: bool,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, traced: bool) -> Self {
+        let mut random = Random::new(seed);
+        let plan = Plan::draw(&mut random);
+        let ids: Vec<NodeId> = (0..plan.nodes).map(node::id).collect();
+        let replicas = (0..plan.partitions).map(|partition| {
+            (0..plan.replicas).map(|replica| ids[(partition + replica) % plan.nodes]).collect()
+        });
+        let min_in_sync = usize::try_from(plan.min_in_sync).expect("few");
+        let controller = Controller::new(&ids, replicas.collect(), min_in_sync, plan.session_ms);
+        let clients = (0..plan.clients).map(|client| {
+            let acks =
+                if client >= plan.partitions && random.permille(300) { Acks::Leader } else { Acks::All };
+            Client::new(client % plan.partitions, acks, plan.in_flight_max)
+        });
+        let clients = clients.collect();
+        let addresses = plan.nodes + 1 + plan.clients;
+        let mut world = Self {
+            now_ms: 0,
+            random,
+            nodes: (0..plan.nodes).map(|_| Node::new(plan.partitions, plan.clients)).collect(),
+            controller,
+            clients,
+            network: Network::new(addresses, plan.weather),
+            histories: (0..plan.partitions).map(|_| History::default()).collect(),
+            consumed: vec![0; plan.partitions],
+            lost_disks: 0,
+            being_repaired: Vec::new(),
+            is_calm: false,
+            answer: None,
+            effects: Vec::new(),
+            queue: BinaryHeap::new(),
+            happenings: Vec::new(),
+            free: Vec::new(),
+            sequence: 0,
+            hash: seed,
+            events: 0,
+            traced,
+            plan,
+        };
+        world.note(|world| format!("{:?}", world.plan));
+        world.begin();
+        world
+    }
+
+    fn begin(&mut self) {
+        for node in 0..self.nodes.len() {
+            self.start(node);
+        }
+        for client in 0..self.clients.len() {
+            self.after(20, Happening::ClientTick { client });
+        }
+        for partition in 0..self.histories.len() {
+            self.after(30, Happening::ConsumerTick { partition });
+        }
+        self.after(5, Happening::ControllerTick);
+        self.after(200, Happening::Fault);
+    }
+
+    /// A line of the trace.
+    pub(super) fn note(&self, line: impl FnOnce(&Self) -> String) {
+        if self.traced {
+            eprintln!("{:6} {}", self.now_ms, line(self));
+        }
+    }
+
+    pub(super) fn mix(&mut self, value: u64) {
+        self.hash = (self.hash ^ value).wrapping_mul(0x0100_0000_01b3).rotate_left(23);
+    }
+
+    pub(super) fn controller_address(&self) -> Address {
+        self.nodes.len()
+    }
+
+    pub(super) fn client_address(&self, client: usize) -> Address {
+        self.nodes.len() + 1 + client
+    }
+
+    pub(super) fn after(&mut self, wait_ms: i64, happening: Happening) {
+        self.sequence += 1;
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.happenings.push(None);
+            self.happenings.len() - 1
+        });
+        self.happenings[slot] = Some(happening);
+        self.queue.push(Reverse((self.now_ms + wait_ms, self.sequence, slot)));
+    }
+
+    pub(super) fn send(&mut self, from: Address, to: Address, message: Message) {
+        let [first, second] = self.network.fate(&mut self.random, from, to);
+        if let Some(wait_ms) = second {
+            self.after(wait_ms, Happening::Delivery { to, message: message.clone() });
+        }
+        if let Some(wait_ms) = first {
+            self.after(wait_ms, Happening::Delivery { to, message });
+        }
+    }
+
+    /// Lets things happen until a time.
+    pub(super) fn run_until(&mut self, end_ms: i64) {
+        while let Some(&Reverse((at_ms, sequence, slot))) = self.queue.peek()
+            && at_ms <= end_ms
+        {
+            self.queue.pop();
+            self.now_ms = at_ms;
+            let happening = self.happenings[slot].take().expect("it is to happen");
+            self.free.push(slot);
+            self.events += 1;
+            self.mix(at_ms.unsigned_abs() ^ (sequence << 20));
+            self.happen(happening);
+        }
+        self.now_ms = end_ms;
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let happening = match self.of_process(happening) {
+            Some(happening) => happening,
+            None => return,
+        };
+        match happening {
+            Happening::Delivery { to, message } => self.deliver(to, message),
+            Happening::NodeTick { node, .. } => self.node_tick(node),
+            Happening::Written { node, partition, up_to, cuts, .. } => {
+                self.written(node, partition, up_to, cuts)
+            }
+            Happening::Flushed { node, partition, up_to, cuts, .. } => {
+                self.flushed(node, partition, up_to, cuts)
+            }
+            Happening::LogChanged { node, partition, change, cuts, .. } => {
+                self.log_changed(node, partition, change, cuts);
+            }
+            Happening::Again { node, message, .. } => self.node_receives(node, message),
+            Happening::ControllerTick => self.controller_tick(),
+            Happening::ClientTick { client } => self.client_tick(client),
+            Happening::ConsumerTick { partition } => self.consumer_tick(partition),
+            Happening::Fault => self.fault(),
+            Happening::Start { node } => {
+                if !self.nodes[node].is_up {
+                    self.start(node);
+                }
+            }
+        }
+    }
+
+    /// What concerns a process that is gone does not happen; what concerns one that is paused happens later.
+    fn of_process(&mut self, happening: Happening) -> Option<Happening> {
+        let (node, process) = match &happening {
+            Happening::Delivery { to, .. } if *to < self.nodes.len() => (*to, None),
+            Happening::NodeTick { node, process }
+            | Happening::Written { node, process, .. }
+            | Happening::Flushed { node, process, .. }
+            | Happening::LogChanged { node, process, .. }
+            | Happening::Again { node, process, .. } => (*node, Some(*process)),
+            _ => return Some(happening),
+        };
+        let state = &self.nodes[node];
+        if !state.is_up || process.is_some_and(|process| process != state.process) {
+            return None;
+        }
+        let wait_ms = state.paused_until_ms - self.now_ms;
+        if wait_ms > 0 {
+            self.after(wait_ms, happening);
+            return None;
+        }
+        Some(happening)
+    }
+
+    fn deliver(&mut self, to: Address, message: Message) {
+        if to < self.nodes.len() {
+            self.note(|_| format!("n{} gets {message:?}", to + 1));
+            self.node_receives(to, message);
+        } else if to == self.controller_address() {
+            self.note(|_| format!("controller gets {message:?}"));
+            self.controller_receives(message);
+        } else if let Message::Produced { request, outcome } = message {
+            self.client_receives(request.client, request, outcome);
+        }
+    }
+
+    fn controller_receives(&mut self, message: Message) {
+        let from = self.controller_address();
+        match message {
+            Message::Register { node, process, lost } => {
+                if let Some(node_epoch) = self.controller.register(self.now_ms, node, process, lost) {
+                    self.send(from, node::index(node), Message::Registered { process, node_epoch });
+                    self.tell_everything(node);
+                }
+            }
+            Message::Heartbeat { node, node_epoch } => {
+                self.controller.heartbeat(self.now_ms, node, node_epoch)
+            }
+            Message::Propose { partition, from: leader, proposal } => {
+                let answer = self.controller.propose(partition, leader, &proposal);
+                self.note_repairs();
+                self.send(from, node::index(leader), Message::Proposed { partition, answer });
+            }
+            other => panic!("not for a controller: {other:?}"),
+        }
+        self.tell_changes();
+    }
+
+    fn controller_tick(&mut self) {
+        self.controller.tick(self.now_ms);
+        self.tell_changes();
+        // Who missed something is told again.
+        if self.random.permille(300) {
+            let node = node::id(self.random.below(self.nodes.len()));
+            self.tell_everything(node);
+        }
+        self.after(25, Happening::ControllerTick);
+    }
+
+    pub(super) fn tell_changes(&mut self) {
+        for partition in std::mem::take(&mut self.controller.changed) {
+            for node in 0..self.nodes.len() {
+                self.tell(node::id(node), partition);
+            }
+        }
+    }
+
+    fn tell_everything(&mut self, node: NodeId) {
+        for partition in 0..self.histories.len() {
+            self.tell(node, partition);
+        }
+    }
+
+    fn tell(&mut self, node: NodeId, partition: usize) {
+        let assignment = Box::new(self.controller.assignment(partition, node));
+        self.note(|_| format!("controller tells {node} of p{partition}: {assignment:?}"));
+        self.send(self.controller_address(), node::index(node), Message::Metadata { partition, assignment });
+    }
+}

@@ -189,7 +189,7 @@ impl<D: Disk> Journal<D> {
         mut frame: AlignedBuffer,
         flush: bool,
     ) -> Result<(), DiskError> {
-        let file = match self.prepare(place).await {
+        let file = match self.prepare(place, flush).await {
             Ok(file) => file,
             Err(error) if error.is_recoverable() => {
                 self.cancel_from(&place);
@@ -211,8 +211,8 @@ impl<D: Disk> Journal<D> {
     }
 
     /// Makes the file ready for a frame, so that the frame itself only overwrites. Fails with a full disk before anything
-    /// of the frame is written.
-    async fn prepare(&self, place: Place) -> Result<D::File, DiskError> {
+    /// of the frame is written. With `flush` the file's header is durable, which no durable write of a frame makes it.
+    async fn prepare(&self, place: Place, flush: bool) -> Result<D::File, DiskError> {
         let file = self.open_file(place.file).await?;
         let durable_length = self.state.borrow().files[place.file].durable_length;
         let end = place.position + place.length as u64;
@@ -226,7 +226,12 @@ impl<D: Disk> Journal<D> {
             let mut block = self.disk.buffers().take(self.block_bytes).await;
             block.append(&header.to_bytes());
             block.pad_to(self.block_bytes);
-            file.write_at(0, block.freeze(0..self.block_bytes)).await?;
+            let block = block.freeze(0..self.block_bytes);
+            if flush {
+                file.write_at_and_flush(0, block).await?;
+            } else {
+                file.write_at(0, block).await?;
+            }
         }
         Ok(file)
     }

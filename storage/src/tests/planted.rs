@@ -27,6 +27,11 @@ fn a_round_that_is_not_flushed() {
 }
 
 #[test]
+fn a_durable_write_that_stands_for_a_flush() {
+    is_found("durable-write-flushes-all", true);
+}
+
+#[test]
 fn a_journal_file_that_is_used_again_while_it_is_needed() {
     // A ring so small that a script goes round it.
     let options = StoreOptions { journal_files: 2, journal_file_bytes: 24 << 10, ..small_options() };

@@ -38,9 +38,10 @@ struct WriteGuard<'a> {
 }
 
 impl WriteGuard<'_> {
-    fn end(mut self) -> Result<(), DiskErrorKind> {
+    fn end(mut self, durable: bool) -> Result<(), DiskErrorKind> {
         let id = self.id.take().expect("a write ends once");
-        self.file.0.disk.machine.borrow_mut().end_write(id)
+        let mut machine = self.file.0.disk.machine.borrow_mut();
+        if durable { machine.end_durable_write(id) } else { machine.end_write(id) }
     }
 }
 
@@ -81,6 +82,10 @@ impl SimulatedFile {
 
     /// A write of any length, as the replacement of a small file needs it.
     pub(super) async fn write_unaligned(&self, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.write(position, bytes, false).await
+    }
+
+    async fn write(&self, position: u64, bytes: &[u8], durable: bool) -> Result<(), DiskError> {
         self.check_power(Operation::Write)?;
         let fail = |kind| self.error(kind, Operation::Write).at(position);
         if !self.0.writable {
@@ -89,7 +94,23 @@ impl SimulatedFile {
         let begun = self.0.disk.machine.borrow_mut().begin_write(self.0.inode, position, bytes);
         let guard = WriteGuard { file: self, id: Some(begun.map_err(fail)?) };
         self.latency(Operation::Write).await.map_err(|error| error.at(position))?;
-        guard.end().map_err(fail)
+        guard.end(durable).map_err(fail)
+    }
+
+    async fn write_aligned(
+        &self,
+        position: u64,
+        buffer: BufferSlice,
+        durable: bool,
+    ) -> Result<(), DiskError> {
+        self.check_aligned(Operation::Write, position, buffer.len())?;
+        if !(buffer.as_ptr() as usize).is_multiple_of(self.0.disk.options.alignment.memory_bytes) {
+            return Err(self.error(DiskErrorKind::Unaligned, Operation::Write).at(position));
+        }
+        if buffer.is_empty() {
+            return self.check_power(Operation::Write);
+        }
+        self.write(position, &buffer, durable).await
     }
 
     fn take_bytes(&self, position: u64, length: usize, into: impl FnOnce(&[u8])) -> Result<(), DiskError> {
@@ -104,19 +125,14 @@ impl SimulatedFile {
 
 impl DiskFile for SimulatedFile {
     async fn write_at(&self, position: u64, buffer: BufferSlice) -> Result<(), DiskError> {
-        self.check_aligned(Operation::Write, position, buffer.len())?;
-        if !(buffer.as_ptr() as usize).is_multiple_of(self.0.disk.options.alignment.memory_bytes) {
-            return Err(self.error(DiskErrorKind::Unaligned, Operation::Write).at(position));
-        }
-        if buffer.is_empty() {
-            return self.check_power(Operation::Write);
-        }
-        self.write_unaligned(position, &buffer).await
+        self.write_aligned(position, buffer, false).await
     }
 
     async fn write_at_and_flush(&self, position: u64, buffer: BufferSlice) -> Result<(), DiskError> {
-        self.write_at(position, buffer).await?;
-        self.flush().await
+        if buffer.is_empty() {
+            return self.flush().await;
+        }
+        self.write_aligned(position, buffer, true).await
     }
 
     async fn flush(&self) -> Result<(), DiskError> {

@@ -53,6 +53,39 @@ enum ChangeKind {
     Length(u64),
 }
 
+impl Change {
+    /// What it writes; `None` for a length.
+    fn range(&self) -> Option<Range<u64>> {
+        match &self.kind {
+            ChangeKind::Overwrite { position, bytes } | ChangeKind::Growth { position, bytes } => {
+                Some(*position..*position + bytes.len() as u64)
+            }
+            ChangeKind::Length(_) => None,
+        }
+    }
+
+    /// What of it lies outside of `gone`: nothing, one part or two.
+    fn without(self, gone: &Range<u64>) -> Vec<Change> {
+        let Some(range) = self.range().filter(|range| range.start < gone.end && gone.start < range.end)
+        else {
+            return vec![self];
+        };
+        let parts = [range.start..gone.start, gone.end..range.end];
+        let part = |part: Range<u64>| {
+            let of =
+                |bytes: &[u8]| bytes[index(part.start - range.start)..index(part.end - range.start)].to_vec();
+            let position = part.start;
+            let kind = match &self.kind {
+                ChangeKind::Overwrite { bytes, .. } => ChangeKind::Overwrite { position, bytes: of(bytes) },
+                ChangeKind::Growth { bytes, .. } => ChangeKind::Growth { position, bytes: of(bytes) },
+                ChangeKind::Length(length) => ChangeKind::Length(*length),
+            };
+            Change { sequence: self.sequence, kind }
+        };
+        parts.into_iter().filter(|part| part.start < part.end).map(part).collect()
+    }
+}
+
 /// How a power cut treats what no flush covered.
 #[derive(Clone, Copy)]
 pub(super) enum Survival {
@@ -151,6 +184,30 @@ impl Inode {
                 ChangeKind::Length(length) => self.durable.resize(index(length), 0),
             }
         }
+    }
+
+    /// A durable write, which has completed as `sequence`: its own bytes, with the blocks and the length that they need. What
+    /// was written before it waits for a flush. Only where a length is among that, all of it goes along: the file has one.
+    pub(super) fn flush_write(&mut self, sequence: u64) {
+        let is_length = |change: &Change| matches!(change.kind, ChangeKind::Length(_));
+        if self.changes.iter().any(is_length) {
+            return self.flush(sequence + 1);
+        }
+        let changes = mem::take(&mut self.changes);
+        let (own, mut others): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.sequence == sequence);
+        for range in own.iter().filter_map(Change::range) {
+            // What it has overwritten must not come back with a later flush.
+            others = others.into_iter().flat_map(|change| change.without(&range)).collect();
+        }
+        self.changes = own;
+        self.flush(sequence + 1);
+        self.changes = others;
+    }
+
+    /// A durable write that failed: some of it never will be durable, though reads still see it.
+    pub(super) fn lose_write(&mut self, sequence: u64, random: &mut Random) {
+        self.changes.retain(|change| change.sequence != sequence || random.chance(2));
     }
 
     /// The flush of another file, where one flush covers all.

@@ -262,6 +262,24 @@ impl Machine {
 
     /// A write completes: its bytes are seen, and durable when they are flushed. After a power cut there is nothing to end.
     pub(super) fn end_write(&mut self, id: WriteId) -> Result<(), DiskErrorKind> {
+        self.complete_write(id).map(|_done| ())
+    }
+
+    /// A write completes whose bytes are durable with it. It says nothing of any other write.
+    pub(super) fn end_durable_write(&mut self, id: WriteId) -> Result<(), DiskErrorKind> {
+        let (inode, sequence) = self.complete_write(id)?;
+        let fails = is_due(&mut self.faults.flush);
+        let content = self.inodes.get_mut(&inode).expect("a file that was written to has its content");
+        if fails {
+            content.lose_write(sequence, &mut self.random);
+            return Err(EIO);
+        }
+        content.flush_write(sequence);
+        Ok(())
+    }
+
+    /// The file that was written to, and the number of the change.
+    fn complete_write(&mut self, id: WriteId) -> Result<(InodeId, u64), DiskErrorKind> {
         let Some(at) = self.writes.iter().position(|write| write.id == id) else {
             return Err(DiskErrorKind::PowerCut);
         };
@@ -272,7 +290,7 @@ impl Machine {
         }
         let sequence = self.next_sequence();
         self.inode(write.inode).write(write.position, &write.bytes, sequence);
-        if fails { Err(EIO) } else { Ok(()) }
+        if fails { Err(EIO) } else { Ok((write.inode, sequence)) }
     }
 
     /// A failed write: each sector is the old one or the new one. What would grow the file is cut off.

@@ -109,6 +109,49 @@ fn a_torn_overwrite_leaves_sectors_of_both_kinds() {
 }
 
 #[test]
+fn a_durable_write_stands_for_no_other_write() {
+    let survive = |seed| {
+        let disk = two_files(SimulatedDiskOptions { seed, ..SimulatedDiskOptions::default() });
+        block_on(async {
+            let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
+            let other = disk.open("b", OpenMode::ReadWrite).await.expect("it exists");
+            for written in [&file, &other] {
+                written.write_at(0, block(&disk, 2)).await.expect("the power is on");
+            }
+            let end = 2 * BLOCK as u64;
+            file.write_at_and_flush(end, block(&disk, 3)).await.expect("the power is on");
+        });
+        let disk = disk.restart();
+        let contents = disk.contents("a").expect("it was durable");
+        assert_eq!(contents.len(), 3 * BLOCK, "its length is durable with it");
+        assert_eq!(contents[BLOCK..2 * BLOCK], [0; BLOCK]);
+        assert_eq!(contents[2 * BLOCK..], [3; BLOCK]);
+        (contents[..BLOCK] == [2; BLOCK], all_are(disk.contents("b"), 2))
+    };
+    assert!(seeds_with(|seed| survive(seed).0) < SEEDS, "another write to the same file");
+    assert!(seeds_with(|seed| survive(seed).1) < SEEDS, "a write to another file");
+}
+
+#[test]
+fn what_a_durable_write_has_overwritten_does_not_come_back() {
+    let is_kept = |seed| {
+        let disk = two_files(SimulatedDiskOptions { seed, ..SimulatedDiskOptions::default() });
+        block_on(async {
+            let file = disk.open("a", OpenMode::ReadWrite).await.expect("it exists");
+            for position in [0, BLOCK as u64] {
+                file.write_at(position, block(&disk, 2)).await.expect("the power is on");
+                file.write_at_and_flush(position, block(&disk, 3)).await.expect("the power is on");
+            }
+            if seed % 2 == 0 {
+                file.flush().await.expect("the power is on");
+            }
+        });
+        disk.restart().contents("a").is_some_and(|contents| contents == [3; 2 * BLOCK])
+    };
+    assert_eq!(seeds_with(is_kept), SEEDS);
+}
+
+#[test]
 fn a_flush_does_not_cover_what_completes_while_it_runs() {
     let survives = |seed| {
         let options = SimulatedDiskOptions { seed, polls_max: 8, ..SimulatedDiskOptions::default() };

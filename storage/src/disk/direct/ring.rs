@@ -40,11 +40,11 @@ use std::{
 
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 
-pub(super) use self::operations::{Held, HeldMemory, Outcome};
+pub(super) use self::operations::{Held, HeldMemory};
 use self::{
     admission::Admission,
     operations::{OperationKey, Operations},
-    submissions::{Arrived, Submission, Submissions},
+    submissions::{Arrived, Submissions, bell_poll, close, unwatched, watched},
 };
 pub use self::{error::RingError, poll::PollFuture, setup::RingOptions};
 use super::executor::yield_turn;
@@ -67,7 +67,7 @@ pub(super) enum Wait {
 /// What a ring has done since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingCounters {
-    /// Operations given to the kernel; a linked pair counts as two.
+    /// Operations given to the kernel.
     pub operations: u64,
     /// System calls that gave them.
     pub submits: u64,
@@ -178,27 +178,7 @@ impl Ring {
     pub(super) async unsafe fn run(&self, entry: squeue::Entry, held: Held) -> (i32, Held) {
         self.admit().await;
         // SAFETY: promised by the caller.
-        let (outcome, held) = unsafe { self.begin(entry, None, held, true) }.await;
-        (outcome.result, held)
-    }
-
-    #[expect(
-        dead_code,
-        reason = "a write that has to be durable is one operation; the pair goes with the next change"
-    )]
-    /// Runs two disk operations as one submission, the second only after the first succeeded in full.
-    ///
-    /// # Safety
-    /// As [`Ring::run`], for both.
-    pub(super) async unsafe fn run_linked(
-        &self,
-        first: squeue::Entry,
-        second: squeue::Entry,
-        held: Held,
-    ) -> (Outcome, Held) {
-        self.admit().await;
-        // SAFETY: promised by the caller.
-        unsafe { self.begin(first, Some(second), held, true) }.await
+        unsafe { self.begin(entry, held, true) }.await
     }
 
     async fn admit(&self) {
@@ -212,21 +192,15 @@ impl Ring {
     ///
     /// # Safety
     /// As [`Ring::run`].
-    unsafe fn begin(
-        &self,
-        first: squeue::Entry,
-        second: Option<squeue::Entry>,
-        held: Held,
-        admitted: bool,
-    ) -> OperationFuture {
+    unsafe fn begin(&self, entry: squeue::Entry, held: Held, admitted: bool) -> OperationFuture {
         let key = self.0.operations.borrow_mut().insert(held);
-        self.push(Submission::watched(key, first, second));
+        self.push(watched(key, entry));
         OperationFuture { ring: self.clone(), key: Some(key), admitted }
     }
 
     /// Submits something whose result nobody waits for and that refers to no memory.
     fn submit_unwatched(&self, entry: squeue::Entry) {
-        self.push(Submission::unwatched(entry));
+        self.push(unwatched(entry));
     }
 
     /// Closes a descriptor on a kernel worker: the last close of a large removed file frees its blocks, which takes long.
@@ -237,15 +211,15 @@ impl Ring {
         let descriptor: RawFd = descriptor.into_raw_fd();
         let entry = opcode::Close::new(types::Fd(descriptor)).build();
         self.0.closes.set(self.0.closes.get() + 1);
-        self.push(Submission::close(entry.flags(squeue::Flags::ASYNC)));
+        self.push(close(entry.flags(squeue::Flags::ASYNC)));
     }
 
     pub(super) fn with_submitter<R>(&self, act: impl FnOnce(&io_uring::Submitter<'_>) -> R) -> R {
         act(&self.0.ring.borrow().submitter())
     }
 
-    fn push(&self, submission: Submission) {
-        self.0.submissions.borrow_mut().push(submission);
+    fn push(&self, entry: squeue::Entry) {
+        self.0.submissions.borrow_mut().push(entry);
     }
 
     /// A poll that stays, and completes at each write. The kernel may end it (when it has no room for completions).
@@ -253,7 +227,7 @@ impl Ring {
         if !self.0.bell_polled.replace(true) {
             let bell = types::Fd(self.0.bell.as_raw_fd());
             let readable = u32::from(libc::POLLIN.unsigned_abs());
-            self.push(Submission::bell(opcode::PollAdd::new(bell, readable).multi(true).build()));
+            self.push(bell_poll(opcode::PollAdd::new(bell, readable).multi(true).build()));
         }
     }
 
@@ -314,8 +288,8 @@ impl Ring {
         let mut ring = self.0.ring.borrow_mut();
         let mut operations = self.0.operations.borrow_mut();
         for completion in ring.completion() {
-            let (key, part) = match Submission::parse(completion.user_data()) {
-                Arrived::Operation { key, part } => (key, part),
+            let key = match Arrived::parse(completion.user_data()) {
+                Arrived::Operation(key) => key,
                 Arrived::Bell => {
                     self.0.bell_polled.set(cqueue::more(completion.flags()));
                     continue;
@@ -326,7 +300,7 @@ impl Ring {
                 }
                 Arrived::Unwatched => continue,
             };
-            let ended = operations.complete(key, Outcome { part, result: completion.result() });
+            let ended = operations.complete(key, completion.result());
             wake.extend(ended.waker);
             if ended.abandoned && ended.admitted {
                 self.0.admission.leave();
@@ -351,7 +325,7 @@ struct OperationFuture {
 }
 
 impl Future for OperationFuture {
-    type Output = (Outcome, Held);
+    type Output = (i32, Held);
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let key = self.key.expect("a future is not polled after its end");

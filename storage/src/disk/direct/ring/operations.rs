@@ -38,16 +38,6 @@ impl Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OperationKey(pub(super) u32);
 
-/// How an operation has ended. The kernel reports each one once: of a linked pair the first part only when it failed or
-/// fell short (then the second never ran), otherwise the second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Outcome {
-    /// 0, or 1 for the second one of a linked pair.
-    pub(in super::super) part: u8,
-    /// What the system call would have returned; an error number is negative.
-    pub(in super::super) result: i32,
-}
-
 /// An operation whose completion has arrived.
 pub(super) struct Ended {
     pub(super) waker: Option<Waker>,
@@ -75,7 +65,7 @@ enum Slot {
         _held: Held,
     },
     Ended {
-        outcome: Outcome,
+        result: i32,
         held: Held,
     },
 }
@@ -101,11 +91,11 @@ impl Operations {
         }
     }
 
-    /// Notes the completion of an operation.
-    pub(super) fn complete(&mut self, key: OperationKey, outcome: Outcome) -> Ended {
+    /// Notes the completion of an operation, with what the system call would have returned: an error number is negative.
+    pub(super) fn complete(&mut self, key: OperationKey, result: i32) -> Ended {
         match mem::replace(&mut self.slots[key.0 as usize], Slot::Free) {
             Slot::UnderWay { waker, held } => {
-                self.slots[key.0 as usize] = Slot::Ended { outcome, held };
+                self.slots[key.0 as usize] = Slot::Ended { result, held };
                 Ended { waker, abandoned: false, admitted: false }
             }
             Slot::Abandoned { admitted, _held } => {
@@ -116,8 +106,8 @@ impl Operations {
         }
     }
 
-    /// The outcome, if it has ended; otherwise remembers whom to wake.
-    pub(super) fn take_ended(&mut self, key: OperationKey, waker: &Waker) -> Option<(Outcome, Held)> {
+    /// The result, if it has ended; otherwise remembers whom to wake.
+    pub(super) fn take_ended(&mut self, key: OperationKey, waker: &Waker) -> Option<(i32, Held)> {
         match &mut self.slots[key.0 as usize] {
             Slot::UnderWay { waker: known, .. } => {
                 match known {
@@ -127,7 +117,7 @@ impl Operations {
                 None
             }
             Slot::Ended { .. } => match self.vacate(key) {
-                Slot::Ended { outcome, held } => Some((outcome, held)),
+                Slot::Ended { result, held } => Some((result, held)),
                 _ => unreachable!("matched just above"),
             },
             Slot::Free | Slot::Abandoned { .. } => panic!("nobody waits for this operation"),
@@ -177,17 +167,14 @@ impl Drop for Operations {
 mod tests {
     use super::*;
 
-    const DONE: Outcome = Outcome { part: 0, result: 0 };
-
     #[test]
-    fn an_outcome_waits_until_it_is_taken() {
+    fn a_result_waits_until_it_is_taken() {
         let mut operations = Operations::default();
         let key = operations.insert(Held::NOTHING);
         assert!(operations.take_ended(key, Waker::noop()).is_none());
-        let outcome = Outcome { part: 1, result: -5 };
-        assert!(operations.complete(key, outcome).waker.is_some());
+        assert!(operations.complete(key, -5).waker.is_some());
         let (taken, _held) = operations.take_ended(key, Waker::noop()).expect("it has ended");
-        assert_eq!((taken, operations.len()), (outcome, 0));
+        assert_eq!((taken, operations.len()), (-5, 0));
     }
 
     #[test]
@@ -201,7 +188,7 @@ mod tests {
         let key = operations.insert(Held { memory, ..Held::NOTHING });
         assert!(!operations.abandon(key, true));
         assert_eq!(pool.stats().free_bytes, 0, "the kernel may still read it");
-        assert!(operations.complete(key, DONE).abandoned);
+        assert!(operations.complete(key, 0).abandoned);
         assert_eq!((pool.stats().free_bytes, operations.len()), (4096, 0));
     }
 
@@ -211,7 +198,7 @@ mod tests {
         for _ in 0..3 {
             let key = operations.insert(Held::NOTHING);
             assert_eq!(key, OperationKey(0));
-            operations.complete(key, DONE);
+            operations.complete(key, 0);
             assert!(operations.abandon(key, false));
         }
     }

@@ -33,7 +33,7 @@ impl Ring {
         let events = u32::from(events.unsigned_abs());
         let entry = opcode::PollAdd::new(types::Fd(descriptor.as_raw_fd()), events).build();
         // SAFETY: a poll refers to no memory, and the descriptor is borrowed for the life of the future.
-        let operation = unsafe { self.begin(entry, None, Held::NOTHING, false) };
+        let operation = unsafe { self.begin(entry, Held::NOTHING, false) };
         PollFuture { operation, _borrowed: PhantomData }
     }
 }
@@ -48,7 +48,7 @@ impl Future for PollFuture<'_> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.operation).poll(context).map(|(outcome, _held)| match outcome.result {
+        Pin::new(&mut self.operation).poll(context).map(|(result, _held)| match result {
             ready if ready >= 0 => Ok(()),
             errno => Err(io::Error::from_raw_os_error(-errno)),
         })
@@ -65,7 +65,7 @@ impl Drop for PollFuture<'_> {
         let under_way = ring.0.operations.borrow().is_under_way(key);
         if under_way {
             // In the queue behind the poll itself, if that has not been submitted yet.
-            ring.submit_unwatched(opcode::PollRemove::new(user_data(key, 0)).build());
+            ring.submit_unwatched(opcode::PollRemove::new(user_data(key)).build());
         }
     }
 }

@@ -1,0 +1,20 @@
+//! The metadata quorum: nodes agree on one sequence of records, and on who decides the next.
+//!
+//! Raft is openraft's; this crate is the only one that names it, and gives it a store (`store.rs`, one redb file), a
+//! network (`network.rs`, QUIC with certificates on both sides) and the state that the records make (a [`StateMachine`] of
+//! the node's). What the records mean is none of its business: they are bytes.
+//!
+//! What must hold, and where it is kept:
+//! - A record that was answered is in the log of a majority, on disk, and applied here ([`Quorum::propose`]).
+//! - What was decided in one leadership never enters the log in another ([`Leadership`]).
+//! - A directory votes once in a term; a node that lost its directory is another member ([`ReplicaId`], `forming.rs`).
+//! - Everybody applies the same records in the same order, each once (`state_machine.rs`).
+//!
+//! Threads: tasks of the tokio runtime that starts it, and one thread that writes the file.
+
+mod proposal;
+mod replica_id;
+
+pub use proposal::{PROPOSAL_BYTES_MAX, PROPOSAL_RECORDS_MAX, Proposal};
+pub use replica_id::{Address, DirectoryId, ReplicaId};
+pub use ringmain_replication::NodeId;

@@ -12,7 +12,9 @@
 //!
 //! Threads: tasks of the tokio runtime that starts it, and one thread that writes the file.
 
+mod codec;
 mod proposal;
+mod raft;
 mod replica_id;
 
 pub use proposal::{PROPOSAL_BYTES_MAX, PROPOSAL_RECORDS_MAX, Proposal};

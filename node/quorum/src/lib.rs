@@ -16,7 +16,9 @@ mod codec;
 mod proposal;
 mod raft;
 mod replica_id;
+mod store;
 
 pub use proposal::{PROPOSAL_BYTES_MAX, PROPOSAL_RECORDS_MAX, Proposal};
 pub use replica_id::{Address, DirectoryId, ReplicaId};
 pub use ringmain_replication::NodeId;
+pub use store::{CLUSTER_ID_BYTES_MAX, QuorumStore, StoreError};

@@ -16,8 +16,11 @@
 //! read, so that a bit that flipped is a refusal with a sentence, not a vote that was never cast.
 
 mod error;
+mod log;
 mod mirror;
+mod snapshot;
 mod tables;
+mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,8 +33,10 @@ use crate::raft::{Entry, LogId, Vote};
 use crate::replica_id::{DirectoryId, ReplicaId};
 
 pub use error::StoreError;
+pub(crate) use log::{LogStore, READ_BYTES_MAX};
 use mirror::LogMirror;
 pub(crate) use mirror::entry_size_bytes;
+pub(crate) use snapshot::SnapshotFile;
 
 use tables::{IDENTITY, LAYOUT, LOG, PROMISES};
 
@@ -47,6 +52,13 @@ pub struct QuorumStore {
     replica: ReplicaId,
     mirror: LogMirror,
     path: Arc<Path>,
+}
+
+/// The parts of an open store, as openraft wants them.
+pub(crate) struct StoreParts {
+    pub(crate) log: LogStore,
+    pub(crate) snapshots: SnapshotFile,
+    pub(crate) thread: std::thread::JoinHandle<()>,
 }
 
 impl QuorumStore {
@@ -76,6 +88,17 @@ impl QuorumStore {
     /// The numbers of the log entries in it, first to last; `None` if there are none.
     pub fn log_range(&self) -> Option<(u64, u64)> {
         Some((self.mirror.first_index()?, self.mirror.last_log_id()?.index))
+    }
+
+    /// Starts the thread that writes.
+    pub(crate) fn start(self) -> Result<StoreParts, StoreError> {
+        let database = Arc::new(self.database);
+        let path = Arc::clone(&self.path);
+        let (writes, thread) = writer::start(Arc::clone(&database), Arc::clone(&path))
+            .map_err(|error| StoreError::of("start the thread of", &path, redb::Error::Io(error)))?;
+        let log = LogStore::new(self.mirror, writes.clone());
+        let snapshots = SnapshotFile::new(database, writes, path);
+        Ok(StoreParts { log, snapshots, thread })
     }
 }
 

@@ -16,9 +16,11 @@ mod codec;
 mod proposal;
 mod raft;
 mod replica_id;
+mod state_machine;
 mod store;
 
 pub use proposal::{PROPOSAL_BYTES_MAX, PROPOSAL_RECORDS_MAX, Proposal};
 pub use replica_id::{Address, DirectoryId, ReplicaId};
 pub use ringmain_replication::NodeId;
+pub use state_machine::{CommittedRecords, StateMachine, StateMachineError};
 pub use store::{CLUSTER_ID_BYTES_MAX, QuorumStore, StoreError};

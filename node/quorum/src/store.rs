@@ -197,3 +197,6 @@ fn read_promise<T: Coded>(
     let damaged = |error: DecodeError| StoreError::damaged(path, format!("its {key}: {error}"));
     sealed.map(|sealed| T::from_bytes(unseal(sealed.value()).map_err(damaged)?).map_err(damaged)).transpose()
 }
+
+#[cfg(test)]
+mod tests;

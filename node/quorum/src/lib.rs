@@ -13,14 +13,24 @@
 //! Threads: tasks of the tokio runtime that starts it, and one thread that writes the file.
 
 mod codec;
+mod controller_request;
+mod leadership;
+mod membership;
+mod options;
 mod proposal;
 mod raft;
 mod replica_id;
 mod state_machine;
+mod status;
 mod store;
 
+pub use controller_request::{AskError, ControllerRequest};
+pub use leadership::{LeaderView, LeaderWatch, Leadership};
+pub use membership::MembershipError;
+pub use options::{OptionsError, QuorumOptions, SnapshotOptions, Timing};
 pub use proposal::{PROPOSAL_BYTES_MAX, PROPOSAL_RECORDS_MAX, Proposal};
 pub use replica_id::{Address, DirectoryId, ReplicaId};
 pub use ringmain_replication::NodeId;
 pub use state_machine::{CommittedRecords, StateMachine, StateMachineError};
+pub use status::{MemberStatus, QuorumStatus, Role};
 pub use store::{CLUSTER_ID_BYTES_MAX, QuorumStore, StoreError};

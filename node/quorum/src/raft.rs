@@ -17,6 +17,7 @@ openraft::declare_raft_types!(
         LeaderId = leader_id_std::LeaderId<u64, ReplicaId>,
 );
 
+pub(crate) type Raft = openraft::Raft<Types, crate::state_machine::Applier>;
 pub(crate) type Vote = alias::VoteOf<Types>;
 pub(crate) type LogId = alias::LogIdOf<Types>;
 pub(crate) type Entry = alias::EntryOf<Types>;

@@ -28,7 +28,7 @@ mod store;
 pub use controller_request::{AskError, ControllerRequest};
 pub use leadership::{LeaderView, LeaderWatch, Leadership};
 pub use membership::MembershipError;
-pub use network::{CONTROLLER_BYTES_MAX, Certificates, Transport};
+pub use network::{CONTROLLER_BYTES_MAX, Certificates, SNAPSHOT_BYTES_MAX, Transport};
 pub use options::{OptionsError, QuorumOptions, SnapshotOptions, Timing};
 pub use proposal::{PROPOSAL_BYTES_MAX, PROPOSAL_RECORDS_MAX, Proposal};
 pub use replica_id::{Address, DirectoryId, ReplicaId};

@@ -12,6 +12,9 @@
 //! added meanwhile, and would else refuse its new leader for ever.
 
 mod frame;
+mod peers;
+mod raft_client;
+mod snapshot_stream;
 
 use std::any::Any;
 use std::net::UdpSocket;
@@ -22,6 +25,9 @@ use ringmain_replication::NodeId;
 
 pub use frame::CONTROLLER_BYTES_MAX;
 pub(crate) use frame::{ControllerAnswer, JoinRequest, Probe, ProbeAnswer, RequestKind};
+pub(crate) use peers::{CallError, Peers};
+pub(crate) use raft_client::RaftClients;
+pub use snapshot_stream::SNAPSHOT_BYTES_MAX;
 
 use crate::replica_id::Address;
 

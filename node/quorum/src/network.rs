@@ -11,7 +11,9 @@
 //! Senders that are not members yet are heard if their certificate is good: a member that was away cannot know who was
 //! added meanwhile, and would else refuse its new leader for ever.
 
+mod answers;
 mod frame;
+mod listener;
 mod peers;
 mod raft_client;
 mod snapshot_stream;
@@ -23,8 +25,10 @@ use std::time::Duration;
 
 use ringmain_replication::NodeId;
 
+pub(crate) use answers::Answers;
 pub use frame::CONTROLLER_BYTES_MAX;
 pub(crate) use frame::{ControllerAnswer, JoinRequest, Probe, ProbeAnswer, RequestKind};
+pub(crate) use listener::Listener;
 pub(crate) use peers::{CallError, Peers};
 pub(crate) use raft_client::RaftClients;
 pub use snapshot_stream::SNAPSHOT_BYTES_MAX;

@@ -12,13 +12,16 @@
 //!
 //! Threads: tasks of the tokio runtime that starts it, and one thread that writes the file.
 
+mod asking;
 mod codec;
 mod controller_request;
+mod forming;
 mod leadership;
 mod membership;
 mod network;
 mod options;
 mod proposal;
+mod quorum;
 mod raft;
 mod replica_id;
 mod state_machine;
@@ -31,6 +34,7 @@ pub use membership::MembershipError;
 pub use network::{CONTROLLER_BYTES_MAX, Certificates, SNAPSHOT_BYTES_MAX, Transport};
 pub use options::{OptionsError, QuorumOptions, SnapshotOptions, Timing};
 pub use proposal::{PROPOSAL_BYTES_MAX, PROPOSAL_RECORDS_MAX, Proposal};
+pub use quorum::{Committed, ProposeError, Quorum, StartError};
 pub use replica_id::{Address, DirectoryId, ReplicaId};
 pub use ringmain_replication::NodeId;
 pub use state_machine::{CommittedRecords, StateMachine, StateMachineError};

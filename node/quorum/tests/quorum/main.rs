@@ -1,5 +1,10 @@
 //! Real members in one process: each a thread with a runtime, a socket and a file of its own, certificates and all. A kill
 //! drops a member without a goodbye; cuts are made by a relay between the sockets.
 
+mod access;
+mod controller;
 mod elections;
+mod membership;
+mod snapshots;
 mod support;
+mod wiped;

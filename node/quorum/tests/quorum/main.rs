@@ -2,8 +2,11 @@
 //! drops a member without a goodbye; cuts are made by a relay between the sockets.
 
 mod access;
+mod chaos;
 mod controller;
+mod crash;
 mod elections;
+mod failover;
 mod membership;
 mod snapshots;
 mod support;

@@ -12,6 +12,7 @@
 mod append;
 pub(crate) mod change;
 mod checkpointing;
+mod cold_read;
 pub(crate) mod compaction;
 pub(crate) mod leader_epochs;
 pub(crate) mod producers;

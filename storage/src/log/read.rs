@@ -1,8 +1,7 @@
 //! Read: whole batches, from the tail in memory or from a segment's file.
 //!
-//! A batch that is in the tail is shared as it is. One that is only in the file is brought in through the page cache, never
-//! on the shard's own time, and checked: base offset, leader epoch and checksum. Ranges that were checked are remembered;
-//! while they stay in the page cache they are handed out as they are, for sendfile.
+//! A batch that is in the tail is shared as it is. One that is only in the file is brought in and checked (`cold_read.rs`).
+//! Ranges that were checked are remembered; while they stay in the page cache they are handed out as they are, for sendfile.
 //!
 //! What must hold: nothing that was not checked is handed out; what is handed out begins and ends between two batches.
 //! Failure modes: damaged bytes end a read before them; when nothing is before them the read fails with the place.
@@ -18,9 +17,6 @@ use crate::log::{Fetched, Log, LogState, Piece};
 use crate::offset::Offset;
 use crate::segment;
 use crate::segment::scan::BATCH_BYTES_MAX;
-
-/// Bytes that a cold read brings in at once: the disk reads ahead of the reader, and one piece is checked in some 20 us.
-const READ_AHEAD_BYTES: usize = 1 << 20;
 
 /// Readers whose place is remembered; more only search the index again.
 const READ_ENDS: usize = 16;
@@ -60,12 +56,12 @@ impl ReadEnds {
 }
 
 /// A read under way.
-struct Reading {
-    up_to: Offset,
+pub(super) struct Reading {
+    pub(super) up_to: Offset,
     /// Bytes that may still be added.
-    budget: usize,
+    pub(super) budget: usize,
     /// The first batch is added even if it is larger than the budget.
-    takes_any: bool,
+    pub(super) takes_any: bool,
     fetched: Fetched,
 }
 
@@ -264,99 +260,8 @@ impl<D: Disk> Log<D> {
         self.0.state.borrow_mut().read_ends.put_at(offset, place);
     }
 
-    /// Brings a piece of the file in, checks its batches and adds them as far as the read wants them.
-    async fn load(&self, reading: &mut Reading, place: Place, end: u64) -> Result<bool, Damage> {
-        let (layout, incarnation) = (self.layout(), self.0.state.borrow().incarnation);
-        let file = self.0.shared.file(&self.0.folder, self.key(), place.segment).await?;
-        self.let_producers_go_first(&file).await;
-        let available = usize::try_from(end - place.position).unwrap_or(usize::MAX);
-        let mut bytes = file.read_cached(place.position, available.min(READ_AHEAD_BYTES)).await?;
-        let first = self.check_header(place, &bytes)?;
-        if first.length > bytes.len() {
-            if first.length > available.min(BATCH_BYTES_MAX) {
-                return Err(self
-                    .corrupt(place, "a batch that ends in the file".into(), format!("{}", first.length))
-                    .into());
-            }
-            bytes = file.read_cached(place.position, first.length).await?;
-        }
-        let checked = self.check_batches(place, &bytes, reading);
-        {
-            let mut state = self.0.state.borrow_mut();
-            let is_same = state.incarnation == incarnation && state.layout == layout;
-            let index = state.segment_index(place.segment).filter(|_| is_same);
-            let Some(index) = index else { return Ok(true) }; // Cut or replaced meanwhile: look again.
-            state.segments[index].verified.add(place.position..place.position + checked.verified as u64);
-        }
-        if checked.wanted == 0 {
-            return match checked.error {
-                Some(error) if checked.verified == 0 => Err(error.into()),
-                _ => Ok(false), // The next batch is larger than the budget, or not to be seen yet.
-            };
-        }
-        let range = file.range(place.position, checked.wanted as u64)?;
-        let border = Place {
-            segment: place.segment,
-            position: place.position + checked.wanted as u64,
-            offset: checked.wanted_next,
-        };
-        self.add(reading, Piece::File(range), checked.wanted, border);
-        // One cold piece a read: the reader gets what is there while the disk serves others.
-        Ok(false)
-    }
-
-    /// What is read now would lie at the device before the flush that producers wait for: lets the round that is under way
-    /// end, and reads nothing ahead while there are rounds. Where nobody writes, reading ahead is faster, and what it leaves
-    /// in the page cache costs less to send.
-    async fn let_producers_go_first(&self, file: &D::File) {
-        let shared = &self.0.shared;
-        let rounds = shared.round.releases();
-        let beside_rounds = shared.round.is_held() || shared.rounds_at_cold_read.replace(rounds) != rounds;
-        file.set_read_ahead(!beside_rounds);
-        shared.round.released().await;
-    }
-
-    /// Checks whole batches; stops before the first bad one and the first incomplete one.
-    fn check_batches(&self, place: Place, bytes: &[u8], reading: &Reading) -> Checked {
-        let mut checked = Checked { verified: 0, wanted: 0, wanted_next: place.offset, error: None };
-        let mut at = place;
-        let mut wants_more = true;
-        // Batches without records are no answer: with them alone a client would not see that there is more.
-        let mut has_records = false;
-        while bytes.len() - checked.verified >= BATCH_HEADER_BYTES {
-            let rest = &bytes[checked.verified..];
-            let header = match self.check_header(at, rest) {
-                Ok(header) if header.length <= rest.len() => header,
-                Ok(_) => break,
-                Err(error) => {
-                    checked.error = Some(error);
-                    break;
-                }
-            };
-            let batch = &rest[..header.length];
-            if !batch::checksum_holds(batch) && !crate::planted::is("unverified-read") {
-                let (stated, found) = (batch::checksum_stated(batch), batch::checksum_of(batch));
-                checked.error =
-                    Some(self.corrupt(at, format!("checksum {stated:08x}"), format!("{found:08x}")));
-                break;
-            }
-            checked.verified += header.length;
-            let is_first = reading.takes_any && !has_records;
-            let fits = checked.verified <= reading.budget || is_first;
-            wants_more &= fits && header.next_offset() <= reading.up_to.value();
-            has_records |= header.has_records();
-            if wants_more {
-                checked.wanted = checked.verified;
-                checked.wanted_next = Offset::new(header.next_offset());
-            }
-            at.position += header.length as u64;
-            at.offset = Offset::new(header.next_offset());
-        }
-        checked
-    }
-
     /// Checks what the checksum does not cover: that the batch is the one which belongs here.
-    fn check_header(&self, place: Place, bytes: &[u8]) -> Result<BatchHeader, Corruption> {
+    pub(super) fn check_header(&self, place: Place, bytes: &[u8]) -> Result<BatchHeader, Corruption> {
         let header = BatchHeader::parse(bytes)
             .map_err(|reason| self.corrupt(place, "a record batch".into(), String::from(reason)))?;
         if header.base_offset != place.offset.value() {
@@ -373,7 +278,7 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    fn corrupt(&self, place: Place, expected: String, got: String) -> Corruption {
+    pub(super) fn corrupt(&self, place: Place, expected: String, got: String) -> Corruption {
         let file = segment::log_path(&self.0.folder, place.segment);
         Corruption { file, position: place.position, expected, got }
     }
@@ -394,24 +299,13 @@ impl<D: Disk> Log<D> {
         Ok(true)
     }
 
-    fn add(&self, reading: &mut Reading, piece: Piece, length: usize, border: Place) {
+    pub(super) fn add(&self, reading: &mut Reading, piece: Piece, length: usize, border: Place) {
         self.0.state.borrow_mut().add(reading, [piece], length, border);
     }
 }
 
 /// Bytes read to walk headers.
 const SEEK_BYTES: usize = 16 << 10;
-
-/// What checking a piece of a file found.
-struct Checked {
-    /// Bytes of good batches.
-    verified: usize,
-    /// Bytes of those that the read wants.
-    wanted: usize,
-    /// Offset behind them.
-    wanted_next: Offset,
-    error: Option<Corruption>,
-}
 
 impl ReadEnds {
     /// The batch that holds `offset` begins at `place`.

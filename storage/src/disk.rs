@@ -153,6 +153,14 @@ pub trait DiskFile: Clone + 'static {
     fn read_at(&self, position: u64, length: usize)
     -> impl Future<Output = Result<AlignedBuffer, DiskError>>;
 
+    /// [`DiskFile::read_at`] into a buffer that the caller has taken, which is empty and has room for `length`.
+    fn read_into(
+        &self,
+        position: u64,
+        length: usize,
+        buffer: AlignedBuffer,
+    ) -> impl Future<Output = Result<AlignedBuffer, DiskError>>;
+
     /// Reads through the page cache and leaves the pages there, at any position; never blocks the shard.
     /// Less than `length` only where the file ends.
     fn read_cached(&self, position: u64, length: usize) -> impl Future<Output = Result<Bytes, DiskError>>;

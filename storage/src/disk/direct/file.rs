@@ -330,6 +330,17 @@ impl DiskFile for DirectFile {
         );
         self.check_aligned(Operation::Read, position, length)?;
         let buffer = self.0.disk.pool().take(length).await;
+        self.read_into(position, length, buffer).await
+    }
+
+    async fn read_into(
+        &self,
+        position: u64,
+        length: usize,
+        buffer: AlignedBuffer,
+    ) -> Result<AlignedBuffer, DiskError> {
+        assert!(buffer.is_empty() && length <= buffer.capacity(), "the caller took a buffer for this read");
+        self.check_aligned(Operation::Read, position, length)?;
         let block = self.0.disk.facts().alignment.position_bytes as usize;
         self.fill(self.0.direct.ring_fd(), position, buffer, length, block).await
     }

@@ -150,7 +150,18 @@ impl DiskFile for SimulatedFile {
             "a direct read of {length} bytes: {BUFFER_BYTES_MAX} are the most"
         );
         self.check_aligned(Operation::Read, position, length)?;
-        let mut buffer = self.0.disk.pool.take(length).await;
+        let buffer = self.0.disk.pool.take(length).await;
+        self.read_into(position, length, buffer).await
+    }
+
+    async fn read_into(
+        &self,
+        position: u64,
+        length: usize,
+        mut buffer: AlignedBuffer,
+    ) -> Result<AlignedBuffer, DiskError> {
+        assert!(buffer.is_empty() && length <= buffer.capacity(), "the caller took a buffer for this read");
+        self.check_aligned(Operation::Read, position, length)?;
         self.latency(Operation::Read).await?;
         self.take_bytes(position, length, |bytes| buffer.append(bytes))?;
         Ok(buffer)

@@ -3,6 +3,7 @@
 //! The store spawns nothing and keeps no timer. The node drives it: one task of the shard loops over
 //! [`Store::pending`], [`Store::begin_round`], [`Round::write`], [`Round::flush`]; one over [`Store::write_zeros_ahead`],
 //! one over [`Store::settle_beside`]; another calls [`Store::maintain`] about once a second. Clones share the store.
+pub(crate) mod cold_memory;
 mod maintain;
 mod settle;
 pub(crate) mod shared;

@@ -2,6 +2,7 @@
 mod basics;
 mod bed;
 mod behaviour;
+mod cold_reads;
 mod compaction;
 mod faults;
 mod fixtures;

@@ -33,6 +33,7 @@ impl<D: Disk> Store<D> {
     /// A bounded amount of upkeep; call it about every second. Says how many bytes of buffers went back to the allocator,
     /// which may keep them from the system.
     pub async fn maintain(&self, now_ms: i64) -> Result<usize, StoreError> {
+        self.shared.note_upkeep();
         self.shared.retry_stalled();
         self.shared.memory_may_be_back();
         self.shared.forget_who_was_asked();

@@ -12,6 +12,7 @@ use crate::log::{Log, LogCell};
 use crate::offset::Offset;
 use crate::segment;
 use crate::signal::{Lock, Signal};
+use crate::store::cold_memory::ColdMemory;
 
 pub(crate) struct Shared<D: Disk> {
     pub(crate) disk: D,
@@ -53,8 +54,14 @@ pub(crate) struct Shared<D: Disk> {
     pub(crate) room: Signal,
     /// Held by the round, and by whatever else writes into an open segment or the journal.
     pub(crate) round: Lock,
-    /// [`Lock::releases`] of it when the last cold read began.
-    pub(crate) rounds_at_cold_read: Cell<u64>,
+    /// [`Lock::releases`] of it at the last upkeep.
+    rounds_at_upkeep: Cell<u64>,
+    /// Whether there were rounds between the last two of them.
+    had_rounds: Cell<bool>,
+    /// Held by the one cold read that is at the device beside rounds.
+    pub(crate) cold_turn: Lock,
+    /// What cold reads hold until it is sent.
+    pub(crate) cold_memory: ColdMemory,
     /// None while journals are replayed: what is replayed goes straight to the segments.
     journal: OnceCell<Rc<Journal<D>>>,
     files: RefCell<OpenFiles<D>>,
@@ -73,6 +80,7 @@ struct OpenFiles<D: Disk> {
 impl<D: Disk> Shared<D> {
     pub(crate) fn new(disk: D, options: StoreOptions) -> Shared<D> {
         let alignment = disk.alignment();
+        let cold_memory = ColdMemory::new(disk.buffers().stats().budget_bytes);
         let block_bytes = usize::try_from(alignment.position_bytes).expect("a block fits into memory");
         Shared {
             block_bytes: block_bytes.max(alignment.memory_bytes).max(BLOCK_BYTES_MIN),
@@ -96,7 +104,10 @@ impl<D: Disk> Shared<D> {
             work: Signal::default(),
             room: Signal::default(),
             round: Lock::default(),
-            rounds_at_cold_read: Cell::default(),
+            rounds_at_upkeep: Cell::default(),
+            had_rounds: Cell::default(),
+            cold_turn: Lock::default(),
+            cold_memory,
             journal: OnceCell::new(),
             files: RefCell::new(OpenFiles { held: None, renames: 0, open: BTreeMap::new(), clock: 0 }),
         }
@@ -111,6 +122,17 @@ impl<D: Disk> Shared<D> {
     /// The journal of the shard, if it has one.
     pub(crate) fn journal(&self) -> Option<Rc<Journal<D>>> {
         self.journal.get().cloned()
+    }
+
+    /// Whether somebody writes: there was a round within the last second or two.
+    pub(crate) fn has_rounds(&self) -> bool {
+        self.had_rounds.get() || self.round.is_held() || self.round.releases() != self.rounds_at_upkeep.get()
+    }
+
+    /// Takes note of an upkeep.
+    pub(crate) fn note_upkeep(&self) {
+        let releases = self.round.releases();
+        self.had_rounds.set(self.rounds_at_upkeep.replace(releases) != releases);
     }
 
     /// Whether so many bytes may be appended now. One batch may always be, however large.

@@ -22,7 +22,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use quinn_proto::{ConnectionHandle, DatagramEvent, Incoming, Transmit};
-use ringmain_storage::disk::direct::{PollFuture, Ring, Timer};
+use ringmain_storage::disk::direct::{PollFuture, Ring, Timer, yield_turn};
 
 use super::{
     clock::TransportClock,
@@ -58,7 +58,10 @@ pub(super) struct EndpointState {
     pub(super) acceptors: Vec<Waker>,
     pub(super) counters: EndpointCounters,
     pub(super) stopping: bool,
+    /// Nothing is moved any more.
     pub(super) stopped: bool,
+    /// The port is free.
+    pub(super) ended: bool,
     pub(super) driver: Option<Waker>,
     pub(super) clock: TransportClock,
     handshakes: usize,
@@ -74,6 +77,7 @@ impl EndpointState {
             counters: EndpointCounters::default(),
             stopping: false,
             stopped: false,
+            ended: false,
             driver: None,
             clock: TransportClock::default(),
             handshakes: 0,
@@ -169,6 +173,14 @@ pub(super) async fn drive(state: Rc<RefCell<EndpointState>>, socket: Rc<PeerSock
         timer: None,
     };
     poll_fn(|context| driver.turn(&mut state.borrow_mut(), context)).await;
+    drop(driver);
+    drop(socket);
+    // The kernel holds the port until it has taken back the waits for the socket: one turn submits that, one more does it.
+    yield_turn().await;
+    yield_turn().await;
+    let state = &mut *state.borrow_mut();
+    state.ended = true;
+    state.wake_acceptors();
 }
 
 /// How much of what a connection had was sent.
@@ -231,7 +243,6 @@ impl Driver<'_> {
         self.driven = driven;
         if state.stopping && state.connections.is_empty() {
             state.stopped = true;
-            state.wake_acceptors();
             return Poll::Ready(());
         }
         more |= self.arm(&state.clock, next_timeout, context);

@@ -146,7 +146,7 @@ impl Endpoint {
                 state.stopped = true;
                 state.ring();
             }
-            if state.stopped {
+            if state.ended {
                 return Poll::Ready(());
             }
             if !state.acceptors.iter().any(|acceptor| acceptor.will_wake(context.waker())) {

@@ -17,6 +17,9 @@ use std::{
 
 use super::Random;
 
+/// Datagrams that it can repeat.
+const SEEN_MAX: usize = 1000;
+
 /// What happens to a datagram, in thousandths.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Faults {
@@ -31,6 +34,8 @@ pub(crate) struct Relay {
     /// Set: nothing goes through any more, in either direction.
     pub(crate) cut: Arc<AtomicBool>,
     pub(crate) harmed: Arc<AtomicU64>,
+    /// Set: everything that ever went to the dialled node goes there once more, from the same address.
+    pub(crate) replay: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -44,7 +49,7 @@ impl Relay {
         }
         let address = front.local_addr().expect("is bound");
         let (cut, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let harmed = Arc::new(AtomicU64::new(0));
+        let (harmed, replay) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let path = Path {
             front,
             back,
@@ -56,10 +61,12 @@ impl Relay {
             number: 0,
             cut: cut.clone(),
             harmed: harmed.clone(),
+            replay: replay.clone(),
+            seen: Vec::new(),
         };
         let until = stop.clone();
         let thread = Some(thread::spawn(move || path.run(&until)));
-        Self { address, cut, harmed, stop, thread }
+        Self { address, cut, harmed, replay, stop, thread }
     }
 }
 
@@ -83,6 +90,8 @@ struct Path {
     number: u64,
     cut: Arc<AtomicBool>,
     harmed: Arc<AtomicU64>,
+    replay: Arc<AtomicBool>,
+    seen: Vec<Vec<u8>>,
 }
 
 impl Path {
@@ -99,6 +108,10 @@ impl Path {
                 self.pass(&buffer[..length], false);
                 idle = false;
             }
+            if self.replay.swap(false, SeqCst) {
+                self.seen.iter().for_each(|bytes| self.send(bytes, true));
+                self.harmed.fetch_add(self.seen.len() as u64, SeqCst);
+            }
             let now = Instant::now();
             while self.held.peek().is_some_and(|Reverse((due, ..))| *due <= now) {
                 let Reverse((_, _, bytes, forth)) = self.held.pop().expect("was there");
@@ -111,6 +124,9 @@ impl Path {
     }
 
     fn pass(&mut self, bytes: &[u8], forth: bool) {
+        if forth && self.seen.len() < SEEN_MAX {
+            self.seen.push(bytes.to_vec());
+        }
         let chance = self.random.below(1000);
         if self.cut.load(SeqCst) || chance < self.faults.dropped {
             self.harmed.fetch_add(1, SeqCst);

@@ -4,6 +4,7 @@
 //! `main`, which owns the server. Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage.
 
 mod arguments;
+mod cert;
 mod client;
 mod failure;
 mod group;
@@ -43,6 +44,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Topic(command) => topic::run(command),
         Command::Group(command) => group::run(command),
         Command::Inspect(command) => inspect::run(command),
+        Command::Cert(command) => cert::run(command),
     };
     Outcome::Exit(match done {
         Ok(()) => ExitCode::SUCCESS,

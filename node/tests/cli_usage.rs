@@ -6,6 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use ringmain_replication::NodeId;
+use ringmain_replication::quic::certificates::{IdentityFiles, NodeIdentity};
 use support::server::free_address;
 
 fn ringmain(arguments: &[&str]) -> Output {
@@ -35,6 +37,10 @@ fn help_teaches_and_wrong_usage_is_told_apart_from_failure() {
         let help = text(&ringmain(&["group", command, "--help"]).stdout);
         assert!(help.contains("Examples:"), "group {command} --help shows examples");
     }
+    for command in ["init", "node"] {
+        let help = text(&ringmain(&["cert", command, "--help"]).stdout);
+        assert!(help.contains("Examples:"), "cert {command} --help shows examples");
+    }
     assert_eq!(ringmain(&["serve"]).status.code(), Some(2));
     assert_eq!(ringmain(&["topic", "consume", "x", "--from", "yesterday"]).status.code(), Some(2));
 }
@@ -55,6 +61,37 @@ fn a_configuration_is_checked_without_a_start() {
     assert_eq!(right.status.code(), Some(0), "{}", text(&right.stderr));
     assert!(text(&right.stdout).contains("topic_defaults.retention.ms = 5"), "{}", text(&right.stdout));
     fs::remove_file(&file).expect("the file is there");
+}
+
+#[test]
+fn certificates_are_made_once_and_fit_together() {
+    let directory = scratch("certificates");
+    let path = directory.to_str().expect("the tests' paths are UTF-8");
+    let cluster = "3vQmXyJ0T5mJ0mG1o0cW3w";
+    let init = ["cert", "init", "--cluster-id", cluster, "--directory", path];
+    let node = |arguments: &[&str]| ringmain(&[&["cert", "node", "--directory", path], arguments].concat());
+
+    let early = node(&["--node-id", "1"]);
+    assert_eq!(early.status.code(), Some(1));
+    assert!(text(&early.stderr).contains("cluster.crt"), "{}", text(&early.stderr));
+    let made = ringmain(&init);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    assert!(text(&made.stdout).contains(cluster), "{}", text(&made.stdout));
+    let again = ringmain(&init);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("exists already"), "{}", text(&again.stderr));
+
+    let made = node(&["--node-id", "3", "--host", "db-3.example", "--host", "10.0.0.3"]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    let identity =
+        NodeIdentity::load(&IdentityFiles::in_directory(&directory, NodeId(3))).expect("fits together");
+    assert_eq!((identity.node_id(), identity.cluster_id()), (NodeId(3), cluster));
+
+    assert_eq!(node(&["--node-id", "-1"]).status.code(), Some(2));
+    assert_eq!(node(&["--node-id", "4", "--host", "no host"]).status.code(), Some(1));
+    let short = ringmain(&["cert", "init", "--cluster-id", "short", "--directory", path]);
+    assert!(text(&short.stderr).contains("is no cluster id"), "{}", text(&short.stderr));
+    fs::remove_dir_all(&directory).expect("the directory is there");
 }
 
 #[test]

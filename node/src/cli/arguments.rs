@@ -1,11 +1,13 @@
 //! The arguments, declared: what `--help` shows is what is parsed.
 
+mod cert;
 mod group;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use self::cert::*;
 pub(super) use self::group::*;
 use super::time;
 
@@ -21,6 +23,7 @@ use super::time;
   ringmain topic produce orders access.log         each line of a file becomes a record
   ringmain topic consume orders --until-end        and back, byte for byte
   ringmain group describe billing                  how far behind its consumers are
+  ringmain cert init                               the certificates of a new cluster
 
 Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage."
 )]
@@ -44,6 +47,9 @@ pub(super) enum Command {
     /// Show what is in a file of a data directory
     #[command(subcommand)]
     Inspect(InspectCommand),
+    /// Make the certificates by which the nodes of a cluster know each other
+    #[command(subcommand)]
+    Cert(CertCommand),
 }
 
 #[derive(Debug, Subcommand)]

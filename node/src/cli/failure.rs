@@ -2,6 +2,8 @@
 
 use std::io;
 
+use ringmain_replication::quic::certificates::CertificateError;
+
 use super::client::ClientError;
 use crate::config::ConfigProblems;
 
@@ -14,6 +16,9 @@ pub enum Failure {
     /// A broker could not be asked, or refused.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Certificates could not be made.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// A file or a stream failed.
     #[error("cannot {operation}: {error}")]
     Io {

@@ -132,6 +132,34 @@ fn only_members_are_let_in() {
     });
 }
 
+/// More at once than are answered without a proof of where they stand: all get through, each after one more round.
+#[test]
+fn many_dial_at_once() {
+    const CONNECTIONS: u64 = 100;
+    let cluster = Cluster::new(CLUSTER, 2);
+    in_executor(|ring| async move {
+        let listening = endpoint(&ring, cluster.identity(1));
+        let address = listening.local_address();
+        serve_echo(&listening);
+        let node = endpoint(&ring, cluster.identity(2));
+        let done = Rc::new(Cell::new(0));
+        for _ in 0..CONNECTIONS {
+            let (node, done) = (node.clone(), done.clone());
+            spawn(async move {
+                let connection = node.connect(NodeId(1), address).await.unwrap();
+                echo_works(&connection).await;
+                done.set(done.get() + 1);
+            });
+        }
+        eventually("all have got through", || done.get() == CONNECTIONS).await;
+        let ended = || listening.counters().connections_ended;
+        eventually("connections that nobody holds end", || ended() == CONNECTIONS).await;
+        assert_eq!(listening.counters().connections_established, CONNECTIONS);
+        node.stop().await;
+        listening.stop().await;
+    });
+}
+
 #[test]
 fn noise_on_the_port_is_ignored() {
     let cluster = Cluster::new(CLUSTER, 2);

@@ -360,6 +360,36 @@ fn a_dialling_node_needs_a_certificate_and_a_membership() {
 }
 
 #[test]
+fn expired_certificates_are_refused_by_both_sides() {
+    let (scratch, authority) = Scratch::cluster(CLUSTER);
+    authority.issue(&options(1)).expect("issues");
+    let ours = scratch.identity(1).expect("loads");
+    let uri = format!("ringmain://{CLUSTER}/node/2");
+    for (last_year, is_accepted) in [(2020, false), (4000, true)] {
+        let (certificate, key) = signed_with(&scratch.0, &uri, last_year);
+        let client = careless_builder().with_client_auth_cert(vec![certificate.clone()], key.clone_key());
+        let mut client = client.expect("a certificate");
+        client.alpn_protocols = vec![b"ringmain-data/1".to_vec()];
+        let (_, dialled) = dial(quic_client(client), server_of(&ours, everybody()));
+        assert_eq!(dialled.connected, is_accepted, "{}", reason(&dialled));
+
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("a certificate");
+        server.alpn_protocols = vec![b"ringmain-data/1".to_vec()];
+        let server = quinn_proto::crypto::rustls::QuicServerConfig::try_from(server).expect("a suite");
+        let server = quinn_proto::ServerConfig::with_crypto(Arc::new(server));
+        let (dialling, _) = dial(client_of(&ours, 2, Protocol::Data), server);
+        assert_eq!(dialling.connected, is_accepted, "{}", reason(&dialling));
+        assert!(is_accepted || reason(&dialling).contains("xpired"), "{}", reason(&dialling));
+    }
+}
+
+#[test]
 fn both_sides_name_the_same_protocol() {
     let (scratch, authority) = Scratch::cluster(CLUSTER);
     authority.issue(&options(1)).expect("issues");
@@ -436,6 +466,18 @@ fn careless_client(identity: Option<&NodeIdentity>) -> quinn_proto::ClientConfig
 
 /// A certificate that says something else, signed with the key of a cluster's authority.
 fn forged_certificate(directory: &Path, uri: &str) -> quinn_proto::ClientConfig {
+    let (certificate, key) = signed_with(directory, uri, 4000);
+    let mut tls = careless_builder().with_client_auth_cert(vec![certificate], key).expect("a certificate");
+    tls.alpn_protocols = vec![b"ringmain-data/1".to_vec()];
+    quic_client(tls)
+}
+
+/// A certificate that holds until the end of a year, signed with the key of a cluster's authority.
+fn signed_with(
+    directory: &Path,
+    uri: &str,
+    last_year: i32,
+) -> (rustls::pki_types::CertificateDer<'static>, rustls::pki_types::PrivateKeyDer<'static>) {
     use rustls::pki_types::pem::PemObject;
     let pem = fs::read_to_string(directory.join("cluster.key")).expect("reads");
     let issuer_key = rcgen::KeyPair::from_pem(&pem).expect("a key");
@@ -444,13 +486,11 @@ fn forged_certificate(directory: &Path, uri: &str) -> quinn_proto::ClientConfig 
     issuer.distinguished_name.push(rcgen::DnType::CommonName, format!("ringmain://{CLUSTER}/authority"));
     let mut parameters = rcgen::CertificateParams::default();
     parameters.subject_alt_names = vec![rcgen::SanType::URI(uri.try_into().expect("ASCII"))];
-    parameters.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    parameters.not_after = rcgen::date_time_ymd(last_year, 12, 31);
+    parameters.extended_key_usages =
+        vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth, rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     let key = rcgen::KeyPair::generate().expect("a key");
     let certificate = parameters.signed_by(&key, &rcgen::Issuer::new(issuer, issuer_key)).expect("is signed");
     let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes());
-    let mut tls = careless_builder()
-        .with_client_auth_cert(vec![certificate.der().clone()], key.expect("a key"))
-        .expect("a certificate");
-    tls.alpn_protocols = vec![b"ringmain-data/1".to_vec()];
-    quic_client(tls)
+    (certificate.der().clone(), key.expect("a key"))
 }

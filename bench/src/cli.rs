@@ -9,6 +9,7 @@ use crate::compare::CompareSettings;
 use crate::scenario::Kind;
 use crate::scenario::disk::DiskSettings;
 use crate::scenario::options::LoadOptions;
+use crate::scenario::transport::TransportSettings;
 use crate::target::{Target, name_and_value, resolve};
 
 /// Measures any Kafka-compatible broker: throughput, latency, and what they cost the broker.
@@ -47,6 +48,13 @@ pub(crate) enum Command {
         run: RunArgs,
         #[command(flatten)]
         work: DiskSettings,
+    },
+    /// Frames between two nodes on this machine, by their own transport and by plain TCP: no broker takes part.
+    Transport {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        work: TransportSettings,
     },
     /// A workload file; flags win over what stands in it.
     Run {

@@ -41,6 +41,7 @@ use crate::report::{Heading, Measured, Report};
 use crate::scenario::disk::{self, DiskSettings};
 use crate::scenario::options::LoadOptions;
 use crate::scenario::settings::Settings;
+use crate::scenario::transport::{self, TransportSettings};
 use crate::scenario::{Context, Kind, Scenario};
 use crate::spawned_broker::SpawnedBroker;
 use crate::target::Target;
@@ -75,6 +76,7 @@ fn run(command: Command) -> io::Result<ExitCode> {
             measure(&args.run, &scenario, scenario.kind.name(), &args.broker.target())
         }
         Command::Disk { run, work } => measure_disk(&run, &work),
+        Command::Transport { run, work } => measure_transport(&run, &work),
         Command::Compare(args) => compare_all(&args),
         Command::Itself { broker_core, run, load } => {
             let scenario = resolve(Kind::Produce, &load, &[])?;
@@ -148,6 +150,25 @@ fn measure_disk(run: &RunArgs, work: &DiskSettings) -> io::Result<ExitCode> {
         write_files(run, &report)?;
         let doubts = report.doubts.iter().map(|doubt| format!("DOUBT       {doubt}\n"));
         io::stdout().write_all((table + &doubts.collect::<String>()).as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Rows of the transport between nodes, as a table.
+fn measure_transport(run: &RunArgs, work: &TransportSettings) -> io::Result<ExitCode> {
+    let context = prepare(run)?;
+    let outcome = transport::run(work, &context)?;
+    context.progress.clear();
+    let table = transport::table(&outcome);
+    let workload = toml::to_string(work).map_err(io::Error::other)?;
+    let no_broker = Terms { acks: None, topic: None, configs: &[] };
+    let heading = Heading::new("transport", workload, &no_broker, &[], run.note.clone())?;
+    let report = heading.report(Measured::Outcome(outcome), Vec::new());
+    if run.json {
+        publish(run, &report)?;
+    } else {
+        write_files(run, &report)?;
+        io::stdout().write_all(table.as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -19,6 +19,7 @@ mod session;
 pub(crate) mod settings;
 mod soak;
 mod topic;
+pub(crate) mod transport;
 
 pub(crate) use consume::COLD_FROM_DEVICES;
 

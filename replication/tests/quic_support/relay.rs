@@ -78,6 +78,9 @@ impl Drop for Relay {
     }
 }
 
+/// A datagram that is late, by due time and then by number: its content, and whether it goes to the dialled node.
+type Held = (Instant, u64, Vec<u8>, bool);
+
 struct Path {
     front: UdpSocket,
     back: UdpSocket,
@@ -85,8 +88,7 @@ struct Path {
     client: Option<SocketAddr>,
     random: Random,
     faults: Faults,
-    /// By due time, then by number: content and whether it goes to the dialled node.
-    held: BinaryHeap<Reverse<(Instant, u64, Vec<u8>, bool)>>,
+    held: BinaryHeap<Reverse<Held>>,
     number: u64,
     cut: Arc<AtomicBool>,
     harmed: Arc<AtomicU64>,

@@ -57,7 +57,7 @@ impl Forming {
             };
             let Attempt::Wait(for_what) = attempt else { return };
             attempts += 1;
-            if attempts % ATTEMPTS_QUIET == 0 {
+            if attempts.is_multiple_of(ATTEMPTS_QUIET) {
                 tracing::info!("node {} is not in the quorum yet: {for_what}", self.peers.me().node);
             }
             tokio::time::sleep(PAUSE).await;

@@ -15,7 +15,7 @@ fn replica(node: i32) -> ReplicaId {
 }
 
 fn vote(term: u64) -> Vote {
-    Vote { leader_id: RaftLeaderId::new(term, replica(3)), committed: term % 2 == 0 }
+    Vote { leader_id: RaftLeaderId::new(term, replica(3)), committed: term.is_multiple_of(2) }
 }
 
 fn membership() -> Membership {

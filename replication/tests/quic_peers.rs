@@ -256,6 +256,51 @@ fn a_path_that_is_cut_is_noticed_by_both() {
     });
 }
 
+/// A thread that comes back after longer than the idle timeout asks its peers before it takes them for gone.
+#[test]
+fn a_thread_that_stood_still_keeps_its_peers() {
+    let cluster = Cluster::new(CLUSTER, 2);
+    in_executor(|ring| async move {
+        let listening = endpoint(&ring, cluster.identity(1));
+        serve_echo(&listening);
+        let node = endpoint(&ring, cluster.identity(2));
+        let connection = node.connect(NodeId(1), listening.local_address()).await.unwrap();
+        for _ in 0..3 {
+            // Both ends stand still: they share this thread.
+            std::thread::sleep(2 * TransportOptions::default().idle_timeout);
+            sleep(Duration::from_millis(300)).await;
+            assert_eq!(connection.gone(), None);
+            echo_works(&connection).await;
+        }
+        assert!(node.counters().stalls >= 3 && listening.counters().stalls >= 3);
+        drop(connection);
+        node.stop().await;
+        listening.stop().await;
+    });
+}
+
+#[test]
+fn nodes_meet_over_ipv6() {
+    let cluster = Cluster::new(CLUSTER, 2);
+    in_executor(|ring| async move {
+        let bind = |identity| {
+            let address = "[::1]:0".parse().unwrap();
+            Endpoint::bind(&ring, address, identity, everybody(), TransportOptions::default())
+        };
+        let Ok(listening) = bind(cluster.identity(1)) else {
+            eprintln!("SKIPPED: this machine has no IPv6");
+            return;
+        };
+        serve_echo(&listening);
+        let node = bind(cluster.identity(2)).unwrap();
+        let connection = node.connect(NodeId(1), listening.local_address()).await.unwrap();
+        echo_works(&connection).await;
+        drop(connection);
+        node.stop().await;
+        listening.stop().await;
+    });
+}
+
 #[test]
 fn a_stopping_node_says_so() {
     let cluster = Cluster::new(CLUSTER, 2);

@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod identity;
+pub mod message;
 mod partition;
 mod planted;
 #[cfg(feature = "quic")]

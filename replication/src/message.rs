@@ -18,6 +18,8 @@ mod error;
 mod fetch_answer;
 mod fetch_request;
 mod in_sync;
+#[cfg(test)]
+mod tests;
 
 use alloc::vec;
 use alloc::vec::Vec;

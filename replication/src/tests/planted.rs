@@ -75,3 +75,20 @@ fn the_last_replica_that_counts_alone() {
 fn a_mark_of_a_lost_disk_that_is_gone_before_the_controller_knows() {
     is_found("mark-forgotten-too-early", 2_000);
 }
+
+#[test]
+#[ignore = "prints the first seeds of each defect in DEFECTS"]
+fn survey() {
+    let seeds = super::simulation::number("RINGMAIN_REPLICATION_SEEDS").unwrap_or(10_000);
+    let defects = std::env::var("DEFECTS").expect("a list of defects");
+    for defect in defects.split(',') {
+        let defect: &'static str = defect.to_owned().leak();
+        let found = (0..seeds).filter_map(|seed| {
+            let run = || planted::with(defect, || run(seed, false));
+            let cause = catch_unwind(AssertUnwindSafe(run)).err()?;
+            let text = cause.downcast_ref::<String>().cloned().unwrap_or_default();
+            Some((seed, text.chars().take(100).collect::<String>()))
+        });
+        eprintln!("=== {defect}: {:?}", found.take(3).collect::<Vec<_>>());
+    }
+}

@@ -31,7 +31,7 @@ const SEEDS: u64 = 20_000;
 /// As many as CI machines have cores.
 const THREADS: usize = 2;
 
-fn number(variable: &str) -> Option<u64> {
+pub(super) fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
 }

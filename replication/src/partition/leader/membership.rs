@@ -58,15 +58,14 @@ impl Partition {
             return;
         }
         let Some(replica) = leader.replicas.iter().find(|replica| replica.node == node) else { return };
-        let epoch_start =
-            if planted::is("joins-before-epoch-start") { self.high_watermark } else { leader.epoch_start };
-        let has_all = replica
-            .persisted(rule)
-            .is_some_and(|persisted| persisted >= self.high_watermark.max(epoch_start));
+        let is_planted = planted::is("joins-before-epoch-start");
+        let wanted = if is_planted { self.high_watermark } else { self.high_watermark.max(leader.epoch_start) };
+        let has_all = replica.persisted(rule).is_some_and(|persisted| persisted >= wanted)
+            && (is_planted || replica.is_caught_up(now_ms, lag_ms_max, rule, log_end));
         let is_welcome = replica.is_eligible
             && replica.registered == replica.node_epoch
             && now_ms >= replica.not_before_ms;
-        if has_all && is_welcome && replica.is_caught_up(now_ms, lag_ms_max, rule, log_end) {
+        if has_all && is_welcome {
             leader.in_sync.expand(node);
             self.propose(now_ms, effects);
         }

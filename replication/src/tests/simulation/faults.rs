@@ -7,7 +7,7 @@
 use super::node;
 use super::plan::Fault;
 use super::world::{Happening, World};
-use crate::{Acks, CommitRule};
+use crate::{Acks, CommitRule, InSyncMember};
 
 /// How a process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl World {
     }
 
     fn inject(&mut self, fault: Fault) {
-        let node = self.random.below(self.nodes.len());
         let partition = self.random.below(self.histories.len());
+        let node = self.victim(partition);
         match fault {
             Fault::Kill => self.crash(node, Crash::Kill),
             Fault::KillAll => (0..self.nodes.len()).for_each(|node| self.crash(node, Crash::Kill)),
@@ -77,15 +77,39 @@ impl World {
             Fault::SlowDisk => {
                 self.nodes[node].slow_until_ms = self.now_ms + self.random.between(100, 1000);
             }
-            Fault::MoveLeader => {
-                let replicas = self.controller.partitions[partition].replicas.clone();
-                let to = *self.random.of(&replicas);
-                self.controller.move_leader(partition, to);
-                self.tell_changes();
+            Fault::MoveLeader => self.move_leader(partition),
+            Fault::MoveLeaderOften => {
+                for _ in 0..self.random.between(2, 5) {
+                    let wait_ms = self.random.between(0, 120);
+                    self.after(wait_ms, Happening::MoveLeader { partition });
+                }
             }
             Fault::Reassign => self.reassign(partition),
             Fault::DeleteRecords => self.delete_records(partition),
         }
+    }
+
+    /// Whom a fault meets: often the leader, or a replica that is about to enter the in-sync set.
+    fn victim(&mut self, partition: usize) -> usize {
+        let state = &self.controller.partitions[partition];
+        let leader = state.leader.map(node::index);
+        let entering = leader.and_then(|leader| {
+            let proposal = self.nodes[leader].machines[partition].as_ref()?.proposal()?;
+            let enters = |member: &&InSyncMember| !state.in_sync.contains(&member.node);
+            proposal.in_sync.iter().find(enters).map(|member| node::index(member.node))
+        });
+        match (self.random.below(4), leader, entering) {
+            (0 | 1, _, Some(entering)) => entering,
+            (0 | 2, Some(leader), _) => leader,
+            _ => self.random.below(self.nodes.len()),
+        }
+    }
+
+    pub(super) fn move_leader(&mut self, partition: usize) {
+        let replicas = self.controller.partitions[partition].replicas.clone();
+        let to = *self.random.of(&replicas);
+        self.controller.move_leader(partition, to);
+        self.tell_changes();
     }
 
     fn reassign(&mut self, partition: usize) {
@@ -140,7 +164,10 @@ impl World {
             crash == Crash::Disk || (crash == Crash::Power && self.plan.commit_rule == CommitRule::Written);
         let state = &mut self.nodes[node];
         state.stop();
-        for log in &mut state.logs {
+        for (log, lost_up_to) in state.logs.iter_mut().zip(&mut state.lost_up_to) {
+            if loses {
+                *lost_up_to = (*lost_up_to).max(log.written);
+            }
             match crash {
                 Crash::Kill => log.crash(false, kept),
                 Crash::Power => log.crash(true, kept),
@@ -149,7 +176,6 @@ impl World {
         }
         if loses {
             state.lost = true;
-            self.lost_disks += 1;
             if !self.being_repaired.contains(&node) {
                 self.being_repaired.push(node);
             }

@@ -27,6 +27,8 @@ pub(super) struct Node {
     /// On the disk: the log lost something, and the controller has not yet committed a registration that says so.
     pub(super) lost: bool,
     pub(super) logs: Vec<Log>,
+    /// How much it had when its disk lost it: a loss that the promise allows.
+    pub(super) lost_up_to: Vec<i64>,
     pub(super) machines: Vec<Option<Partition>>,
     /// Whether the disk is at work for a partition.
     writing: Vec<bool>,
@@ -59,6 +61,7 @@ impl Node {
             slow_until_ms: 0,
             lost: false,
             logs: vec![Log::new(clients); partitions],
+            lost_up_to: vec![0; partitions],
             machines: (0..partitions).map(|_| None).collect(),
             writing: vec![false; partitions],
             in_flight: BTreeMap::new(),
@@ -346,17 +349,18 @@ impl World {
         self.answer_client(node, request, if is_done { Produced::At(offset) } else { Produced::Refused });
     }
 
-    /// What is acknowledged is persisted on enough disks, but for those that were lost since.
+    /// What is acknowledged is persisted on enough disks, or was until one was lost.
     fn check_copies(&self, partition: usize, record: Record, offset: i64) {
         let rule = self.plan.commit_rule;
-        let has = |node: &super::node::Node| {
+        let has = |node: &Node| {
             let log = &node.logs[partition];
-            log.persisted(rule) > offset && log.get(offset).is_none_or(|copy| copy == record)
+            let is_there = log.persisted(rule) > offset && log.get(offset).is_none_or(|copy| copy == record);
+            is_there || offset < node.lost_up_to[partition]
         };
         let copies = self.nodes.iter().filter(|node| has(node)).count();
         let wanted = usize::try_from(self.plan.min_in_sync).expect("few");
         assert!(
-            copies + self.lost_disks >= wanted,
+            copies >= wanted,
             "I1: offset {offset} of p{partition} is acknowledged with {copies} copies"
         );
     }

@@ -19,11 +19,13 @@ pub(super) enum Fault {
     Pause,
     SlowDisk,
     MoveLeader,
+    /// To and fro within a moment.
+    MoveLeaderOften,
     Reassign,
     DeleteRecords,
 }
 
-const FAULTS: [Fault; 13] = [
+const FAULTS: [Fault; 14] = [
     Fault::Kill,
     Fault::KillAll,
     Fault::PowerOne,
@@ -35,6 +37,7 @@ const FAULTS: [Fault; 13] = [
     Fault::Pause,
     Fault::SlowDisk,
     Fault::MoveLeader,
+    Fault::MoveLeaderOften,
     Fault::Reassign,
     Fault::DeleteRecords,
 ];

@@ -60,6 +60,9 @@ pub(super) enum Happening {
         partition: usize,
     },
     Fault,
+    MoveLeader {
+        partition: usize,
+    },
     Start {
         node: usize,
     },
@@ -77,8 +80,6 @@ pub(super) struct World {
     pub(super) histories: Vec<History>,
     /// By partition: where the consumer reads next.
     pub(super) consumed: Vec<i64>,
-    /// Disks that lost something that was promised to survive.
-    pub(super) lost_disks: usize,
     /// Nodes whose disk lost something and that are not yet in sync everywhere again.
     pub(super) being_repaired: Vec<usize>,
     pub(super) is_calm: bool,
@@ -122,7 +123,6 @@ impl World {
             network: Network::new(addresses, plan.weather),
             histories: (0..plan.partitions).map(|_| History::default()).collect(),
             consumed: vec![0; plan.partitions],
-            lost_disks: 0,
             being_repaired: Vec::new(),
             is_calm: false,
             answer: None,
@@ -232,6 +232,7 @@ impl World {
             Happening::ClientTick { client } => self.client_tick(client),
             Happening::ConsumerTick { partition } => self.consumer_tick(partition),
             Happening::Fault => self.fault(),
+            Happening::MoveLeader { partition } => self.move_leader(partition),
             Happening::Start { node } => {
                 if !self.nodes[node].is_up {
                     self.start(node);

@@ -9,7 +9,7 @@
 
 use alloc::vec::Vec;
 
-use crate::identity::{NodeId, PartitionEpoch};
+use crate::identity::{NodeEpoch, NodeId, PartitionEpoch};
 use crate::planted;
 
 /// A set of nodes, ordered.
@@ -46,8 +46,8 @@ impl NodeSet {
 pub(super) enum Change {
     /// Nothing: the committed set is all.
     None,
-    /// A replica is to enter.
-    Expanding { proposed: NodeSet, maximal: NodeSet },
+    /// A replica is to enter, with the process that fetched: no later one takes its place in the proposal.
+    Expanding { entering: NodeId, node_epoch: NodeEpoch, proposed: NodeSet, maximal: NodeSet },
     /// Replicas are to leave.
     Shrinking { proposed: NodeSet },
     /// A replica was to enter and may not: until the controller has said so with a new partition epoch, it may be in.
@@ -112,10 +112,11 @@ impl InSyncReplicas {
 
     /// # Panics
     /// When another change is under way: its outcome would be unknown.
-    pub(super) fn expand(&mut self, node: NodeId) {
+    pub(super) fn expand(&mut self, entering: NodeId, node_epoch: NodeEpoch) {
         assert_eq!(self.change, Change::None, "one change at a time");
-        let proposed = NodeSet::new(self.committed.iter().chain([node]));
-        self.change = Change::Expanding { maximal: self.committed.union(&proposed), proposed };
+        let proposed = NodeSet::new(self.committed.iter().chain([entering]));
+        let maximal = self.committed.union(&proposed);
+        self.change = Change::Expanding { entering, node_epoch, proposed, maximal };
         self.check();
     }
 
@@ -128,7 +129,26 @@ impl InSyncReplicas {
         self.check();
     }
 
-    /// The controller refused the expansion. Whether there was one.
+    /// Who is to enter, and with which process.
+    pub(super) fn entering(&self) -> Option<(NodeId, NodeEpoch)> {
+        match &self.change {
+            Change::Expanding { entering, node_epoch, .. } => Some((*entering, *node_epoch)),
+            Change::None | Change::Shrinking { .. } | Change::Retracting { .. } => None,
+        }
+    }
+
+    /// Another process of the node was seen: the one that was to enter has ended.
+    pub(super) fn restarted(&mut self, node: NodeId, newer: NodeEpoch) {
+        let is_entering =
+            self.entering().is_some_and(|(entering, process)| entering == node && process < newer);
+        if is_entering && !planted::is("newer-process-takes-the-place") {
+            self.retract();
+            // Time to propose the retraction.
+            self.proposed_ms = i64::MIN;
+        }
+    }
+
+    /// The expansion is given up, because the controller refused it or its process ended. Whether there was one.
     pub(super) fn retract(&mut self) -> bool {
         let Change::Expanding { maximal, .. } = &self.change else { return false };
         self.change = if planted::is("refused-expansion-forgotten") {

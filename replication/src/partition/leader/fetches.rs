@@ -143,6 +143,7 @@ impl Leader {
         }
         if Some(node_epoch) > replica.node_epoch {
             replica.restart(node_epoch);
+            self.in_sync.restarted(fetch.from, node_epoch);
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ impl Leader {
             replica.is_eligible = assigned.is_eligible;
             if let Some(registered) = assigned.node_epoch.filter(|epoch| Some(*epoch) > replica.node_epoch) {
                 replica.restart(registered);
+                self.in_sync.restarted(assigned.node, registered);
             }
         }
     }
@@ -59,14 +60,15 @@ impl Partition {
         }
         let Some(replica) = leader.replicas.iter().find(|replica| replica.node == node) else { return };
         let is_planted = planted::is("joins-before-epoch-start");
-        let wanted = if is_planted { self.high_watermark } else { self.high_watermark.max(leader.epoch_start) };
+        let wanted =
+            if is_planted { self.high_watermark } else { self.high_watermark.max(leader.epoch_start) };
         let has_all = replica.persisted(rule).is_some_and(|persisted| persisted >= wanted)
             && (is_planted || replica.is_caught_up(now_ms, lag_ms_max, rule, log_end));
         let is_welcome = replica.is_eligible
             && replica.registered == replica.node_epoch
             && now_ms >= replica.not_before_ms;
-        if has_all && is_welcome {
-            leader.in_sync.expand(node);
+        if let Some(node_epoch) = replica.node_epoch.filter(|_| has_all && is_welcome) {
+            leader.in_sync.expand(node, node_epoch);
             self.propose(now_ms, effects);
         }
     }
@@ -103,9 +105,15 @@ impl Partition {
     /// What this leader asks the controller for, while it asks for something.
     pub fn proposal(&self) -> Option<InSyncProposal> {
         let Role::Leader(leader) = &self.role else { return None };
+        let entering = leader.in_sync.entering();
+        let is_entering = |node: NodeId| {
+            entering.is_some_and(|(entering, _)| entering == node)
+                && !planted::is("newer-process-takes-the-place")
+        };
         let member = |node: NodeId| {
             let replica = leader.replicas.iter().find(|replica| replica.node == node);
             let node_epoch = match replica {
+                Some(_) if is_entering(node) => entering.map(|(_, node_epoch)| node_epoch),
                 Some(replica) => replica.node_epoch.filter(|_| replica.has_fetched),
                 None => Some(self.node_epoch),
             };

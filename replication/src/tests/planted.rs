@@ -18,12 +18,12 @@ fn is_found(defect: &'static str, seeds: u64) {
 
 #[test]
 fn a_follower_that_cuts_its_log_at_the_high_watermark() {
-    is_found("truncate-to-high-watermark", 100);
+    is_found("truncate-to-high-watermark", 200);
 }
 
 #[test]
 fn a_record_that_is_acknowledged_when_it_is_appended() {
-    is_found("acknowledged-on-append", 100);
+    is_found("acknowledged-on-append", 50);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_leader_that_was_not_in_sync() {
 
 #[test]
 fn a_record_that_is_taken_twice() {
-    is_found("no-deduplication", 100);
+    is_found("no-deduplication", 50);
 }
 
 #[test]
@@ -43,12 +43,17 @@ fn a_consumer_that_reads_past_the_high_watermark() {
 
 #[test]
 fn a_record_that_is_acknowledged_before_it_is_flushed() {
-    is_found("acknowledged-before-flush", 100);
+    is_found("acknowledged-before-flush", 50);
 }
 
 #[test]
 fn a_lost_disk_that_keeps_its_place_in_the_in_sync_set() {
-    is_found("lost-disk-keeps-its-place", 500);
+    is_found("lost-disk-keeps-its-place", 200);
+}
+
+#[test]
+fn a_mark_of_a_lost_disk_that_is_gone_before_the_controller_knows() {
+    is_found("mark-forgotten-too-early", 500);
 }
 
 #[test]
@@ -57,13 +62,18 @@ fn metadata_that_is_older_than_the_own_registration() {
 }
 
 #[test]
+fn a_replica_that_enters_before_it_has_what_the_leader_began_with() {
+    is_found("joins-before-epoch-start", 200);
+}
+
+#[test]
 fn a_high_watermark_that_does_not_wait_for_the_replica_that_may_have_entered() {
-    is_found("high-watermark-over-committed-set", 5_000);
+    is_found("high-watermark-over-committed-set", 500);
 }
 
 #[test]
 fn an_answer_to_an_older_fetch_that_cuts_the_log() {
-    is_found("late-divergence-obeyed", 5_000);
+    is_found("late-divergence-obeyed", 2_000);
 }
 
 #[test]
@@ -72,8 +82,28 @@ fn the_last_replica_that_counts_alone() {
 }
 
 #[test]
-fn a_mark_of_a_lost_disk_that_is_gone_before_the_controller_knows() {
-    is_found("mark-forgotten-too-early", 2_000);
+fn a_fetch_of_an_older_process_that_counts() {
+    is_found("older-process-counts", 5_000);
+}
+
+#[test]
+fn an_older_process_that_the_controller_lets_in() {
+    is_found("older-process-joins", 1_000);
+}
+
+#[test]
+fn a_newer_process_that_takes_the_place_of_the_one_that_was_proposed() {
+    is_found("newer-process-takes-the-place", 10_000);
+}
+
+#[test]
+fn an_expansion_that_was_refused_once_and_is_forgotten() {
+    is_found("refused-expansion-forgotten", 10_000);
+}
+
+#[test]
+fn a_fetch_of_an_older_leadership_that_counts() {
+    is_found("no-epoch-fence-on-fetch", 20_000);
 }
 
 #[test]

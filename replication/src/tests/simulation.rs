@@ -18,12 +18,15 @@ mod node;
 mod order;
 mod plan;
 mod random;
+mod story;
+mod trace;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+pub(super) use story::Story;
 use world::World;
 
 /// Seeds of a usual run.

@@ -130,14 +130,17 @@ impl Controller {
         let is_silent = |known: &Registration| known.is_alive && now_ms - known.heard_ms > session_ms;
         let silent: Vec<NodeId> =
             self.nodes.iter().filter(|(_, known)| is_silent(known)).map(|(node, _)| *node).collect();
-        for node in silent {
-            self.nodes.get_mut(&node).expect("a node").is_alive = false;
-            for index in 0..self.partitions.len() {
-                self.update(index, |controller| {
-                    controller.leaves(index, node, false);
-                    controller.elect(index);
-                });
-            }
+        silent.into_iter().for_each(|node| self.fence(node));
+    }
+
+    /// The node leads nothing and is in sync nowhere, until it is heard again.
+    pub(super) fn fence(&mut self, node: NodeId) {
+        self.nodes.get_mut(&node).expect("a node").is_alive = false;
+        for index in 0..self.partitions.len() {
+            self.update(index, |controller| {
+                controller.leaves(index, node, false);
+                controller.elect(index);
+            });
         }
     }
 

@@ -7,7 +7,7 @@
 use super::node;
 use super::plan::Fault;
 use super::world::{Happening, World};
-use crate::{Acks, CommitRule, InSyncMember};
+use crate::{Acks, CommitRule, InSyncMember, InSyncProposal};
 
 /// How a process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +46,7 @@ impl World {
                     (0..self.nodes.len()).for_each(|node| self.crash(node, Crash::Power));
                 }
             }
-            Fault::DiskLoss => {
-                if self.may_lose(node) {
-                    self.crash(node, Crash::Disk);
-                }
-            }
+            Fault::DiskLoss => self.lose_disk(node),
             Fault::Isolate | Fault::OneWay => {
                 let both = fault == Fault::Isolate;
                 for other in 0..self.network.addresses() {
@@ -58,6 +54,14 @@ impl World {
                     if both {
                         self.network.cut(other, node);
                     }
+                }
+            }
+            Fault::Clog => {
+                let until_ms = self.now_ms + self.random.between(30, 500);
+                let from = self.random.below(self.nodes.len());
+                self.network.clog(from, node, until_ms);
+                if self.random.permille(300) {
+                    self.network.clog(self.controller_address(), from, until_ms);
                 }
             }
             Fault::CutFromController => {
@@ -105,6 +109,19 @@ impl World {
         }
     }
 
+    /// The moment that matters most: a replica is proposed, and its process or disk ends before the controller knows.
+    pub(super) fn harm_who_enters(&mut self, partition: usize, proposal: &InSyncProposal) {
+        if self.is_calm || !self.random.permille(self.plan.harm_permille) {
+            return;
+        }
+        let in_sync = &self.controller.partitions[partition].in_sync;
+        let entering = proposal.in_sync.iter().find(|member| !in_sync.contains(&member.node));
+        let Some(entering) = entering.map(|member| node::index(member.node)) else { return };
+        if self.plan.faults.contains(&Fault::DiskLoss) {
+            self.after(0, Happening::DiskLoss { node: entering });
+        }
+    }
+
     pub(super) fn move_leader(&mut self, partition: usize) {
         let replicas = self.controller.partitions[partition].replicas.clone();
         let to = *self.random.of(&replicas);
@@ -146,6 +163,12 @@ impl World {
         }
     }
 
+    pub(super) fn lose_disk(&mut self, node: usize) {
+        if self.may_lose(node) && !self.is_calm {
+            self.crash(node, Crash::Disk);
+        }
+    }
+
     /// Whether the promise allows that this node's disk loses something.
     fn may_lose(&self, node: usize) -> bool {
         self.being_repaired.iter().all(|other| *other == node)
@@ -153,7 +176,8 @@ impl World {
 
     fn crash(&mut self, node: usize, crash: Crash) {
         let kept = self.random.between(0, 1000);
-        let wait_ms = self.random.between(10, 600);
+        let longest_ms = *self.random.of(&[20, 600]);
+        let wait_ms = self.random.between(5, longest_ms);
         let is_up = self.nodes[node].is_up;
         if !is_up && crash != Crash::Disk {
             return;
@@ -205,6 +229,9 @@ impl World {
         self.network.heal();
         self.network.weather.loss_permille = 0;
         self.network.weather.duplicate_permille = 0;
+        self.network.weather.straggler_permille = 0;
+        // Whoever is far behind catches up in the time that there is.
+        self.plan.fetch_records_max = 20;
         for node in 0..self.nodes.len() {
             let state = &mut self.nodes[node];
             state.slow_until_ms = 0;

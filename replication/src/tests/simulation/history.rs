@@ -23,6 +23,8 @@ pub(super) struct History {
     /// By producer and sequence number: where it was acknowledged.
     pub(super) acknowledged: BTreeMap<(usize, usize), i64>,
     pub(super) log_start: i64,
+    /// Some replica called everything below it committed.
+    pub(super) committed_end: i64,
 }
 
 fn place(records: &mut Vec<Option<Record>>, offset: i64) -> &mut Option<Record> {
@@ -47,6 +49,7 @@ impl History {
 
     /// A replica says that everything below `to` is committed, and has said so of what is below `from`.
     pub(super) fn committed(&mut self, log: &Log, from: i64, to: i64) {
+        self.committed_end = self.committed_end.max(to);
         for offset in from.max(log.start)..to {
             let record = log.get(offset).expect("a high watermark lies in the log");
             let known = place(&mut self.committed, offset);

@@ -8,6 +8,7 @@ use ringmain_storage::{LeaderEpoch, Offset};
 
 use super::log::{Log, Record, Sequence};
 use super::message::{Message, ProduceRequest, Produced};
+use super::trace;
 use super::world::{Happening, World};
 use crate::{
     Acks, AnsweredFetch, Effect, Event, FetchAnswer, FetchOutcome, Fetched, FollowerFetch, NodeEpoch, NodeId,
@@ -98,7 +99,9 @@ impl World {
         self.note(|_| format!("n{} starts", node + 1));
         self.register(node);
         let process = self.nodes[node].process;
-        self.after(1, Happening::NodeTick { node, process });
+        if self.post.is_none() {
+            self.after(1, Happening::NodeTick { node, process });
+        }
     }
 
     fn register(&mut self, node: usize) {
@@ -175,7 +178,6 @@ impl World {
             state.machines[index] = Some(machine);
             state.told_high_watermark[index] = log.start;
         }
-        self.note(|_| format!("n{} is registered in epoch {node_epoch}", node + 1));
     }
 
     fn produce(&mut self, node: usize, partition: usize, request: ProduceRequest) {
@@ -220,7 +222,9 @@ impl World {
         let mut next = 0;
         while let Some(&effect) = effects.get(next) {
             next += 1;
-            self.note(|_| format!("n{} p{partition}: {effect:?}", node + 1));
+            if trace::is_told(&effect) {
+                self.note(|_| format!("n{}: {}", node + 1, trace::effect(&effect)));
+            }
             self.execute(node, partition, &mut machine, effect, &mut effects);
         }
         self.mix(next as u64);
@@ -254,6 +258,7 @@ impl World {
                 let state = &mut self.nodes[node];
                 let from = std::mem::replace(&mut state.told_high_watermark[partition], to.value());
                 self.histories[partition].committed(&state.logs[partition], from, to.value());
+                self.check_candidates(partition);
             }
             Effect::Leading { leader_epoch } => {
                 let process = self.nodes[node].process;
@@ -279,6 +284,7 @@ impl World {
                 // An answer may have come in the same step.
                 if let Some(proposal) = machine.proposal() {
                     let to = self.controller_address();
+                    self.harm_who_enters(partition, &proposal);
                     self.send(node, to, Message::Propose { partition, from: id(node), proposal });
                 }
             }
@@ -359,10 +365,23 @@ impl World {
         };
         let copies = self.nodes.iter().filter(|node| has(node)).count();
         let wanted = usize::try_from(self.plan.min_in_sync).expect("few");
-        assert!(
-            copies >= wanted,
-            "I1: offset {offset} of p{partition} is acknowledged with {copies} copies"
-        );
+        assert!(copies >= wanted, "I1: offset {offset} of p{partition} is acknowledged with {copies} copies");
+    }
+
+    /// Whoever may be elected has everything that anybody called committed, or the controller is about to hear that its
+    /// disk was lost.
+    pub(super) fn check_candidates(&self, partition: usize) {
+        let committed = self.histories[partition].committed_end;
+        let state = &self.controller.partitions[partition];
+        for candidate in state.in_sync.iter().chain(&state.eligible) {
+            let node = &self.nodes[index(*candidate)];
+            let log = &node.logs[partition];
+            assert!(
+                node.lost || log.persisted(self.plan.commit_rule) >= committed,
+                "I1: n{candidate} may be elected, and has p{partition} only to {} of {committed}",
+                log.persisted(self.plan.commit_rule)
+            );
+        }
     }
 
     fn answer_client(&mut self, node: usize, request: ProduceRequest, outcome: Produced) {
@@ -414,7 +433,7 @@ impl World {
 
     /// Writes and then flushes what is appended, if the disk is not at it already.
     fn write(&mut self, node: usize, partition: usize) {
-        if std::mem::replace(&mut self.nodes[node].writing[partition], true) {
+        if self.post.is_some() || std::mem::replace(&mut self.nodes[node].writing[partition], true) {
             return;
         }
         let time_ms = self.disk_ms(node);
@@ -428,6 +447,9 @@ impl World {
         if log.cuts == cuts {
             log.written = log.written.max(up_to);
             self.step(node, partition, Event::Written { up_to: Offset::new(up_to) });
+        }
+        if self.post.is_some() {
+            return;
         }
         let time_ms = self.disk_ms(node);
         let process = self.nodes[node].process;

@@ -15,6 +15,8 @@ pub(super) enum Fault {
     DiskLoss,
     Isolate,
     OneWay,
+    /// A link holds what is sent, and lets it go later.
+    Clog,
     CutFromController,
     Pause,
     SlowDisk,
@@ -25,7 +27,7 @@ pub(super) enum Fault {
     DeleteRecords,
 }
 
-const FAULTS: [Fault; 14] = [
+const FAULTS: [Fault; 15] = [
     Fault::Kill,
     Fault::KillAll,
     Fault::PowerOne,
@@ -33,6 +35,7 @@ const FAULTS: [Fault; 14] = [
     Fault::DiskLoss,
     Fault::Isolate,
     Fault::OneWay,
+    Fault::Clog,
     Fault::CutFromController,
     Fault::Pause,
     Fault::SlowDisk,
@@ -62,9 +65,41 @@ pub(super) struct Plan {
     pub(super) in_flight_max: usize,
     pub(super) fetch_records_max: usize,
     pub(super) no_room_permille: u64,
+    /// So many replicas are harmed in the moment in which they are proposed.
+    pub(super) harm_permille: u64,
 }
 
 impl Plan {
+    /// A story's: nothing goes wrong by itself.
+    pub(super) fn story(nodes: usize) -> Self {
+        Self {
+            nodes,
+            partitions: 1,
+            replicas: 3,
+            clients: super::story::CLIENTS,
+            min_in_sync: 2,
+            commit_rule: CommitRule::Flushed,
+            settings: Settings {
+                lag_ms_max: 1_000,
+                fetch_wait_ms_max: 500,
+                fetch_timeout_ms: 800,
+                fetch_retry_ms: 50,
+                proposal_retry_ms: 300,
+            },
+            session_ms: 10_000,
+            weather: Weather::default(),
+            faults: Vec::new(),
+            fault_ms_max: 0,
+            chaos_ms: 0,
+            disk_ms_max: 0,
+            client_ms_max: 0,
+            in_flight_max: 1,
+            fetch_records_max: 1,
+            no_room_permille: 0,
+            harm_permille: 0,
+        }
+    }
+
     pub(super) fn draw(random: &mut Random) -> Self {
         let nodes = *random.of(&[3, 3, 3, 4, 5]);
         let partitions = *random.of(&[1, 1, 1, 2]);
@@ -108,6 +143,7 @@ impl Plan {
             in_flight_max: 1 + random.below(4),
             fetch_records_max: *random.of(&[1, 3, 10]),
             no_room_permille: *random.of(&[0, 0, 30]),
+            harm_permille: *random.of(&[0, 100, 400]),
         }
     }
 }

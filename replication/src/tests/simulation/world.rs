@@ -1,5 +1,6 @@
 //! The world of one seed: who lives in it, and the order in which things happen.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -12,6 +13,8 @@ use super::network::Network;
 use super::node::{self, LogChange, Node};
 use super::plan::Plan;
 use super::random::Random;
+use super::story::{self, Post};
+use super::trace::{self, Trace};
 use crate::{Acks, AnsweredFetch, Effect, NodeId};
 
 /// One thing that happens at a time.
@@ -63,6 +66,9 @@ pub(super) enum Happening {
     MoveLeader {
         partition: usize,
     },
+    DiskLoss {
+        node: usize,
+    },
     Start {
         node: usize,
     },
@@ -94,27 +100,48 @@ pub(super) struct World {
     /// Of everything that happened.
     pub(super) hash: u64,
     pub(super) events: u64,
-    traced: bool,
+    trace: Trace,
+    /// In a story: messages on their way.
+    pub(super) post: Option<Post>,
 }
 
 impl World {
     pub(super) fn new(seed: u64, traced: bool) -> Self {
         let mut random = Random::new(seed);
         let plan = Plan::draw(&mut random);
+        let clients = (0..plan.clients).map(|client| {
+            if client >= plan.partitions && random.permille(300) { Acks::Leader } else { Acks::All }
+        });
+        let clients: Vec<Acks> = clients.collect();
+        let trace = if traced { Trace::Printed } else { Trace::Off };
+        let mut world = Self::build(plan, random, &clients, trace);
+        world.hash = seed;
+        world.note(|world| format!("{:?}", world.plan));
+        world.begin();
+        world
+    }
+
+    /// A world in which nothing happens by itself.
+    pub(super) fn story(plan: Plan, random: Random) -> Self {
+        let clients: Vec<Acks> = (0..plan.clients).map(story::acks).collect();
+        let mut world = Self::build(plan, random, &clients, Trace::Kept(RefCell::default()));
+        world.post = Some(Post::default());
+        world
+    }
+
+    fn build(plan: Plan, random: Random, clients: &[Acks], trace: Trace) -> Self {
         let ids: Vec<NodeId> = (0..plan.nodes).map(node::id).collect();
         let replicas = (0..plan.partitions).map(|partition| {
             (0..plan.replicas).map(|replica| ids[(partition + replica) % plan.nodes]).collect()
         });
         let min_in_sync = usize::try_from(plan.min_in_sync).expect("few");
         let controller = Controller::new(&ids, replicas.collect(), min_in_sync, plan.session_ms);
-        let clients = (0..plan.clients).map(|client| {
-            let acks =
-                if client >= plan.partitions && random.permille(300) { Acks::Leader } else { Acks::All };
-            Client::new(client % plan.partitions, acks, plan.in_flight_max)
-        });
+        let clients = clients.iter().enumerate();
+        let clients =
+            clients.map(|(client, acks)| Client::new(client % plan.partitions, *acks, plan.in_flight_max));
         let clients = clients.collect();
         let addresses = plan.nodes + 1 + plan.clients;
-        let mut world = Self {
+        Self {
             now_ms: 0,
             random,
             nodes: (0..plan.nodes).map(|_| Node::new(plan.partitions, plan.clients)).collect(),
@@ -131,14 +158,12 @@ impl World {
             happenings: Vec::new(),
             free: Vec::new(),
             sequence: 0,
-            hash: seed,
+            hash: 0,
             events: 0,
-            traced,
+            trace,
+            post: None,
             plan,
-        };
-        world.note(|world| format!("{:?}", world.plan));
-        world.begin();
-        world
+        }
     }
 
     fn begin(&mut self) {
@@ -157,8 +182,14 @@ impl World {
 
     /// A line of the trace.
     pub(super) fn note(&self, line: impl FnOnce(&Self) -> String) {
-        if self.traced {
-            eprintln!("{:6} {}", self.now_ms, line(self));
+        self.trace.note(self.now_ms, || line(self));
+    }
+
+    /// The lines since the last call, in a story.
+    pub(super) fn take_notes(&mut self) -> Vec<String> {
+        match &self.trace {
+            Trace::Kept(lines) => lines.take(),
+            Trace::Off | Trace::Printed => Vec::new(),
         }
     }
 
@@ -185,7 +216,11 @@ impl World {
     }
 
     pub(super) fn send(&mut self, from: Address, to: Address, message: Message) {
-        let [first, second] = self.network.fate(&mut self.random, from, to);
+        if self.post.is_some() {
+            self.post(from, to, message);
+            return;
+        }
+        let [first, second] = self.network.fate(&mut self.random, self.now_ms, from, to);
         if let Some(wait_ms) = second {
             self.after(wait_ms, Happening::Delivery { to, message: message.clone() });
         }
@@ -233,6 +268,7 @@ impl World {
             Happening::ConsumerTick { partition } => self.consumer_tick(partition),
             Happening::Fault => self.fault(),
             Happening::MoveLeader { partition } => self.move_leader(partition),
+            Happening::DiskLoss { node } => self.lose_disk(node),
             Happening::Start { node } => {
                 if !self.nodes[node].is_up {
                     self.start(node);
@@ -266,10 +302,17 @@ impl World {
 
     fn deliver(&mut self, to: Address, message: Message) {
         if to < self.nodes.len() {
-            self.note(|_| format!("n{} gets {message:?}", to + 1));
+            self.note(|_| format!("n{} gets {}", to + 1, trace::message(&message)));
+        } else if to == self.controller_address() {
+            self.note(|_| format!("controller gets {}", trace::message(&message)));
+        }
+        self.arrive(to, message);
+    }
+
+    pub(super) fn arrive(&mut self, to: Address, message: Message) {
+        if to < self.nodes.len() {
             self.node_receives(to, message);
         } else if to == self.controller_address() {
-            self.note(|_| format!("controller gets {message:?}"));
             self.controller_receives(message);
         } else if let Message::Produced { request, outcome } = message {
             self.client_receives(request.client, request, outcome);
@@ -311,6 +354,7 @@ impl World {
 
     pub(super) fn tell_changes(&mut self) {
         for partition in std::mem::take(&mut self.controller.changed) {
+            self.check_candidates(partition);
             for node in 0..self.nodes.len() {
                 self.tell(node::id(node), partition);
             }
@@ -325,7 +369,6 @@ impl World {
 
     fn tell(&mut self, node: NodeId, partition: usize) {
         let assignment = Box::new(self.controller.assignment(partition, node));
-        self.note(|_| format!("controller tells {node} of p{partition}: {assignment:?}"));
         self.send(self.controller_address(), node::index(node), Message::Metadata { partition, assignment });
     }
 }

@@ -8,6 +8,8 @@ mod alter_configs;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod leaderships;
+mod partition_change;
 mod placement;
 #[cfg(test)]
 mod tests;

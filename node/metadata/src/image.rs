@@ -180,21 +180,20 @@ impl MetadataImage {
         &self.feature_levels
     }
 
-    /// Fewest replicas that must have a record that is acknowledged with acks=all: of the topic, else of the cluster,
-    /// never more than there are replicas. Nothing that one node's own file says is in it, because the leader, which
-    /// lets the high watermark move by it, and the controller, which tells by it who is eligible, must agree.
-    pub fn min_in_sync_replicas(&self, topic: &TopicImage) -> usize {
+    /// Fewest replicas that must have a record that is acknowledged with acks=all, as configured for the topic or else
+    /// for the cluster; [`PartitionImage::min_in_sync`] says what that is for one partition. What one node's own file
+    /// says is not in it, because the leader, which lets the high watermark move by it, and the controller, which tells
+    /// by it who is eligible, must agree.
+    pub fn configured_min_in_sync(&self, topic: &TopicImage) -> usize {
         let definition = topic_definition(MIN_IN_SYNC).expect("a name of the table");
         let (none, file) = (ConfigMap::new(), TopicDefaults::default());
         let layers =
             ConfigLayers { node: &none, cluster: self.configs(&ConfigResource::Cluster), file: &file };
         let parsed = definition.parse(layers.effective(definition, self.topic_overrides(&topic.name)));
-        let configured = match parsed.ok().or_else(|| definition.default_value()) {
+        match parsed.ok().or_else(|| definition.default_value()) {
             Some(ConfigValue::Integer(number)) => usize::try_from(number).unwrap_or(1),
             _ => 1,
-        };
-        let replicas = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
-        configured.clamp(1, replicas.max(1))
+        }
     }
 
     /// The first producer id that was never handed to a node.

@@ -18,7 +18,9 @@ mod image;
 mod internal_topics;
 mod node_image;
 mod partition_image;
+mod planted;
 mod record;
+mod sessions;
 
 pub use identity::{ClusterId, IncarnationId, NodeId, PartitionEpoch};
 pub use image::{ApplyError, MetadataImage, TopicImage};
@@ -27,3 +29,4 @@ pub use node_image::{Endpoint, LevelRange, NodeImage, PeerEndpoints};
 pub use partition_image::PartitionImage;
 pub use record::{ConfigResource, MetadataRecord, RecordError};
 pub use ringmain_storage::{LeaderEpoch, TopicId};
+pub use sessions::Sessions;

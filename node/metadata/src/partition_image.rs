@@ -62,6 +62,12 @@ impl PartitionImage {
         self.replicas.first().copied()
     }
 
+    /// Fewest replicas in sync with which the high watermark moves: as configured, and no more than there are replicas
+    /// apart from those that are only being added.
+    pub fn min_in_sync(&self, configured: usize) -> usize {
+        configured.clamp(1, self.replicas.len().saturating_sub(self.adding.len()).max(1))
+    }
+
     /// What is wrong with it by itself.
     pub fn problem(&self) -> Option<&'static str> {
         let kept = |nodes: &[NodeId]| nodes.iter().all(|node| self.replicas.contains(node));

@@ -5,6 +5,7 @@
 //! others of its request.
 
 mod alter_configs;
+mod alter_partition;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
@@ -27,6 +28,7 @@ use ringmain_protocol::ErrorCode;
 use ringmain_storage::TopicId;
 
 pub use self::alter_configs::{AlterConfigs, ConfigChange, ConfigTarget};
+pub use self::alter_partition::{AlterPartition, AlterPartitions, AlteredPartition};
 pub use self::create_partitions::CreatePartitions;
 pub use self::create_topics::{CreateTopic, CreatedTopic};
 pub use self::delete_topics::{DeleteTopic, DeletedTopic};

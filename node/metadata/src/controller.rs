@@ -9,6 +9,7 @@ mod alter_partition;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod elect_leaders;
 mod features;
 mod heartbeat;
 mod leaderships;
@@ -32,6 +33,7 @@ pub use self::alter_partition::{AlterPartition, AlterPartitions, AlteredPartitio
 pub use self::create_partitions::CreatePartitions;
 pub use self::create_topics::{CreateTopic, CreatedTopic};
 pub use self::delete_topics::{DeleteTopic, DeletedTopic};
+pub use self::elect_leaders::{ELECTIONS_MAX, ElectedPartition, ElectionKind};
 pub use self::features::{LevelChange, METADATA_FEATURE, METADATA_LEVELS, UpdateFeature};
 pub use self::heartbeat::{Heartbeat, HeartbeatAnswer};
 pub use self::register_node::{RegisterNode, Surviving};

@@ -9,12 +9,14 @@ mod alter_partition;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod drain;
 mod elect_leaders;
 mod features;
 mod heartbeat;
 mod leaderships;
 mod partition_change;
 mod placement;
+mod reassign;
 mod register_node;
 #[cfg(test)]
 mod tests;
@@ -33,9 +35,11 @@ pub use self::alter_partition::{AlterPartition, AlterPartitions, AlteredPartitio
 pub use self::create_partitions::CreatePartitions;
 pub use self::create_topics::{CreateTopic, CreatedTopic};
 pub use self::delete_topics::{DeleteTopic, DeletedTopic};
+pub use self::drain::DrainPlan;
 pub use self::elect_leaders::{ELECTIONS_MAX, ElectedPartition, ElectionKind};
 pub use self::features::{LevelChange, METADATA_FEATURE, METADATA_LEVELS, UpdateFeature};
 pub use self::heartbeat::{Heartbeat, HeartbeatAnswer};
+pub use self::reassign::{OngoingReassignment, Reassignment};
 pub use self::register_node::{RegisterNode, Surviving};
 pub use self::topic_name::check_topic_name;
 use super::identity::NodeId;

@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 
-use super::placement::partition_records;
 use super::{Controller, Decision, Refusal};
 use crate::internal_topics::OFFSETS_TOPIC;
 use crate::record::MetadataRecord;
@@ -105,6 +104,6 @@ impl Controller<'_> {
                 .map(|replicas| self.check_manual_replicas(replicas, Some(replication_factor)))
                 .collect::<Result<_, _>>()?,
         };
-        Ok(partition_records(topic.id, current, placed).collect())
+        self.partition_records(topic.id, current, placed)
     }
 }

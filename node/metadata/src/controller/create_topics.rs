@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::TopicId;
 
-use super::placement::partition_records;
 use super::topic_name::{can_collide, check_topic_name, collide};
 use super::{Controller, Decision, NewTopicId, Refusal};
 use crate::config::TopicConfig;
@@ -123,7 +122,7 @@ impl Controller<'_> {
             name: name.clone(),
             value: value.clone(),
         }));
-        records.extend(partition_records(topic_id, 0, placed));
+        records.extend(self.partition_records(topic_id, 0, placed)?);
         Ok((created, records))
     }
 

@@ -19,6 +19,8 @@ use crate::config::definition::{ConfigDefinition, ConfigType, Update};
 use crate::config::layers::ConfigMap;
 use crate::config::topic_definitions::topic_definition;
 use crate::identity::NodeId;
+use crate::image::MIN_IN_SYNC;
+use crate::planted;
 use crate::record::{ConfigResource, MetadataRecord};
 
 /// What a client wants to configure, as it names it.
@@ -79,7 +81,32 @@ impl Controller<'_> {
         if validate_only {
             records.clear();
         }
+        let no_longer_eligible = self.eligible_no_more(&records);
+        records.extend(no_longer_eligible);
         Decision { records, answer }
+    }
+
+    /// Where fewer replicas are enough from now on, the high watermark may move without those that were eligible.
+    fn eligible_no_more(&self, changes: &[MetadataRecord]) -> Vec<MetadataRecord> {
+        let is_about_it = |record: &MetadataRecord| match record {
+            MetadataRecord::ConfigSet { name, .. } | MetadataRecord::ConfigRemoved { name, .. } => {
+                name == MIN_IN_SYNC && !planted::is("fewer_are_enough")
+            }
+            _ => false,
+        };
+        if !changes.iter().any(is_about_it) {
+            return Vec::new();
+        }
+        let image = self.image.after(changes).expect("the controller decides against this image");
+        let after = Controller::new(&image, self.options);
+        after.change_partitions(
+            |topic, partition| {
+                let enough = partition.min_in_sync(image.configured_min_in_sync(topic));
+                let moves = !partition.eligible.is_empty() && partition.in_sync.len() >= enough;
+                moves.then(|| after.change(topic, partition))
+            },
+            &|node| image.is_active(node),
+        )
     }
 
     fn alter_resource(

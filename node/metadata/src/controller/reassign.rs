@@ -145,20 +145,23 @@ impl Controller<'_> {
         after.adding.clear();
         after.removing.clear();
         let impossible = |message| Err(Refusal::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
-        let Some(first) = after.replicas.first().copied() else {
+        if after.replicas.is_empty() {
             return impossible(
                 "Invalid replica assignment: addingReplicas contains all replicas.".to_string(),
             );
-        };
+        }
         // Only the new ones have everything: going back means to lose some of it.
-        if after.in_sync.is_empty() && !before.in_sync.is_empty() {
-            if !self.is_set(topic, "unclean.leader.election.enable") {
+        let has_all = |node: &NodeId| before.in_sync.contains(node) || before.eligible.contains(node);
+        let had_any = !before.in_sync.is_empty() || !before.eligible.is_empty();
+        if had_any && !after.replicas.iter().any(has_all) {
+            let alive = after.replicas.iter().copied().find(|node| self.may_lead(*node));
+            let Some(first) = alive.filter(|_| self.is_set(topic, "unclean.leader.election.enable")) else {
                 return impossible(format!(
                     "Unable to revert partition assignment for {}:{partition} because it would require an unclean \
                      leader election.",
                     topic.name
                 ));
-            }
+            };
             after.in_sync = vec![first];
             after.recovering = true;
         }

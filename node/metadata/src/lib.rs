@@ -21,6 +21,8 @@ mod partition_image;
 mod planted;
 mod record;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 pub use identity::{ClusterId, IncarnationId, NodeId, PartitionEpoch};
 pub use image::{ApplyError, MetadataImage, TopicImage};

@@ -1,0 +1,4 @@
+//! The rules of a cluster as tables.
+
+mod cluster;
+mod rules;

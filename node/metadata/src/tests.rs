@@ -1,4 +1,5 @@
-//! The rules of a cluster as tables.
+//! The rules of a cluster as tables, and random lives of a cluster.
 
 mod cluster;
+mod exploration;
 mod rules;

@@ -93,6 +93,9 @@ pub trait Disk: Clone + 'static {
     /// Whether one flush of any file makes completed overwrites of already durable ranges of every file durable.
     fn one_flush_covers_all(&self) -> bool;
 
+    /// Gives the device what was asked for so far, where that would otherwise happen when the caller's turn ends. A hint.
+    fn submit(&self) {}
+
     /// The memory that direct reads and writes use.
     fn buffers(&self) -> &BufferPool;
 

@@ -13,6 +13,9 @@
 //! holds bytes below it was flushed after they were written.
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::future::{Future, poll_fn};
+use core::mem;
+use core::pin::pin;
 use futures_util::future::{join, join_all};
 
 use crate::codec::checksum;
@@ -78,7 +81,7 @@ impl<D: Disk> Round<D> {
         if let Some(journal) = &journal {
             journal.logs_to_settle().iter().for_each(Log::request_settle);
         }
-        let queued = core::mem::take(&mut *shared.queue.borrow_mut());
+        let queued = mem::take(&mut *shared.queue.borrow_mut());
         let options = shared.options;
         let beside = journal.is_some() && !shared.is_closing.get();
         let parts = queued.iter().filter_map(|log| log.take_round_part(&options, beside));
@@ -238,10 +241,14 @@ impl<D: Disk> Round<D> {
     async fn write_frames_and_segments(&mut self, links_flush: bool) {
         let shared = self.shared.clone();
         let journal = self.journal.clone();
+        // A large write that is flushed takes longer than what it holds up. Otherwise the answers to the round before go first:
+        // a write that begins before them carries less, and costs more a record.
+        let waits_long = !self.wants_no_flush() && self.frames.is_empty();
         let frames = write_frames(journal, &mut self.frames, links_flush);
         let segments = self.parts.iter_mut().filter(|member| matches!(member.part.way, Way::Segments(_)));
         let segments = join_all(segments.map(|member| member.write_segments(&shared, links_flush)));
-        let (frames, _) = join(frames, segments).await;
+        let writes = join(frames, segments);
+        let (frames, _) = if waits_long { begun_at_once(&shared.disk, writes).await } else { writes.await };
         let Err((failed_from, error)) = frames else {
             self.parts.iter_mut().filter(|member| member.frame.is_some()).for_each(Member::mark_written);
             return;
@@ -377,6 +384,21 @@ impl<D: Disk> Drop for Round<D> {
             self.finish();
         }
     }
+}
+
+/// Runs the writes of a round. The device begins them now and not at the end of the executor's turn: answers are sent and
+/// the next requests received meanwhile.
+async fn begun_at_once<D: Disk, T>(disk: &D, writes: impl Future<Output = T>) -> T {
+    let mut writes = pin!(writes);
+    let mut has_begun = false;
+    poll_fn(|context| {
+        let polled = writes.as_mut().poll(context);
+        if polled.is_pending() && !mem::replace(&mut has_begun, true) {
+            disk.submit();
+        }
+        polled
+    })
+    .await
 }
 
 /// Writes the frames in order. On an error says which one failed first.

@@ -21,7 +21,7 @@ use super::{
     file::{DirectFile, errno_of},
     probe::DiskFacts,
     registered::RegisteredBuffers,
-    ring::Ring,
+    ring::{Ring, Wait},
 };
 
 /// A data directory on the real disk, used by one shard. Clones share it.
@@ -128,6 +128,10 @@ impl Disk for DirectDisk {
 
     fn buffers(&self) -> &BufferPool {
         &self.0.pool
+    }
+
+    fn submit(&self) {
+        self.ring().enter(Wait::No);
     }
 
     async fn open(&self, path: &str, mode: OpenMode) -> Result<DirectFile, DiskError> {

@@ -1,7 +1,7 @@
 //! The real disk: O_DIRECT files through io_uring, and the executor whose thread waits there.
 //!
-//! An operation on a raw ring costs a half to a third of the CPU that glommio's files take, a write can be linked with its
-//! flush, and buffers can be used again at another length. The ring is also where the shard's thread waits for everything
+//! An operation on a raw ring costs a half to a third of the CPU that glommio's files take, a write can be durable when
+//! it ends, and buffers can be used again at another length. The ring is also where the shard's thread waits for everything
 //! else (decision 15): glommio's own wait costs some forty requests to the kernel for each message at low rates.
 //! What is rare and slow (names, folders, lengths) runs on blocking threads.
 //!

@@ -7,6 +7,8 @@
 //! What must hold:
 //! - The thread waits only when no task is ready, with everything submitted, with the next timer as its limit, and after
 //!   it has said so in the [`Bell`], by which other threads wake its tasks. No task is ever ready and forgotten.
+//! - It looks for completions without sleeping only while one small write is under way, after a longer sleep, and for a bounded
+//!   time: an idle shard costs nothing, a busy one lets requests gather.
 //! - Tasks run on this thread alone; what is spawned need not be `Send`.
 //!
 //! Does not do: starting and pinning threads. It runs on the thread that calls it, inside or outside another runtime.
@@ -17,12 +19,12 @@ mod timers;
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    mem,
+    hint, mem,
     pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures_util::stream::{FuturesUnordered, Stream};
@@ -33,6 +35,11 @@ use super::{
     blocking::BlockingThreads,
     ring::{Ring, RingError, RingOptions, Wait},
 };
+
+/// How long the thread looks for the end of a small write before it sleeps, if it slept for longer before. Waking a processor
+/// that sleeps costs half as much as the write (measured: p50 at 1,000 messages a second 349 us with the sleep, 308 without).
+/// A busy shard had better sleep: more gathers meanwhile.
+const LOOK_OUT_TIME_MAX: Duration = Duration::from_micros(250);
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -55,6 +62,8 @@ pub struct Executor {
     ring: Ring,
     bell: Arc<Bell>,
     shared: Rc<Shared>,
+    /// How long the thread was in the kernel when it last had nothing to do.
+    last_sleep: Cell<Duration>,
 }
 
 impl Executor {
@@ -68,7 +77,7 @@ impl Executor {
             yielded: RefCell::default(),
             blocking: BlockingThreads::default(),
         });
-        Ok(Executor { ring, bell, shared })
+        Ok(Executor { ring, bell, shared, last_sleep: Cell::default() })
     }
 
     /// The ring that its tasks use.
@@ -116,14 +125,32 @@ impl Executor {
     /// Lets the kernel work, and waits for it if there is nothing else to do.
     fn wait_or_go_on(&self) {
         let until_next_timer = self.shared.timers.borrow_mut().wake_due(Instant::now());
+        let was_idle = self.last_sleep.get() > LOOK_OUT_TIME_MAX;
+        if was_idle && self.shared.yielded.borrow().is_empty() && self.ring.is_about_to_complete() {
+            self.look_out(until_next_timer);
+        }
         let is_idle = self.shared.yielded.borrow().is_empty() && self.bell.begin_wait();
+        let began = Instant::now();
         self.ring.enter(if is_idle { Wait::ForCompletion { at_most: until_next_timer } } else { Wait::No });
         if is_idle {
+            self.last_sleep.set(began.elapsed());
             // Before anything is woken here: this thread would write to the bell to wake itself.
             self.bell.end_wait();
         }
         self.ring.reap();
         self.shared.yielded.borrow_mut().drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Executor {
+    /// Begins what was submitted, and looks for its end, or for anything else to do, without giving the processor away.
+    fn look_out(&self, until_next_timer: Option<Duration>) {
+        self.ring.enter(Wait::No);
+        let at_most = until_next_timer.map_or(LOOK_OUT_TIME_MAX, |left| left.min(LOOK_OUT_TIME_MAX));
+        let began = Instant::now();
+        while !self.bell.has_rung() && !self.ring.has_completions() && began.elapsed() < at_most {
+            hint::spin_loop();
+        }
     }
 }
 

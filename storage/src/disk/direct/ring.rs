@@ -24,6 +24,7 @@ mod operations;
 mod poll;
 mod setup;
 mod submissions;
+mod writes;
 
 use std::{
     cell::{Cell, RefCell},
@@ -45,6 +46,7 @@ use self::{
     admission::Admission,
     operations::{OperationKey, Operations},
     submissions::{Arrived, Submissions, bell_poll, close, unwatched, watched},
+    writes::Writes,
 };
 pub use self::{error::RingError, poll::PollFuture, setup::RingOptions};
 use super::executor::yield_turn;
@@ -105,6 +107,7 @@ struct Shared {
     /// Wakes the task that waits for everything to end.
     stopper: RefCell<Option<Waker>>,
     stopping: Cell<bool>,
+    writes: Writes,
     /// Reused by each reaping.
     woken: Cell<Vec<Waker>>,
 }
@@ -123,6 +126,7 @@ impl Ring {
             bell_polled: Cell::new(false),
             stopper: RefCell::default(),
             stopping: Cell::new(false),
+            writes: Writes::default(),
             woken: Cell::default(),
         })))
     }
@@ -177,6 +181,7 @@ impl Ring {
     /// `held` owns all memory and the descriptor that `entry` refers to, at addresses that do not change when `held` moves.
     pub(super) async unsafe fn run(&self, entry: squeue::Entry, held: Held) -> (i32, Held) {
         self.admit().await;
+        let _under_way = self.0.writes.begin(held.memory.written_bytes());
         // SAFETY: promised by the caller.
         unsafe { self.begin(entry, held, true) }.await
     }
@@ -273,6 +278,17 @@ impl Ring {
                 },
             }
         }
+    }
+
+    /// Whether all that is under way on the disk is one small write, which ends within moments.
+    pub(super) fn is_about_to_complete(&self) -> bool {
+        self.0.writes.are_one_small()
+    }
+
+    /// Whether something has completed since the last reaping.
+    pub(super) fn has_completions(&self) -> bool {
+        let mut ring = self.0.ring.borrow_mut();
+        ring.submission().taskrun() || !ring.completion().is_empty()
     }
 
     /// Takes all completions there are and wakes who waits for them.

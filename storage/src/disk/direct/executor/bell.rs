@@ -45,6 +45,11 @@ impl Bell {
         self.rung.store(false, SeqCst);
     }
 
+    /// Whether it rang since [`Bell::silence`].
+    pub(super) fn has_rung(&self) -> bool {
+        self.rung.load(SeqCst)
+    }
+
     /// Whether the executor may wait: it did not ring since [`Bell::silence`]. Then [`Bell::end_wait`] comes next.
     pub(super) fn begin_wait(&self) -> bool {
         self.waiting.store(true, SeqCst);

@@ -23,11 +23,21 @@ pub(in super::super) enum HeldMemory {
     /// None.
     Nothing,
     /// Written from.
-    Slice(#[expect(dead_code, reason = "kept for its lifetime, not to be read")] BufferSlice),
+    Slice(BufferSlice),
     /// Read into, behind what it holds.
     Buffer(AlignedBuffer),
     /// Read into, from its start.
     Heap(Vec<u8>),
+}
+
+impl HeldMemory {
+    /// Bytes that the operation writes; `None` if it is no write.
+    pub(super) fn written_bytes(&self) -> Option<usize> {
+        match self {
+            HeldMemory::Slice(slice) => Some(slice.len()),
+            HeldMemory::Nothing | HeldMemory::Buffer(_) | HeldMemory::Heap(_) => None,
+        }
+    }
 }
 
 impl Held {

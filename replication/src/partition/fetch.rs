@@ -96,7 +96,7 @@ pub enum FetchRefusal {
 pub struct AnsweredFetch {
     /// Whose fetch.
     pub to: NodeId,
-    /// In which leadership it is answered.
+    /// In which leadership it is answered; with a refusal: in which it was asked.
     pub leader_epoch: LeaderEpoch,
     /// Which fetch.
     pub fetch: FetchId,

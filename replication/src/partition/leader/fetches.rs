@@ -79,9 +79,11 @@ impl Partition {
     }
 
     fn answer(&self, fetch: &FollowerFetch, outcome: FetchOutcome, effects: &mut Vec<Effect>) {
+        // A refusal is in the terms of who asked: it must recognise it, and ask again soon.
+        let is_refusal = matches!(outcome, FetchOutcome::Refused(_));
         effects.push(Effect::AnswerFetch(AnsweredFetch {
             to: fetch.from,
-            leader_epoch: self.leader_epoch,
+            leader_epoch: if is_refusal { fetch.leader_epoch } else { self.leader_epoch },
             fetch: fetch.fetch,
             position: fetch.position,
             high_watermark: self.high_watermark,

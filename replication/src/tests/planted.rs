@@ -98,12 +98,12 @@ fn a_newer_process_that_takes_the_place_of_the_one_that_was_proposed() {
 
 #[test]
 fn an_expansion_that_was_refused_once_and_is_forgotten() {
-    is_found("refused-expansion-forgotten", 10_000);
+    is_found("refused-expansion-forgotten", 40_000);
 }
 
 #[test]
 fn a_fetch_of_an_older_leadership_that_counts() {
-    is_found("no-epoch-fence-on-fetch", 20_000);
+    is_found("no-epoch-fence-on-fetch", 40_000);
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod plan;
 mod random;
 mod story;
 mod trace;
+mod wire;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

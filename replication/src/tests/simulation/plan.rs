@@ -65,6 +65,8 @@ pub(super) struct Plan {
     pub(super) in_flight_max: usize,
     pub(super) fetch_records_max: usize,
     pub(super) no_room_permille: u64,
+    /// Messages between nodes are the bytes that they are in the node.
+    pub(super) is_encoded: bool,
     /// So many replicas are harmed in the moment in which they are proposed.
     pub(super) harm_permille: u64,
 }
@@ -96,6 +98,7 @@ impl Plan {
             in_flight_max: 1,
             fetch_records_max: 1,
             no_room_permille: 0,
+            is_encoded: false,
             harm_permille: 0,
         }
     }
@@ -143,6 +146,7 @@ impl Plan {
             in_flight_max: 1 + random.below(4),
             fetch_records_max: *random.of(&[1, 3, 10]),
             no_room_permille: *random.of(&[0, 0, 30]),
+            is_encoded: random.permille(100),
             harm_permille: *random.of(&[0, 100, 400]),
         }
     }

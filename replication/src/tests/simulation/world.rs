@@ -15,6 +15,7 @@ use super::plan::Plan;
 use super::random::Random;
 use super::story::{self, Post};
 use super::trace::{self, Trace};
+use super::wire;
 use crate::{Acks, AnsweredFetch, Effect, NodeId};
 
 /// One thing that happens at a time.
@@ -220,6 +221,7 @@ impl World {
             self.post(from, to, message);
             return;
         }
+        let message = if self.plan.is_encoded { wire::carried(message) } else { message };
         let [first, second] = self.network.fate(&mut self.random, self.now_ms, from, to);
         if let Some(wait_ms) = second {
             self.after(wait_ms, Happening::Delivery { to, message: message.clone() });

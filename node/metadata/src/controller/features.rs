@@ -74,10 +74,10 @@ impl Controller<'_> {
         }
         let current = self.image.feature_level(feature);
         if *level < current && *change == LevelChange::Upgrade {
-            return refused(
-                "Can't downgrade the version of this feature without setting the upgrade type to either safe or \
-                 unsafe downgrade.",
-            );
+            return refused(concat!(
+                "Can't downgrade the version of this feature without setting the upgrade type to ",
+                "either safe or unsafe downgrade."
+            ));
         }
         if *level > current && *change != LevelChange::Upgrade {
             return refused("Can't downgrade to a newer version.");

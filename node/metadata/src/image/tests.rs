@@ -111,7 +111,8 @@ fn records_that_do_not_fit_are_refused() {
 fn an_impossible_partition_is_refused() {
     let image = MetadataImage::default().after(&created(1, "a", 1)).expect("applies");
     let before = image.partition(topic_id(1), 0).expect("there").clone();
-    let raised = |change: fn(&mut PartitionImage)| {
+    type Change = fn(&mut PartitionImage);
+    let raised = |change: Change| {
         let mut state = before.clone();
         state.partition_epoch = PartitionEpoch(1);
         change(&mut state);
@@ -122,7 +123,7 @@ fn an_impossible_partition_is_refused() {
         })
     };
     assert_eq!(raised(|_| {}), Ok(()));
-    let table: [(fn(&mut PartitionImage), &str); 9] = [
+    let table: [(Change, &str); 9] = [
         (|p| p.replicas.clear(), "nobody keeps a replica"),
         (|p| p.replicas = vec![NodeId(1), NodeId(1)], "a node is named twice"),
         (

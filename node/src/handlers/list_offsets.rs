@@ -8,8 +8,9 @@ use ringmain_protocol::{
     ErrorCode,
     codec::Text,
     messages::{
-        EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsPartitionResponse,
-        ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse, MAX_TIMESTAMP,
+        EARLIEST_LOCAL_TIMESTAMP, EARLIEST_TIMESTAMP, LATEST_TIERED_TIMESTAMP, LATEST_TIMESTAMP,
+        ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+        ListOffsetsTopicResponse, MAX_TIMESTAMP,
     },
     records::{BatchError, RecordBatch},
 };
@@ -18,8 +19,9 @@ use ringmain_storage::{LeaderEpoch, Offset};
 use super::RequestInfo;
 use crate::shard::{Partition, Shard, read_error};
 
-/// The first version that may ask for the record with the largest timestamp.
-const MAX_TIMESTAMP_FROM_VERSION: i16 = 7;
+/// The oldest special timestamp that each version may ask for; from which version on.
+const SPECIAL_TIMESTAMPS: [(i16, i64); 3] =
+    [(9, LATEST_TIERED_TIMESTAMP), (8, EARLIEST_LOCAL_TIMESTAMP), (7, MAX_TIMESTAMP)];
 /// In place of a timestamp or offset that there is none of.
 const NONE: i64 = -1;
 
@@ -79,9 +81,8 @@ async fn find(
     asked: &ListOffsetsPartition,
 ) -> Result<Found, ErrorCode> {
     let (timestamp, claimed_epoch) = (asked.timestamp, asked.current_leader_epoch);
-    let oldest_special =
-        if info.version >= MAX_TIMESTAMP_FROM_VERSION { MAX_TIMESTAMP } else { EARLIEST_TIMESTAMP };
-    if timestamp < oldest_special {
+    let special = SPECIAL_TIMESTAMPS.iter().find(|(from_version, _)| info.version >= *from_version);
+    if timestamp < special.map_or(EARLIEST_TIMESTAMP, |(_, oldest)| *oldest) {
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
     let key = shard.key(topic, asked.partition_index).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
@@ -90,7 +91,9 @@ async fn find(
             partition.check_leader_epoch(claimed_epoch)?;
             match timestamp {
                 LATEST_TIMESTAMP => Ok(end_of_log(&partition)),
-                EARLIEST_TIMESTAMP => Ok(start_of_log(&partition)),
+                // Nothing lies in remote storage, so all that there is is local.
+                EARLIEST_TIMESTAMP | EARLIEST_LOCAL_TIMESTAMP => Ok(start_of_log(&partition)),
+                LATEST_TIERED_TIMESTAMP => Ok(NOTHING),
                 MAX_TIMESTAMP => match partition.log().max_timestamp() {
                     Some((timestamp, _)) => by_time(&partition, timestamp).await,
                     None => Ok(NOTHING),

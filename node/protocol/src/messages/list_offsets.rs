@@ -12,6 +12,10 @@ pub const LATEST_TIMESTAMP: i64 = -1;
 pub const EARLIEST_TIMESTAMP: i64 = -2;
 /// Asks for the record with the largest timestamp (from version 7).
 pub const MAX_TIMESTAMP: i64 = -3;
+/// Asks for the start of what lies on the leader's own disks (from version 8).
+pub const EARLIEST_LOCAL_TIMESTAMP: i64 = -4;
+/// Asks for the end of what lies in remote storage (from version 9).
+pub const LATEST_TIERED_TIMESTAMP: i64 = -5;
 
 message! {
     /// Asks for offsets by time.
@@ -20,6 +24,8 @@ message! {
         replica_id:      i32                        [0..] default(-1);
         isolation_level: i8                         [2..];
         topics:          Vec<ListOffsetsTopic<'a>>  [0..];
+        /// How long the leader may look for an offset in remote storage.
+        timeout_ms:      i32                        [10..] ignorable;
     }
 }
 

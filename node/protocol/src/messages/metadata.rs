@@ -37,6 +37,7 @@ message! {
         controller_id:    i32                 [1..] default(-1) ignorable;
         topics:           Vec<MetadataTopic<'a>> [0..];
         cluster_authorized_operations: i32    [8..=10] default(AUTHORIZED_OPERATIONS_OMITTED);
+        error_code:       ErrorCode           [13..] ignorable;
     }
 }
 

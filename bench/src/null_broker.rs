@@ -197,7 +197,11 @@ fn fetch<'a>(topics: &Topics, request: &FetchRequest<'a>) -> FetchResponse<'a, b
                 ..Default::default()
             }
         });
-        FetchTopicResponse { topic: asked.topic.into(), partitions: partitions.collect() }
+        FetchTopicResponse {
+            topic: asked.topic.into(),
+            partitions: partitions.collect(),
+            ..Default::default()
+        }
     });
     FetchResponse { responses: responses.collect(), ..Default::default() }
 }

@@ -4,7 +4,7 @@
 //! purpose is listed, with its reason, in `recorded/differences.txt`; an entry that matches nothing any more is an error too.
 //!
 //! To record Kafka's answers anew (after a scenario was changed): `cargo test --release --test wire -- --ignored record`;
-//! with `KAFKA_TEST_SCENARIO=fetch` those of one scenario.
+//! with `KAFKA_TEST_SCENARIO=fetch,metadata` those of some scenarios.
 
 mod support;
 
@@ -20,7 +20,7 @@ use support::tools;
 use support::transcript::{self, Answer};
 
 /// Played where no coordinator has been asked for: the topic of the offsets would be among all topics.
-const PLAIN: [&str; 18] = [
+const PLAIN: [&str; 19] = [
     "api_versions",
     "batch_lies",
     "batch_lies_header",
@@ -31,6 +31,7 @@ const PLAIN: [&str; 18] = [
     "delete_topics",
     "describe_cluster",
     "fetch",
+    "fetch_by_id",
     "fetch_sessions",
     "idempotence",
     "list_offsets",
@@ -188,7 +189,7 @@ fn check_coverage(played: &[Answer], report: &mut String) {
 
 /// Whether all scenarios are to be played, or just this one.
 fn is_asked_for(scenario: &str) -> bool {
-    std::env::var("KAFKA_TEST_SCENARIO").map_or(true, |only| only == scenario)
+    std::env::var("KAFKA_TEST_SCENARIO").map_or(true, |only| only.split(',').any(|only| only == scenario))
 }
 
 /// Plays scenarios until none is left; the answers to each.

@@ -55,7 +55,7 @@ api_keys! {
     /// with `UNSUPPORTED_VERSION`. They are advertised because librdkafka before 2.11.1 does not
     /// compress unless version 0 is in the range. Above 11 transactions work differently.
     0  Produce                 0..=11, flexible from 9;
-    1  Fetch                   4..=12, flexible from 12;
+    1  Fetch                   4..=17, flexible from 12;
     2  ListOffsets             1..=10, flexible from 6;
     3  Metadata                0..=13, flexible from 9;
     /// Below 2 the broker stored offsets elsewhere; 9 is for the groups of KIP-848, as in OffsetFetch.

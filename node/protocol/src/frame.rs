@@ -182,7 +182,8 @@ mod tests {
             let partitions = ranges
                 .map(|(index, bytes)| partition(index as i32, bytes.map(|bytes| FileRange { bytes })))
                 .collect();
-            let responses = Vec::from([FetchTopicResponse { topic: "t".into(), partitions }]);
+            let responses =
+                Vec::from([FetchTopicResponse { topic: "t".into(), partitions, ..Default::default() }]);
             let response = FetchResponse { responses, ..Default::default() };
             let header = ResponseHeader { api_key: ApiKey::Fetch, api_version, correlation_id: 3 };
             let chunks = response_chunks(&header, response).expect("encodes");

@@ -19,7 +19,7 @@ use ringmain_storage::{LogKey, ShardId};
 
 pub(crate) use session::FetchSessions;
 
-use self::session::Wanted;
+use self::session::{NamedTopic, Wanted};
 use super::{RequestError, RequestInfo};
 use crate::{
     runtime,
@@ -34,7 +34,9 @@ pub(super) async fn answer(
     body: Bytes,
 ) -> Result<Response, RequestError> {
     let request: FetchRequest<'_> = decode_request(&mut Reader::new(&body), info.version)?;
-    let session = match shard.fetch_sessions().begin(&request, runtime::unix_ms()) {
+    let name_of = |topic_id| shard.topic_name(topic_id);
+    let sessions = shard.fetch_sessions();
+    let session = match sessions.begin(info.version, &request, &name_of, runtime::unix_ms()) {
         Ok(session) => session,
         Err(error_code) => {
             let refused = FetchResponse { error_code, ..Default::default() };
@@ -44,14 +46,16 @@ pub(super) async fn answer(
     let poll = Poll::new(shard, &request, session.wanted());
     drop(request);
     let fetched = poll.run().await;
-    answer::encode(info, answer::assemble(shard, session, fetched))
+    answer::encode(info, answer::assemble(shard, info.version, session, fetched))
 }
 
 /// One fetch while it reads and waits.
 struct Poll {
     shard: Rc<Shard>,
-    /// By the shard that owns them; partitions that are not known have no entry.
+    /// By the shard that owns them.
     by_owner: BTreeMap<ShardId, Vec<(usize, PartitionFetch)>>,
+    /// Partitions that are not known, and what the consumer is told of them.
+    unknown: Vec<(usize, ErrorCode)>,
     partitions: usize,
     /// The client says that it is a replica, and it is none of ours.
     from_replica: bool,
@@ -64,10 +68,15 @@ impl Poll {
     fn new(shard: &Rc<Shard>, request: &FetchRequest<'_>, wanted: &[Wanted]) -> Self {
         let limits = &shard.config().limits;
         let mut by_owner: BTreeMap<ShardId, Vec<(usize, PartitionFetch)>> = BTreeMap::new();
+        let mut unknown = Vec::new();
         for (index, wanted) in wanted.iter().enumerate() {
-            let topic = shard.topic(&wanted.topic).filter(|topic| topic.has_partition(wanted.partition));
-            let Some(topic) = topic else { continue };
-            let key = LogKey { topic_id: topic.topic_id(), partition: wanted.partition };
+            let key = match locate(shard, wanted) {
+                Ok(key) => key,
+                Err(error) => {
+                    unknown.push((index, error));
+                    continue;
+                }
+            };
             let fetch = PartitionFetch {
                 key,
                 offset: wanted.offset,
@@ -81,8 +90,9 @@ impl Poll {
         Self {
             shard: shard.clone(),
             by_owner,
+            unknown,
             partitions: wanted.len(),
-            from_replica: request.replica_id >= 0,
+            from_replica: request.asking_replica_id() >= 0,
             min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
             max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(limits.fetch_bytes_max),
             max_wait: Duration::from_millis(max_wait_ms).min(Duration::from_millis(limits.fetch_wait_ms_max)),
@@ -124,7 +134,11 @@ impl Poll {
     async fn read(&self, waiter: Option<&FetchWaiter>) -> Vec<PartitionFetched> {
         if self.from_replica {
             let refused = || PartitionFetched::error(ErrorCode::NOT_LEADER_OR_FOLLOWER);
-            return (0..self.partitions).map(|_| refused()).collect();
+            let mut results: Vec<_> = (0..self.partitions).map(|_| refused()).collect();
+            for &(index, error) in &self.unknown {
+                results[index] = PartitionFetched::error(error);
+            }
+            return results;
         }
         let reads = self.by_owner.iter().map(|(&owner, fetches)| {
             let partitions: Vec<PartitionFetch> = fetches.iter().map(|(_, fetch)| *fetch).collect();
@@ -137,8 +151,11 @@ impl Poll {
                 results[*index] = Some(fetched);
             }
         }
-        let unknown = || PartitionFetched::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-        let mut results: Vec<_> = results.into_iter().map(|result| result.unwrap_or_else(unknown)).collect();
+        for &(index, error) in &self.unknown {
+            results[index] = Some(PartitionFetched::error(error));
+        }
+        let told = |result: Option<_>| result.expect("a partition has an owner, or it is unknown");
+        let mut results: Vec<_> = results.into_iter().map(told).collect();
         self.trim(&mut results);
         results
     }
@@ -174,6 +191,26 @@ impl Poll {
                 .await;
         }
     }
+}
+
+/// The partition that is meant, or why there is none.
+fn locate(shard: &Shard, wanted: &Wanted) -> Result<LogKey, ErrorCode> {
+    let partition = wanted.partition;
+    let (name, topic_id) = match (&wanted.topic, &wanted.known_as) {
+        (NamedTopic::Name(name), _) => (name, None),
+        (NamedTopic::Id(topic_id), Some(name)) => (name, Some(*topic_id)),
+        // It never had a name, as far as this session knows.
+        (NamedTopic::Id(_), None) => return Err(ErrorCode::UNKNOWN_TOPIC_ID),
+    };
+    let topic = shard.topic(name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    if !topic.has_partition(partition) {
+        return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    if topic_id.is_some_and(|topic_id| topic_id != topic.topic_id()) {
+        // Its name is another topic's now.
+        return Err(ErrorCode::INCONSISTENT_TOPIC_ID);
+    }
+    Ok(LogKey { topic_id: topic.topic_id(), partition })
 }
 
 /// A fetch answer before it is encoded.

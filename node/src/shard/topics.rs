@@ -94,6 +94,11 @@ impl Shard {
         Some(topic)
     }
 
+    /// The name that a topic has now.
+    pub(crate) fn topic_name(&self, topic_id: TopicId) -> Option<Rc<str>> {
+        self.topics.image.borrow().topic_by_id(topic_id).map(|topic| Rc::from(&*topic.name))
+    }
+
     fn resolve(&self, image: &MetadataImage, topic: &Arc<TopicImage>) -> Rc<Topic> {
         let config = image.topic_config(&topic.name, self.node.node_id(), &self.config().topic_defaults);
         Rc::new(Topic { image: topic.clone(), config })

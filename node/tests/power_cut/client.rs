@@ -115,7 +115,7 @@ impl Client {
         let request = FetchRequest {
             max_wait_ms: 0,
             max_bytes: FETCH_SIZE_MAX,
-            topics: vec![FetchTopic { topic, partitions: vec![wanted] }],
+            topics: vec![FetchTopic { topic, partitions: vec![wanted], ..Default::default() }],
             ..Default::default()
         };
         let response: FetchResponse<'_, &[u8]> = self.call(FETCH_VERSION, &request)?;

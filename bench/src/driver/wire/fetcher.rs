@@ -80,7 +80,7 @@ impl Fetcher {
             max_wait_ms: i32::try_from(FETCH_WAIT_MAX.as_millis()).map_err(io::Error::other)?,
             min_bytes: 1,
             max_bytes,
-            topics: vec![FetchTopic { topic, partitions }],
+            topics: vec![FetchTopic { topic, partitions, ..Default::default() }],
             ..Default::default()
         };
         let frame = request_frame(&header, &request).map_err(io::Error::other)?;

@@ -7,16 +7,17 @@
 use alloc::vec::Vec;
 
 use super::table::{message, row};
-use super::{CarriesPayloads, LeaderIdAndEpoch};
+use super::{CarriesPayloads, LeaderIdAndEpoch, NodeEndpoint};
 use crate::ErrorCode;
-use crate::codec::{Payload, Text};
+use crate::codec::{Payload, Text, Uuid};
 
 message! {
     /// Asks for records.
     struct FetchRequest<'a>, request of Fetch {
         cluster_id:       Option<&'a str>         [12..] tag(0) ignorable;
         /// -1 from a consumer.
-        replica_id:       i32                     [0..] default(-1);
+        replica_id:       i32                     [0..=14] default(-1) ignorable;
+        replica_state:    ReplicaOfFetch          [15..] tag(1) ignorable;
         max_wait_ms:      i32                     [0..];
         min_bytes:        i32                     [0..];
         max_bytes:        i32                     [3..] default(i32::MAX) ignorable;
@@ -30,9 +31,19 @@ message! {
 }
 
 message! {
-    /// Partitions of one topic.
+    /// The replica that asks.
+    struct ReplicaOfFetch {
+        /// -1 from a consumer.
+        replica_id:    i32 [15..] default(-1);
+        replica_epoch: i64 [15..] default(-1);
+    }
+}
+
+message! {
+    /// Partitions of one topic: by its name, from version 13 on by its id.
     struct FetchTopic<'a> {
-        topic:      &'a str             [0..];
+        topic:      &'a str             [0..=12] ignorable;
+        topic_id:   Uuid                [13..] ignorable;
         partitions: Vec<FetchPartition> [0..];
     }
 }
@@ -46,13 +57,16 @@ message! {
         last_fetched_epoch:   i32 [12..] default(-1);
         log_start_offset:     i64 [5..] default(-1) ignorable;
         partition_max_bytes:  i32 [0..];
+        /// The directory of the replica that asks.
+        replica_directory_id: Uuid [17..] tag(0) ignorable;
     }
 }
 
 message! {
     /// Partitions to be taken out of the session.
     struct ForgottenTopic<'a> {
-        topic:      &'a str  [7..];
+        topic:      &'a str  [7..=12] ignorable;
+        topic_id:   Uuid     [13..] ignorable;
         partitions: Vec<i32> [7..];
     }
 }
@@ -64,13 +78,16 @@ message! {
         error_code:       ErrorCode                         [7..] ignorable;
         session_id:       i32                               [7..];
         responses:        Vec<FetchTopicResponse<'a, R>>    [0..];
+        /// Where clients reach the leaders that `current_leader` names (KIP-951).
+        node_endpoints:   Vec<NodeEndpoint<'a>>             [16..] tag(0) ignorable;
     }
 }
 
 message! {
     /// Records of one topic.
     struct FetchTopicResponse<'a, R> {
-        topic:      Text<'a>                       [0..];
+        topic:      Text<'a>                       [0..=12] ignorable;
+        topic_id:   Uuid                           [13..] ignorable;
         partitions: Vec<FetchPartitionResponse<R>> [0..];
     }
 }
@@ -114,6 +131,14 @@ message! {
     struct AbortedTransaction {
         producer_id:  i64 [4..];
         first_offset: i64 [4..];
+    }
+}
+
+impl FetchRequest<'_> {
+    /// Who asks, in whichever field the version has it: -1 is a consumer.
+    #[must_use]
+    pub fn asking_replica_id(&self) -> i32 {
+        if self.replica_state.replica_id == -1 { self.replica_id } else { self.replica_state.replica_id }
     }
 }
 

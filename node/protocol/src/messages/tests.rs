@@ -45,8 +45,8 @@ fn versions_that_are_not_served_are_refused() {
     let result: Result<FetchRequest<'_>, _> = decode_request(&mut Reader::new(&[]), 3);
     assert_eq!(result, Err(DecodeError::UnsupportedVersion { api_key: 1, version: 3 }));
     assert_eq!(
-        encode_request(&FetchRequest::default(), &mut Writer::new(), 13),
-        Err(EncodeError::UnsupportedVersion { api_key: 1, version: 13 })
+        encode_request(&FetchRequest::default(), &mut Writer::new(), 18),
+        Err(EncodeError::UnsupportedVersion { api_key: 1, version: 18 })
     );
 }
 

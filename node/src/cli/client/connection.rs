@@ -26,6 +26,9 @@ const CLIENT_ID: &str = "ringmain-cli";
 /// The largest answer that is taken: what a broker sends at most for a fetch of ours, with room for a large batch.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
+/// The last version of Fetch that names topics: the tools know no ids.
+const FETCH_VERSION_MAX: i16 = 12;
+
 /// A connection to a broker.
 #[derive(Debug)]
 pub(in crate::cli) struct Connection {
@@ -153,7 +156,7 @@ impl Connection {
         }
         let common = response.api_keys.iter().filter_map(|range| {
             let api_key = ApiKey::from_code(range.api_key)?;
-            let version = api_key.versions().max.min(range.max_version);
+            let version = known_max(api_key).min(range.max_version);
             let is_common = version >= range.min_version && api_key.versions().contains(version);
             is_common.then_some((api_key, version))
         });
@@ -217,6 +220,11 @@ fn header(sent: Sent) -> RequestHeader<'static> {
 }
 
 /// Tries each address of the name; the last error speaks for all.
+/// The newest version that the tools speak.
+fn known_max(api_key: ApiKey) -> i16 {
+    if api_key == ApiKey::Fetch { FETCH_VERSION_MAX } else { api_key.versions().max }
+}
+
 fn connect(address: &HostPort, timeout: Duration) -> io::Result<TcpStream> {
     let mut problem = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for resolved in (address.host.as_str(), address.port).to_socket_addrs()? {

@@ -192,7 +192,7 @@ impl Consumer {
             max_wait_ms: FETCH_WAIT_MS,
             min_bytes: 1,
             max_bytes: FETCH_BYTES_MAX,
-            topics: vec![FetchTopic { topic: &self.topic, partitions }],
+            topics: vec![FetchTopic { topic: &self.topic, partitions, ..Default::default() }],
             ..Default::default()
         })?;
         Ok(())

@@ -2,17 +2,23 @@
 
 use ringmain_protocol::{
     ErrorCode,
-    codec::{Payload, Text},
+    codec::{Payload, Text, Uuid},
     frame::{self, response_chunks},
     messages::{EpochAndOffset, FetchPartitionResponse, FetchTopicResponse},
 };
 
-use super::{Answer, session::Session};
+use super::{
+    Answer,
+    session::{NamedTopic, Session},
+};
 use crate::{
-    handlers::{RequestError, RequestInfo},
+    handlers::{RequestError, RequestInfo, leader_hints::LeaderHints},
     server::{Chunk, Response},
     shard::{PartitionFetched, Shard},
 };
+
+/// The first version that tells who leads (KIP-951).
+const HINTS_FROM_VERSION: i16 = 16;
 
 /// Records of one partition, from where they are.
 #[derive(Debug, Default)]
@@ -28,22 +34,49 @@ impl Payload for Records {
 }
 
 /// Answers with those partitions that the session has to hear of.
-pub(super) fn assemble(shard: &Shard, session: Session, fetched: Vec<PartitionFetched>) -> Answer {
+pub(super) fn assemble(
+    shard: &Shard,
+    version: i16,
+    session: Session,
+    fetched: Vec<PartitionFetched>,
+) -> Answer {
     let read_committed = session.is_read_committed();
     let finished = shard.fetch_sessions().finish(session, &fetched);
     let mut responses: Vec<FetchTopicResponse<'static, Records>> = Vec::new();
+    let mut hints = LeaderHints::new(shard);
+    let mut last = None;
     for (wanted, fetched) in finished.partitions.into_iter().zip(fetched) {
         let Some(wanted) = wanted else { continue };
-        let partition = partition(wanted.partition, read_committed, fetched);
-        match responses.last_mut() {
-            Some(last) if last.topic == *wanted.topic => last.partitions.push(partition),
-            _ => {
-                let topic = Text::Owned(wanted.topic.as_ref().to_owned());
-                responses.push(FetchTopicResponse { topic, partitions: vec![partition] });
-            }
+        let mut partition = partition(wanted.partition, read_committed, fetched);
+        if version >= HINTS_FROM_VERSION
+            && let NamedTopic::Id(topic_id) = wanted.topic
+        {
+            partition.current_leader = hints.of(partition.error_code, topic_id, wanted.partition);
         }
+        if last.as_ref() != Some(&wanted.topic) {
+            responses.push(topic(&wanted.topic));
+            last = Some(wanted.topic);
+        }
+        responses.last_mut().expect("there is one for this topic").partitions.push(partition);
     }
-    Answer { session_id: finished.session_id, responses, ..Default::default() }
+    let node_endpoints = hints.endpoints();
+    Answer { session_id: finished.session_id, responses, node_endpoints, ..Default::default() }
+}
+
+/// An answer about no partition yet.
+fn topic(named: &NamedTopic) -> FetchTopicResponse<'static, Records> {
+    match named {
+        NamedTopic::Name(name) => FetchTopicResponse {
+            topic: Text::Owned(name.as_ref().to_owned()),
+            topic_id: Uuid::NIL,
+            partitions: Vec::new(),
+        },
+        NamedTopic::Id(topic_id) => FetchTopicResponse {
+            topic: Text::Borrowed(""),
+            topic_id: Uuid(topic_id.0),
+            partitions: Vec::new(),
+        },
+    }
 }
 
 fn partition(
@@ -52,7 +85,8 @@ fn partition(
     fetched: PartitionFetched,
 ) -> FetchPartitionResponse<Records> {
     // As Kafka: these never reach the code that knows the isolation level.
-    let is_unknown = fetched.error == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    let is_unknown =
+        matches!(fetched.error, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID);
     let diverging = fetched.diverging_epoch.map(|(epoch, end_offset)| EpochAndOffset { epoch, end_offset });
     FetchPartitionResponse {
         partition_index,

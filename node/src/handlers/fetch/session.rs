@@ -1,7 +1,8 @@
 //! Incremental fetch sessions (KIP-227): the broker remembers what a consumer fetches, and tells it what changed only.
 //!
 //! What must hold: at most so many sessions a shard; one is given up for another only when it was idle for
-//! [`EVICTABLE_AFTER_MS`]; while a session's fetch is under way its epoch refuses a second one.
+//! [`EVICTABLE_AFTER_MS`]; while a session's fetch is under way its epoch refuses a second one; a session names its topics
+//! by their names or by their ids (KIP-516), never by both.
 //! A session belongs to the shard that made it. A consumer that reconnects may reach another one; it is told that the
 //! session is not found and begins a new one, as after any restart of a broker.
 
@@ -12,8 +13,8 @@ use std::{
     rc::Rc,
 };
 
-use ringmain_protocol::{ErrorCode, messages::FetchRequest};
-use ringmain_storage::ShardId;
+use ringmain_protocol::{ErrorCode, codec::Uuid, messages::FetchRequest};
+use ringmain_storage::{ShardId, TopicId};
 
 use crate::shard::PartitionFetched;
 
@@ -28,10 +29,26 @@ const NO_SESSION: i32 = 0;
 /// The value of a read-committed `isolation_level`.
 const READ_COMMITTED: i8 = 1;
 
+/// The first version that names topics by their ids.
+const IDS_FROM_VERSION: i16 = 13;
+
+/// A topic as a request names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum NamedTopic {
+    Name(Rc<str>),
+    Id(TopicId),
+}
+
+/// The name that a topic has now.
+pub(super) type NameOf<'a> = &'a dyn Fn(TopicId) -> Option<Rc<str>>;
+
 /// A partition that a fetch asks for.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
-    pub(super) topic: Rc<str>,
+    pub(super) topic: NamedTopic,
+    /// The name of a topic that is named by its id, as it was when the id was first known. It stays when the topic is
+    /// gone: only so can a consumer be told that another topic has its name.
+    pub(super) known_as: Option<Rc<str>>,
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) leader_epoch: i32,
@@ -61,8 +78,10 @@ struct Stored {
     last_used_ms: i64,
     /// In the order in which they are served: those that gave data go to the end, so that all get their turn.
     partitions: BTreeMap<u64, Remembered>,
-    places: HashMap<(Rc<str>, i32), u64>,
+    places: HashMap<(NamedTopic, i32), u64>,
     next_place: u64,
+    /// Its requests name topics by their ids; all of them do, or none.
+    by_ids: bool,
 }
 
 /// The session side of one fetch under way.
@@ -70,6 +89,7 @@ pub(super) struct Session {
     kind: Kind,
     wanted: Vec<Wanted>,
     read_committed: bool,
+    by_ids: bool,
     now_ms: i64,
 }
 
@@ -124,10 +144,18 @@ impl FetchSessions {
     }
 
     /// Reads the session part of a request.
-    pub(super) fn begin(&self, request: &FetchRequest<'_>, now_ms: i64) -> Result<Session, ErrorCode> {
+    pub(super) fn begin(
+        &self,
+        version: i16,
+        request: &FetchRequest<'_>,
+        name_of: NameOf<'_>,
+        now_ms: i64,
+    ) -> Result<Session, ErrorCode> {
         let (session_id, epoch) = (request.session_id, request.session_epoch);
         let read_committed = request.isolation_level == READ_COMMITTED;
-        let full = |kind| Session { kind, wanted: wanted(request), read_committed, now_ms };
+        let by_ids = version >= IDS_FROM_VERSION;
+        let begun = |kind, wanted| Session { kind, wanted, read_committed, by_ids, now_ms };
+        let full = |kind| begun(kind, wanted(request, by_ids, name_of));
         if epoch == FINAL_EPOCH || epoch == INITIAL_EPOCH {
             self.sessions.borrow_mut().remove(&session_id);
             return Ok(full(if epoch == FINAL_EPOCH { Kind::Sessionless } else { Kind::Full }));
@@ -137,13 +165,16 @@ impl FetchSessions {
         if stored.epoch != epoch {
             return Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH);
         }
-        stored.update(request, now_ms);
+        if stored.by_ids != by_ids {
+            return Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR);
+        }
+        stored.update(request, name_of, now_ms);
         if stored.partitions.is_empty() {
             sessions.remove(&session_id);
-            return Ok(Session { kind: Kind::Sessionless, wanted: Vec::new(), read_committed, now_ms });
+            return Ok(begun(Kind::Sessionless, Vec::new()));
         }
         let wanted = stored.partitions.values().map(|remembered| remembered.wanted.clone()).collect();
-        Ok(Session { kind: Kind::Incremental { session_id }, wanted, read_committed, now_ms })
+        Ok(begun(Kind::Incremental { session_id }, wanted))
     }
 
     /// Decides what the answer names, and remembers what it tells.
@@ -184,7 +215,8 @@ impl FetchSessions {
                 break id;
             }
         };
-        let mut stored = Stored { epoch: 1, last_used_ms: session.now_ms, ..Stored::default() };
+        let mut stored =
+            Stored { epoch: 1, last_used_ms: session.now_ms, by_ids: session.by_ids, ..Stored::default() };
         for (wanted, fetched) in session.wanted.iter().zip(fetched) {
             stored.insert(wanted.clone(), told(fetched));
         }
@@ -194,25 +226,33 @@ impl FetchSessions {
 }
 
 impl Stored {
-    fn update(&mut self, request: &FetchRequest<'_>, now_ms: i64) {
+    fn update(&mut self, request: &FetchRequest<'_>, name_of: NameOf<'_>, now_ms: i64) {
         self.last_used_ms = now_ms;
         // As Kafka: after the largest comes 1, since 0 begins a session.
         self.epoch = self.epoch.checked_add(1).unwrap_or(1);
-        for wanted in wanted(request) {
+        for wanted in wanted(request, self.by_ids, name_of) {
             match self.places.get(&(wanted.topic.clone(), wanted.partition)) {
                 Some(place) => {
                     if let Some(remembered) = self.partitions.get_mut(place) {
-                        remembered.wanted = wanted;
+                        let known_as = remembered.wanted.known_as.take().or(wanted.known_as);
+                        remembered.wanted = Wanted { known_as, ..wanted };
                     }
                 }
                 None => self.insert(wanted, UNTOLD),
             }
         }
         for topic in &request.forgotten_topics {
+            let named = named_topic(self.by_ids, topic.topic, topic.topic_id);
             for &partition in &topic.partitions {
-                if let Some(place) = self.places.remove(&(topic.topic.into(), partition)) {
+                if let Some(place) = self.places.remove(&(named.clone(), partition)) {
                     self.partitions.remove(&place);
                 }
+            }
+        }
+        let remembered = self.partitions.values_mut().map(|remembered| &mut remembered.wanted);
+        for wanted in remembered.filter(|wanted| wanted.known_as.is_none()) {
+            if let NamedTopic::Id(topic_id) = wanted.topic {
+                wanted.known_as = name_of(topic_id);
             }
         }
     }
@@ -274,21 +314,26 @@ fn make_room(sessions: &mut HashMap<i32, Stored>, max: usize, now_ms: i64) -> bo
 }
 
 /// The partitions of a request in order; one that stands twice counts once, as it stood last.
-fn wanted(request: &FetchRequest<'_>) -> Vec<Wanted> {
+fn wanted(request: &FetchRequest<'_>, by_ids: bool, name_of: NameOf<'_>) -> Vec<Wanted> {
     let mut wanted: Vec<Wanted> = Vec::new();
-    let mut places: HashMap<(Rc<str>, i32), usize> = HashMap::new();
+    let mut places: HashMap<(NamedTopic, i32), usize> = HashMap::new();
     for topic in &request.topics {
-        let name: Rc<str> = topic.topic.into();
+        let named = named_topic(by_ids, topic.topic, topic.topic_id);
+        let known_as = match named {
+            NamedTopic::Id(topic_id) => name_of(topic_id),
+            NamedTopic::Name(_) => None,
+        };
         for partition in &topic.partitions {
             let asked = Wanted {
-                topic: name.clone(),
+                topic: named.clone(),
+                known_as: known_as.clone(),
                 partition: partition.partition,
                 offset: partition.fetch_offset,
                 leader_epoch: partition.current_leader_epoch.max(-1),
                 last_fetched_epoch: partition.last_fetched_epoch,
                 max_bytes: partition.partition_max_bytes,
             };
-            match places.entry((name.clone(), partition.partition)) {
+            match places.entry((named.clone(), partition.partition)) {
                 Entry::Occupied(place) => wanted[*place.get()] = asked,
                 Entry::Vacant(place) => {
                     place.insert(wanted.len());
@@ -298,6 +343,10 @@ fn wanted(request: &FetchRequest<'_>) -> Vec<Wanted> {
         }
     }
     wanted
+}
+
+fn named_topic(by_ids: bool, name: &str, topic_id: Uuid) -> NamedTopic {
+    if by_ids { NamedTopic::Id(TopicId(topic_id.0)) } else { NamedTopic::Name(name.into()) }
 }
 
 #[cfg(test)]

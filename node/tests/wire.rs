@@ -20,7 +20,7 @@ use support::tools;
 use support::transcript::{self, Answer};
 
 /// Played where no coordinator has been asked for: the topic of the offsets would be among all topics.
-const PLAIN: [&str; 19] = [
+const PLAIN: [&str; 20] = [
     "api_versions",
     "batch_lies",
     "batch_lies_header",
@@ -30,6 +30,7 @@ const PLAIN: [&str; 19] = [
     "delete_records",
     "delete_topics",
     "describe_cluster",
+    "describe_quorum",
     "fetch",
     "fetch_by_id",
     "fetch_sessions",

@@ -84,6 +84,7 @@ api_keys! {
     44 IncrementalAlterConfigs 0..=1,  flexible from 1;
     46 ListPartitionReassignments 0..=0, flexible from 0;
     47 OffsetDelete            0..=0;
+    55 DescribeQuorum          0..=2,  flexible from 0;
     60 DescribeCluster         0..=2,  flexible from 0;
     61 DescribeProducers       0..=0,  flexible from 0;
 }

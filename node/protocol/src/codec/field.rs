@@ -59,7 +59,7 @@ macro_rules! integer {
     )*};
 }
 
-integer!(bool i8 i16 i32 i64);
+integer!(bool i8 i16 u16 i32 i64);
 
 impl Decode<'_> for Uuid {
     fn decode(reader: &mut Reader<'_>, _: Version) -> Result<Self, DecodeError> {

@@ -78,6 +78,11 @@ impl<'a> Reader<'a> {
         self.array().map(i16::from_be_bytes)
     }
 
+    /// A 16-bit integer without a sign.
+    pub fn u16(&mut self) -> Result<u16, DecodeError> {
+        self.array().map(u16::from_be_bytes)
+    }
+
     /// A 32-bit integer.
     pub fn i32(&mut self) -> Result<i32, DecodeError> {
         self.array().map(i32::from_be_bytes)

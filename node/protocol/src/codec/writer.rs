@@ -100,6 +100,11 @@ impl Writer {
         self.raw(&value.to_be_bytes());
     }
 
+    /// A 16-bit integer without a sign.
+    pub fn u16(&mut self, value: u16) {
+        self.raw(&value.to_be_bytes());
+    }
+
     /// A 32-bit integer.
     pub fn i32(&mut self, value: i32) {
         self.raw(&value.to_be_bytes());

@@ -97,4 +97,5 @@ any! {
     CreatePartitions: CreatePartitionsRequest<'a>, CreatePartitionsResponse<'a>;
     IncrementalAlterConfigs: IncrementalAlterConfigsRequest<'a>, IncrementalAlterConfigsResponse<'a>;
     DescribeCluster: DescribeClusterRequest, DescribeClusterResponse<'a>;
+    DescribeQuorum: DescribeQuorumRequest<'a>, DescribeQuorumResponse<'a>;
 }

@@ -70,6 +70,12 @@ pub(crate) trait Generate {
     fn generate(source: &mut Source<'_>, version: Version) -> Self;
 }
 
+impl Generate for u16 {
+    fn generate(source: &mut Source<'_>, _: Version) -> Self {
+        Self::from_be_bytes(source.bytes())
+    }
+}
+
 macro_rules! integer {
     ($($name:ident)*) => {$(
         impl Generate for $name {

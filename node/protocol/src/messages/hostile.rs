@@ -104,6 +104,7 @@ lies! {
     incremental_alter_configs: IncrementalAlterConfigsRequest<'_>,
         IncrementalAlterConfigsResponse<'_>;
     describe_cluster: DescribeClusterRequest, DescribeClusterResponse<'_>;
+    describe_quorum: DescribeQuorumRequest<'_>, DescribeQuorumResponse<'_>;
 }
 
 fn decode_counted(body: &[u8], api_key: ApiKey, version: i16) -> (Option<DecodeError>, usize) {

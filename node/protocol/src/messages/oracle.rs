@@ -212,6 +212,7 @@ compare_with_oracle! {
     create_partitions: CreatePartitionsRequest, CreatePartitionsResponse;
     incremental_alter_configs: IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
     describe_cluster: DescribeClusterRequest, DescribeClusterResponse;
+    describe_quorum: DescribeQuorumRequest, DescribeQuorumResponse;
 }
 
 #[test]

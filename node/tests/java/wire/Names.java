@@ -20,7 +20,8 @@ import java.util.regex.Pattern;
  */
 final class Names {
     private static final Set<String> NODE_FIELDS =
-        Set.of("nodeId", "leaderId", "controllerId", "brokerId", "replicaNodes", "isrNodes", "preferredReadReplica");
+        Set.of("nodeId", "leaderId", "controllerId", "brokerId", "replicaNodes", "isrNodes", "preferredReadReplica",
+            "replicaId");
     private static final long HOUR_MS = 3_600_000;
     private static final Pattern UUID =
         Pattern.compile("(\\S*-)?[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
@@ -108,6 +109,9 @@ final class Names {
         }
         if (field.equals("finalizedFeaturesEpoch") && value >= 0) {
             return new TextNode("EPOCH");
+        }
+        if (field.equals("logEndOffset") && value >= 0) {
+            return new TextNode("OFFSET");
         }
         if (Set.of("totalBytes", "usableBytes").contains(field) && value > 0) {
             return new TextNode("BYTES");

@@ -17,6 +17,7 @@ mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
+mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
 mod group_request;
@@ -223,6 +224,9 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
         }
         ApiKey::DescribeCluster => info.answer(&describe_cluster::answer(shard, &decode(info, body)?)),
         ApiKey::DescribeQuorum => info.answer(&describe_quorum::answer(shard, &decode(info, body)?)),
+        ApiKey::DescribeTopicPartitions => {
+            info.answer(&describe_topic_partitions::answer(shard, &decode(info, body)?))
+        }
         ApiKey::SaslHandshake => info.answer(&sasl_handshake::answer(&decode(info, body)?)),
         ApiKey::SaslAuthenticate => info.answer(&sasl_authenticate::answer(&decode(info, body)?)),
         ApiKey::AlterConfigs => info.answer(&alter_configs::answer(shard, &decode(info, body)?).await),

@@ -20,7 +20,7 @@ use support::tools;
 use support::transcript::{self, Answer};
 
 /// Played where no coordinator has been asked for: the topic of the offsets would be among all topics.
-const PLAIN: [&str; 20] = [
+const PLAIN: [&str; 21] = [
     "api_versions",
     "batch_lies",
     "batch_lies_header",
@@ -31,6 +31,7 @@ const PLAIN: [&str; 20] = [
     "delete_topics",
     "describe_cluster",
     "describe_quorum",
+    "describe_topic_partitions",
     "fetch",
     "fetch_by_id",
     "fetch_sessions",

@@ -30,7 +30,8 @@ const EMPTY_IS_ALL_VERSION: i16 = 0;
 const IDS_FROM_VERSION: i16 = 12;
 /// Operations on a topic that a client without restrictions may do, as bits of Kafka's `AclOperation` codes: read 3,
 /// write 4, create 5, delete 6, alter 7, describe 8, describe configs 10, alter configs 11.
-const TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+pub(super) const TOPIC_OPERATIONS: i32 =
+    1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
 
 pub(super) async fn answer(
     shard: &Rc<Shard>,

@@ -98,4 +98,5 @@ any! {
     IncrementalAlterConfigs: IncrementalAlterConfigsRequest<'a>, IncrementalAlterConfigsResponse<'a>;
     DescribeCluster: DescribeClusterRequest, DescribeClusterResponse<'a>;
     DescribeQuorum: DescribeQuorumRequest<'a>, DescribeQuorumResponse<'a>;
+    DescribeTopicPartitions: DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
 }

@@ -105,6 +105,7 @@ lies! {
         IncrementalAlterConfigsResponse<'_>;
     describe_cluster: DescribeClusterRequest, DescribeClusterResponse<'_>;
     describe_quorum: DescribeQuorumRequest<'_>, DescribeQuorumResponse<'_>;
+    describe_topic_partitions: DescribeTopicPartitionsRequest<'_>, DescribeTopicPartitionsResponse<'_>;
 }
 
 fn decode_counted(body: &[u8], api_key: ApiKey, version: i16) -> (Option<DecodeError>, usize) {

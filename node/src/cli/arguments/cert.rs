@@ -19,7 +19,7 @@ makes new nodes, so it goes to none. Existing files are never replaced.
 
 Examples:
   ringmain cert init                                          a new cluster, files in ./certificates
-  ringmain cert init --cluster-id 3vQmXyJ0T5mJ0mG1o0cW3w --directory /root/orders-cluster"
+  ringmain cert init --cluster-id 3vQmXyJ0T5mJ0mG1o0cW3w --directory /srv/orders-cluster"
 )]
 pub(in crate::cli) struct CertInitArguments {
     /// Id of the cluster: 22 characters of URL-safe base64, as Kafka's [default: a new one]
@@ -40,7 +40,7 @@ wherever it runs. Existing files are never replaced.
 
 Examples:
   ringmain cert node --node-id 1
-  ringmain cert node --node-id 2 --directory /root/orders-cluster --host db-2.example --host 10.0.0.2"
+  ringmain cert node --node-id 2 --directory /srv/orders-cluster --host db-2.example --host 10.0.0.2"
 )]
 pub(in crate::cli) struct CertNodeArguments {
     /// Number of the node, as in its configuration

@@ -53,6 +53,10 @@ impl FileRange {
     ///
     /// # Panics
     /// When it lies outside.
+    #[cfg_attr(
+        not(feature = "direct"),
+        expect(irrefutable_let_patterns, reason = "without real disks all ranges are in memory")
+    )]
     #[must_use]
     pub fn slice(&self, start: u64, length: u64) -> FileRange {
         assert!(

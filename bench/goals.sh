@@ -223,10 +223,10 @@ measure() {
             --seconds $((seconds * 2))
         ;;
     consume) compare "$row" catch-up-from-memory '' durable --rounds "$rounds" --bytes 512MiB --passes 2 ;;
-    # Each run writes what is then read from disk.
+    # Each run writes what is then read from disk: far more than the newest records in memory (256 MiB a shard).
     cold-readers)
         compare "$row" producers-beside-catch-up '' 'durable written' --rounds $(((rounds + 1) / 2)) \
-            --bytes 512MiB --warm-up 1 --seconds $((seconds * 2))
+            --bytes 2GiB --warm-up 1 --seconds $((seconds * 2))
         ;;
     partitions) compare "$row" thousand-partitions-against-one '' durable "${flags[@]}" ;;
     memory) measure_memory ;;

@@ -201,7 +201,7 @@ fn run(nodes: i32, seed: u64, rounds: u64) {
         let committed = count(|outcome| matches!(outcome, Outcome::Committed { .. }));
         let unknown = count(|outcome| matches!(outcome, Outcome::Unknown));
         println!("{committed} acknowledged, {unknown} unknown, of {}", operations.len());
-        assert!(committed > 50, "the run did nothing");
+        assert!(committed > 10, "the run did nothing");
     });
 }
 

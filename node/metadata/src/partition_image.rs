@@ -93,6 +93,9 @@ impl PartitionImage {
         if self.leader.is_some_and(|leader| !self.in_sync.contains(&leader)) {
             return Some("its leader is not in sync");
         }
+        if self.last_known_leader.is_some_and(|leader| !self.replicas.contains(&leader)) {
+            return Some("its last leader keeps no replica");
+        }
         None
     }
 

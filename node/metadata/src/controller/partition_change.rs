@@ -158,6 +158,8 @@ impl<'a> PartitionChange<'a> {
         } else if after.in_sync.is_empty() && before.leader.is_some() {
             after.last_known_leader = before.leader;
         }
+        // One that keeps no replica any more may get one again, and an empty one at that.
+        after.last_known_leader = after.last_known_leader.filter(|node| after.replicas.contains(node));
         // What it had is gone. Where others keep a replica, theirs is more; an operator decides.
         let has_others = after.replicas.len() > 1;
         if after.last_known_leader.is_some() && after.last_known_leader == self.lost && has_others {

@@ -123,7 +123,8 @@ fn an_impossible_partition_is_refused() {
         })
     };
     assert_eq!(raised(|_| {}), Ok(()));
-    let table: [(Change, &str); 9] = [
+    let table: [(Change, &str); 10] = [
+        (|p| p.last_known_leader = Some(NodeId(2)), "its last leader keeps no replica"),
         (|p| p.replicas.clear(), "nobody keeps a replica"),
         (|p| p.replicas = vec![NodeId(1), NodeId(1)], "a node is named twice"),
         (

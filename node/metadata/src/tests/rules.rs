@@ -391,6 +391,20 @@ fn a_reassignment_is_cancelled_or_refused() {
     }
 }
 
+/// Seed 19087: a leader that was only being added is taken away; if it is added again it has nothing.
+#[test]
+fn a_last_leader_without_replica_is_forgotten() {
+    let mut cluster = Cluster::of(3);
+    cluster.topic("t", &[1, 2], &[MIN_TWO]);
+    assert_eq!(reassign(&mut cluster, Some(&[1, 3, 2])), "NONE");
+    assert_eq!(alter(&mut cluster, &[1, 3]), "NONE");
+    cluster.silence(&[1]);
+    assert_eq!(led(&cluster.partition("t")), (Some(3), vec![3], vec![1]));
+    assert_eq!(reassign(&mut cluster, None), "NONE");
+    let partition = cluster.partition("t");
+    assert_eq!((led(&partition), partition.last_known_leader), ((None, vec![], vec![1]), None));
+}
+
 #[test]
 fn leaders_are_elected_as_kafka_does() {
     let mut cluster = Cluster::of(3);

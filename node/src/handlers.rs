@@ -18,6 +18,7 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod group_request;
@@ -223,6 +224,7 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
             info.answer(&incremental_alter_configs::answer(shard, &decode(info, body)?).await)
         }
         ApiKey::DescribeCluster => info.answer(&describe_cluster::answer(shard, &decode(info, body)?)),
+        ApiKey::ElectLeaders => info.answer(&elect_leaders::answer(shard, &decode(info, body)?).await),
         ApiKey::DescribeQuorum => info.answer(&describe_quorum::answer(shard, &decode(info, body)?)),
         ApiKey::DescribeTopicPartitions => {
             info.answer(&describe_topic_partitions::answer(shard, &decode(info, body)?))

@@ -20,7 +20,7 @@ use support::tools;
 use support::transcript::{self, Answer};
 
 /// Played where no coordinator has been asked for: the topic of the offsets would be among all topics.
-const PLAIN: [&str; 21] = [
+const PLAIN: [&str; 22] = [
     "api_versions",
     "batch_lies",
     "batch_lies_header",
@@ -32,6 +32,7 @@ const PLAIN: [&str; 21] = [
     "describe_cluster",
     "describe_quorum",
     "describe_topic_partitions",
+    "elect_leaders",
     "fetch",
     "fetch_by_id",
     "fetch_sessions",

@@ -81,6 +81,7 @@ api_keys! {
     36 SaslAuthenticate        0..=2,  flexible from 2;
     37 CreatePartitions        0..=3,  flexible from 2;
     42 DeleteGroups            0..=2,  flexible from 2;
+    43 ElectLeaders            0..=2,  flexible from 2;
     44 IncrementalAlterConfigs 0..=1,  flexible from 1;
     46 ListPartitionReassignments 0..=0, flexible from 0;
     47 OffsetDelete            0..=0;

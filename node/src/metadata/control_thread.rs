@@ -17,7 +17,7 @@ use ringmain_protocol::ErrorCode;
 
 use super::controller::{
     AlterConfigs, ConfigTarget, Controller, ControllerOptions, CreatePartitions, CreateTopic, CreatedTopic,
-    Decision, DeleteTopic, DeletedTopic, ProducerIdBlock, Refusal,
+    Decision, DeleteTopic, DeletedTopic, ElectedPartition, ElectionKind, ProducerIdBlock, Refusal,
 };
 use super::data_directory::DataDirectory;
 use super::identity::random_topic_id;
@@ -313,6 +313,15 @@ impl MetadataHandle {
         validate_only: bool,
     ) -> Result<Vec<Result<(), Refusal>>, MetadataError> {
         self.request(move |decider| decider.controller.alter_configs(&resources, validate_only)).await
+    }
+
+    /// Elects leaders; see [`Controller::elect_leaders`].
+    pub async fn elect_leaders(
+        &self,
+        kind: ElectionKind,
+        partitions: Option<Vec<(String, i32)>>,
+    ) -> Result<Vec<ElectedPartition>, MetadataError> {
+        self.request(move |decider| decider.controller.elect_leaders(kind, partitions.as_deref())).await
     }
 
     /// Takes the next block of producer ids for `node_id`.

@@ -98,5 +98,6 @@ any! {
     IncrementalAlterConfigs: IncrementalAlterConfigsRequest<'a>, IncrementalAlterConfigsResponse<'a>;
     DescribeCluster: DescribeClusterRequest, DescribeClusterResponse<'a>;
     DescribeQuorum: DescribeQuorumRequest<'a>, DescribeQuorumResponse<'a>;
+    ElectLeaders: ElectLeadersRequest<'a>, ElectLeadersResponse<'a>;
     DescribeTopicPartitions: DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
 }

@@ -105,6 +105,7 @@ lies! {
         IncrementalAlterConfigsResponse<'_>;
     describe_cluster: DescribeClusterRequest, DescribeClusterResponse<'_>;
     describe_quorum: DescribeQuorumRequest<'_>, DescribeQuorumResponse<'_>;
+    elect_leaders: ElectLeadersRequest<'_>, ElectLeadersResponse<'_>;
     describe_topic_partitions: DescribeTopicPartitionsRequest<'_>, DescribeTopicPartitionsResponse<'_>;
 }
 

@@ -213,6 +213,7 @@ compare_with_oracle! {
     incremental_alter_configs: IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse;
     describe_cluster: DescribeClusterRequest, DescribeClusterResponse;
     describe_quorum: DescribeQuorumRequest, DescribeQuorumResponse;
+    elect_leaders: ElectLeadersRequest, ElectLeadersResponse;
     describe_topic_partitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
 }
 

@@ -5,6 +5,7 @@
 //! Does not do: sockets (`server`), decisions about partitions and metadata (`shard`, `metadata`).
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
@@ -225,6 +226,9 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
         }
         ApiKey::DescribeCluster => info.answer(&describe_cluster::answer(shard, &decode(info, body)?)),
         ApiKey::ElectLeaders => info.answer(&elect_leaders::answer(shard, &decode(info, body)?).await),
+        ApiKey::AlterPartitionReassignments => {
+            info.answer(&alter_partition_reassignments::answer(shard, &decode(info, body)?).await)
+        }
         ApiKey::DescribeQuorum => info.answer(&describe_quorum::answer(shard, &decode(info, body)?)),
         ApiKey::DescribeTopicPartitions => {
             info.answer(&describe_topic_partitions::answer(shard, &decode(info, body)?))
@@ -234,7 +238,7 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
         ApiKey::AlterConfigs => info.answer(&alter_configs::answer(shard, &decode(info, body)?).await),
         ApiKey::DescribeLogDirs => info.answer(&describe_log_dirs::answer(shard, &decode(info, body)?).await),
         ApiKey::ListPartitionReassignments => {
-            info.answer(&list_partition_reassignments::answer(&decode(info, body)?))
+            info.answer(&list_partition_reassignments::answer(shard, &decode(info, body)?))
         }
         ApiKey::DescribeProducers => {
             info.answer(&describe_producers::answer(shard, &decode(info, body)?).await)

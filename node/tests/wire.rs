@@ -20,7 +20,8 @@ use support::tools;
 use support::transcript::{self, Answer};
 
 /// Played where no coordinator has been asked for: the topic of the offsets would be among all topics.
-const PLAIN: [&str; 22] = [
+const PLAIN: [&str; 23] = [
+    "alter_partition_reassignments",
     "api_versions",
     "batch_lies",
     "batch_lies_header",

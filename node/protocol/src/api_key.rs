@@ -83,6 +83,7 @@ api_keys! {
     42 DeleteGroups            0..=2,  flexible from 2;
     43 ElectLeaders            0..=2,  flexible from 2;
     44 IncrementalAlterConfigs 0..=1,  flexible from 1;
+    45 AlterPartitionReassignments 0..=1, flexible from 0;
     46 ListPartitionReassignments 0..=0, flexible from 0;
     47 OffsetDelete            0..=0;
     55 DescribeQuorum          0..=2,  flexible from 0;

@@ -5,6 +5,7 @@
 //! The meaning of a field is Kafka's; comments say only what its name does not.
 
 mod alter_configs;
+mod alter_partition_reassignments;
 mod any;
 mod api_versions;
 mod config_resource;
@@ -52,6 +53,7 @@ mod oracle;
 mod tests;
 
 pub use alter_configs::*;
+pub use alter_partition_reassignments::*;
 pub use any::*;
 pub use api_versions::*;
 pub use config_resource::*;

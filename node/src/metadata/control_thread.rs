@@ -17,7 +17,8 @@ use ringmain_protocol::ErrorCode;
 
 use super::controller::{
     AlterConfigs, ConfigTarget, Controller, ControllerOptions, CreatePartitions, CreateTopic, CreatedTopic,
-    Decision, DeleteTopic, DeletedTopic, ElectedPartition, ElectionKind, ProducerIdBlock, Refusal,
+    Decision, DeleteTopic, DeletedTopic, ElectedPartition, ElectionKind, ProducerIdBlock, Reassignment,
+    Refusal,
 };
 use super::data_directory::DataDirectory;
 use super::identity::random_topic_id;
@@ -322,6 +323,14 @@ impl MetadataHandle {
         partitions: Option<Vec<(String, i32)>>,
     ) -> Result<Vec<ElectedPartition>, MetadataError> {
         self.request(move |decider| decider.controller.elect_leaders(kind, partitions.as_deref())).await
+    }
+
+    /// Moves partitions; see [`Controller::reassign`].
+    pub async fn reassign(
+        &self,
+        partitions: Vec<Reassignment>,
+    ) -> Result<Vec<Result<(), Refusal>>, MetadataError> {
+        self.request(move |decider| decider.controller.reassign(&partitions)).await
     }
 
     /// Takes the next block of producer ids for `node_id`.

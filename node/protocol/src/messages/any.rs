@@ -99,5 +99,6 @@ any! {
     DescribeCluster: DescribeClusterRequest, DescribeClusterResponse<'a>;
     DescribeQuorum: DescribeQuorumRequest<'a>, DescribeQuorumResponse<'a>;
     ElectLeaders: ElectLeadersRequest<'a>, ElectLeadersResponse<'a>;
+    AlterPartitionReassignments: AlterPartitionReassignmentsRequest<'a>, AlterPartitionReassignmentsResponse<'a>;
     DescribeTopicPartitions: DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
 }

@@ -106,6 +106,7 @@ lies! {
     describe_cluster: DescribeClusterRequest, DescribeClusterResponse<'_>;
     describe_quorum: DescribeQuorumRequest<'_>, DescribeQuorumResponse<'_>;
     elect_leaders: ElectLeadersRequest<'_>, ElectLeadersResponse<'_>;
+    alter_partition_reassignments: AlterPartitionReassignmentsRequest<'_>, AlterPartitionReassignmentsResponse<'_>;
     describe_topic_partitions: DescribeTopicPartitionsRequest<'_>, DescribeTopicPartitionsResponse<'_>;
 }
 

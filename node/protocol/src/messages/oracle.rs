@@ -214,6 +214,7 @@ compare_with_oracle! {
     describe_cluster: DescribeClusterRequest, DescribeClusterResponse;
     describe_quorum: DescribeQuorumRequest, DescribeQuorumResponse;
     elect_leaders: ElectLeadersRequest, ElectLeadersResponse;
+    alter_partition_reassignments: AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
     describe_topic_partitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
 }
 

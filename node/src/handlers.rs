@@ -41,6 +41,7 @@ mod produce;
 mod sasl_authenticate;
 mod sasl_handshake;
 mod sync_group;
+mod unregister_broker;
 
 use std::{ops::ControlFlow, rc::Rc};
 
@@ -228,6 +229,9 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
         ApiKey::ElectLeaders => info.answer(&elect_leaders::answer(shard, &decode(info, body)?).await),
         ApiKey::AlterPartitionReassignments => {
             info.answer(&alter_partition_reassignments::answer(shard, &decode(info, body)?).await)
+        }
+        ApiKey::UnregisterBroker => {
+            info.answer(&unregister_broker::answer(shard, &decode(info, body)?).await)
         }
         ApiKey::DescribeQuorum => info.answer(&describe_quorum::answer(shard, &decode(info, body)?)),
         ApiKey::DescribeTopicPartitions => {

@@ -20,7 +20,7 @@ use support::tools;
 use support::transcript::{self, Answer};
 
 /// Played where no coordinator has been asked for: the topic of the offsets would be among all topics.
-const PLAIN: [&str; 23] = [
+const PLAIN: [&str; 24] = [
     "alter_partition_reassignments",
     "api_versions",
     "batch_lies",
@@ -43,6 +43,7 @@ const PLAIN: [&str; 23] = [
     "offset_for_leader_epoch",
     "old_produce",
     "produce",
+    "unregister_broker",
     "unsupported",
 ];
 /// Played afterwards, or on other servers, because they wait for seconds; the longest first.

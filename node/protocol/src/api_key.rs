@@ -89,6 +89,7 @@ api_keys! {
     55 DescribeQuorum          0..=2,  flexible from 0;
     60 DescribeCluster         0..=2,  flexible from 0;
     61 DescribeProducers       0..=0,  flexible from 0;
+    64 UnregisterBroker        0..=0,  flexible from 0;
     75 DescribeTopicPartitions 0..=0,  flexible from 0;
 }
 

@@ -42,6 +42,7 @@ mod sasl_authenticate;
 mod sasl_handshake;
 mod sync_group;
 pub(crate) mod table;
+mod unregister_broker;
 
 #[cfg(test)]
 pub(crate) mod generate;
@@ -89,6 +90,7 @@ pub use produce::*;
 pub use sasl_authenticate::*;
 pub use sasl_handshake::*;
 pub use sync_group::*;
+pub use unregister_broker::*;
 
 use crate::ApiKey;
 use crate::codec::{Decode, DecodeError, Encode, EncodeError, Reader, Version, Writer};

@@ -333,6 +333,11 @@ impl MetadataHandle {
         self.request(move |decider| decider.controller.reassign(&partitions)).await
     }
 
+    /// Takes a node out of the cluster; see [`Controller::unregister_node`].
+    pub async fn unregister_node(&self, node_id: NodeId) -> Result<Result<(), Refusal>, MetadataError> {
+        self.request(move |decider| decider.controller.unregister_node(node_id)).await
+    }
+
     /// Takes the next block of producer ids for `node_id`.
     pub async fn allocate_producer_ids(
         &self,

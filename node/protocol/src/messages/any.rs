@@ -100,5 +100,6 @@ any! {
     DescribeQuorum: DescribeQuorumRequest<'a>, DescribeQuorumResponse<'a>;
     ElectLeaders: ElectLeadersRequest<'a>, ElectLeadersResponse<'a>;
     AlterPartitionReassignments: AlterPartitionReassignmentsRequest<'a>, AlterPartitionReassignmentsResponse<'a>;
+    UnregisterBroker: UnregisterBrokerRequest, UnregisterBrokerResponse<'a>;
     DescribeTopicPartitions: DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
 }

@@ -107,6 +107,7 @@ lies! {
     describe_quorum: DescribeQuorumRequest<'_>, DescribeQuorumResponse<'_>;
     elect_leaders: ElectLeadersRequest<'_>, ElectLeadersResponse<'_>;
     alter_partition_reassignments: AlterPartitionReassignmentsRequest<'_>, AlterPartitionReassignmentsResponse<'_>;
+    unregister_broker: UnregisterBrokerRequest, UnregisterBrokerResponse<'_>;
     describe_topic_partitions: DescribeTopicPartitionsRequest<'_>, DescribeTopicPartitionsResponse<'_>;
 }
 

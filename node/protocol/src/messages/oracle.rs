@@ -215,6 +215,7 @@ compare_with_oracle! {
     describe_quorum: DescribeQuorumRequest, DescribeQuorumResponse;
     elect_leaders: ElectLeadersRequest, ElectLeadersResponse;
     alter_partition_reassignments: AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
+    unregister_broker: UnregisterBrokerRequest, UnregisterBrokerResponse;
     describe_topic_partitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
 }
 

@@ -42,6 +42,7 @@ mod sasl_authenticate;
 mod sasl_handshake;
 mod sync_group;
 mod unregister_broker;
+mod update_features;
 
 use std::{ops::ControlFlow, rc::Rc};
 
@@ -208,7 +209,7 @@ fn finish(shard: &Shard, connection: &Connection, slot: Slot, answer: Result<Res
 /// The APIs whose answer the next request of the connection waits for.
 async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Response, RequestError> {
     match info.api_key {
-        ApiKey::ApiVersions => api_versions::answer(info, body),
+        ApiKey::ApiVersions => api_versions::answer(shard, info, body),
         ApiKey::Metadata => info.answer(&metadata::answer(shard, info, &decode(info, body)?).await),
         ApiKey::ListOffsets => info.answer(&list_offsets::answer(shard, info, &decode(info, body)?).await),
         ApiKey::CreateTopics => info.answer(&create_topics::answer(shard, &decode(info, body)?).await),
@@ -232,6 +233,9 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
         }
         ApiKey::UnregisterBroker => {
             info.answer(&unregister_broker::answer(shard, &decode(info, body)?).await)
+        }
+        ApiKey::UpdateFeatures => {
+            info.answer(&update_features::answer(shard, info, &decode(info, body)?).await)
         }
         ApiKey::DescribeQuorum => info.answer(&describe_quorum::answer(shard, &decode(info, body)?)),
         ApiKey::DescribeTopicPartitions => {

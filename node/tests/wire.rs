@@ -20,7 +20,7 @@ use support::tools;
 use support::transcript::{self, Answer};
 
 /// Played where no coordinator has been asked for: the topic of the offsets would be among all topics.
-const PLAIN: [&str; 24] = [
+const PLAIN: [&str; 25] = [
     "alter_partition_reassignments",
     "api_versions",
     "batch_lies",
@@ -45,6 +45,7 @@ const PLAIN: [&str; 24] = [
     "produce",
     "unregister_broker",
     "unsupported",
+    "update_features",
 ];
 /// Played afterwards, or on other servers, because they wait for seconds; the longest first.
 const GROUPS: [&str; 15] = [

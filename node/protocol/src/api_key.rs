@@ -87,6 +87,7 @@ api_keys! {
     46 ListPartitionReassignments 0..=0, flexible from 0;
     47 OffsetDelete            0..=0;
     55 DescribeQuorum          0..=2,  flexible from 0;
+    57 UpdateFeatures          0..=2,  flexible from 0;
     60 DescribeCluster         0..=2,  flexible from 0;
     61 DescribeProducers       0..=0,  flexible from 0;
     64 UnregisterBroker        0..=0,  flexible from 0;

@@ -43,6 +43,7 @@ mod sasl_handshake;
 mod sync_group;
 pub(crate) mod table;
 mod unregister_broker;
+mod update_features;
 
 #[cfg(test)]
 pub(crate) mod generate;
@@ -91,6 +92,7 @@ pub use sasl_authenticate::*;
 pub use sasl_handshake::*;
 pub use sync_group::*;
 pub use unregister_broker::*;
+pub use update_features::*;
 
 use crate::ApiKey;
 use crate::codec::{Decode, DecodeError, Encode, EncodeError, Reader, Version, Writer};

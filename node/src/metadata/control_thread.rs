@@ -18,7 +18,7 @@ use ringmain_protocol::ErrorCode;
 use super::controller::{
     AlterConfigs, ConfigTarget, Controller, ControllerOptions, CreatePartitions, CreateTopic, CreatedTopic,
     Decision, DeleteTopic, DeletedTopic, ElectedPartition, ElectionKind, ProducerIdBlock, Reassignment,
-    Refusal,
+    Refusal, UpdateFeature,
 };
 use super::data_directory::DataDirectory;
 use super::identity::random_topic_id;
@@ -336,6 +336,15 @@ impl MetadataHandle {
     /// Takes a node out of the cluster; see [`Controller::unregister_node`].
     pub async fn unregister_node(&self, node_id: NodeId) -> Result<Result<(), Refusal>, MetadataError> {
         self.request(move |decider| decider.controller.unregister_node(node_id)).await
+    }
+
+    /// Changes levels of features; see [`Controller::update_features`].
+    pub async fn update_features(
+        &self,
+        updates: Vec<UpdateFeature>,
+        validate_only: bool,
+    ) -> Result<Result<(), Refusal>, MetadataError> {
+        self.request(move |decider| decider.controller.update_features(&updates, validate_only)).await
     }
 
     /// Takes the next block of producer ids for `node_id`.

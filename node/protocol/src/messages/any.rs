@@ -101,5 +101,6 @@ any! {
     ElectLeaders: ElectLeadersRequest<'a>, ElectLeadersResponse<'a>;
     AlterPartitionReassignments: AlterPartitionReassignmentsRequest<'a>, AlterPartitionReassignmentsResponse<'a>;
     UnregisterBroker: UnregisterBrokerRequest, UnregisterBrokerResponse<'a>;
+    UpdateFeatures: UpdateFeaturesRequest<'a>, UpdateFeaturesResponse<'a>;
     DescribeTopicPartitions: DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
 }

@@ -108,6 +108,7 @@ lies! {
     elect_leaders: ElectLeadersRequest<'_>, ElectLeadersResponse<'_>;
     alter_partition_reassignments: AlterPartitionReassignmentsRequest<'_>, AlterPartitionReassignmentsResponse<'_>;
     unregister_broker: UnregisterBrokerRequest, UnregisterBrokerResponse<'_>;
+    update_features: UpdateFeaturesRequest<'_>, UpdateFeaturesResponse<'_>;
     describe_topic_partitions: DescribeTopicPartitionsRequest<'_>, DescribeTopicPartitionsResponse<'_>;
 }
 

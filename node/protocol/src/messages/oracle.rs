@@ -216,6 +216,7 @@ compare_with_oracle! {
     elect_leaders: ElectLeadersRequest, ElectLeadersResponse;
     alter_partition_reassignments: AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse;
     unregister_broker: UnregisterBrokerRequest, UnregisterBrokerResponse;
+    update_features: UpdateFeaturesRequest, UpdateFeaturesResponse;
     describe_topic_partitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
 }
 

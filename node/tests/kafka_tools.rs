@@ -20,7 +20,7 @@ use support::server::Server;
 use support::tools;
 
 /// Each begins on a server of its own, because the tools list whatever is there.
-const SCRIPTS: [&str; 3] = ["groups", "records", "topics"];
+const SCRIPTS: [&str; 4] = ["cluster", "groups", "records", "topics"];
 /// The releases of the tools: the last of the third series, and the release whose broker is recorded too.
 const RELEASES: [&str; 2] = VERSIONS;
 
@@ -286,7 +286,8 @@ fn what_the_tools_print_is_what_they_print_about_kafka() {
             "Kafka's command line tools",
             Release::Pinned(release),
             "TopicCommand, ConfigCommand, ConsoleProducer, ConsoleConsumer, ConsumerGroupCommand, GetOffsetShell, \
-             DeleteRecordsCommand, LogDirsCommand, BrokerApiVersionsCommand, ProducerPerformance, ConsumerPerformance",
+             DeleteRecordsCommand, LogDirsCommand, BrokerApiVersionsCommand, ProducerPerformance, ConsumerPerformance, \
+             MetadataQuorumCommand, LeaderElectionCommand, ReassignPartitionsCommand, FeatureCommand, ClusterTool",
         );
     }
 }

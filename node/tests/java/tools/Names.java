@@ -5,6 +5,8 @@ final class Names {
     private static final String[][] RULES = {
         {"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"},
         {"(TopicId: )\\S{22}", "$1ID"},
+        {"(Cluster ?I[Dd]: *)\\S{22}", "$1ID"},
+        {"(\"log_dirs\":\\[)\"/[^\"]*\"", "$1\"FOLDER\""},
         {"console-consumer-\\d+", "console-consumer-N"},
         {"\\b1[6-9]\\d{11}\\b", "TIME"},
         {"(\"size\":)\\d+", "$1SIZE"},

@@ -30,7 +30,12 @@ final class Tool {
         Map.entry("log-dirs", "org.apache.kafka.tools.LogDirsCommand"),
         Map.entry("broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
         Map.entry("producer-perf-test", "org.apache.kafka.tools.ProducerPerformance"),
-        Map.entry("consumer-perf-test", "org.apache.kafka.tools.ConsumerPerformance"));
+        Map.entry("consumer-perf-test", "org.apache.kafka.tools.ConsumerPerformance"),
+        Map.entry("metadata-quorum", "org.apache.kafka.tools.MetadataQuorumCommand"),
+        Map.entry("leader-election", "org.apache.kafka.tools.LeaderElectionCommand"),
+        Map.entry("reassign-partitions", "org.apache.kafka.tools.reassign.ReassignPartitionsCommand"),
+        Map.entry("features", "org.apache.kafka.tools.FeatureCommand"),
+        Map.entry("cluster", "org.apache.kafka.tools.ClusterTool"));
     /** Where they were before they moved. */
     private static final Map<String, String> CLASSES_OF_THE_THIRD_SERIES = Map.of(
         "console-producer", "kafka.tools.ConsoleProducer",
@@ -56,7 +61,9 @@ final class Tool {
         }
         List<String> arguments = new ArrayList<>(words);
         if (!name.equals("producer-perf-test")) {
-            arguments.addAll(0, List.of("--bootstrap-server", broker));
+            // This one has a parser for each of its commands, and each has the option.
+            int at = name.equals("cluster") ? 1 : 0;
+            arguments.addAll(at, List.of("--bootstrap-server", broker));
         }
         thread = new Thread(() -> run(type, arguments.toArray(String[]::new)), name);
         thread.start();

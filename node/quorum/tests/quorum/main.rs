@@ -7,6 +7,7 @@ mod controller;
 mod crash;
 mod elections;
 mod failover;
+mod failures;
 mod membership;
 mod snapshots;
 mod support;

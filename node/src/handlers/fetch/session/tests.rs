@@ -55,7 +55,7 @@ fn with_data(high_watermark: i64) -> PartitionFetched {
 
 /// Begins a session over partitions 0 and 1, both told with high watermark 5.
 fn begun(sessions: &FetchSessions) -> i32 {
-    let session = begin(&sessions, &request(0, 0, &[0, 1]), NOW_MS).expect("a full fetch");
+    let session = begin(sessions, &request(0, 0, &[0, 1]), NOW_MS).expect("a full fetch");
     let finished = sessions.finish(session, &[empty(5), empty(5)]);
     assert_eq!(finished.partitions.iter().flatten().count(), 2, "a full fetch names all");
     assert_ne!(finished.session_id, NO_SESSION);

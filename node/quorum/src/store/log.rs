@@ -100,7 +100,7 @@ impl RaftLogStorage<Types> for LogStore {
             let mut mirror = lock(&self.mirror);
             for entry in entries {
                 sealed.push((entry.log_id.index, seal(&entry.to_bytes())));
-                mirror.push(entry).map_err(|expected| {
+                mirror.append(entry).map_err(|expected| {
                     io::Error::other(format!("the quorum appends beside entry {expected} of its log"))
                 })?;
             }

@@ -40,6 +40,16 @@ impl LogMirror {
         self.last_log_id().map_or(0, |last| last.index + 1)
     }
 
+    /// Adds what the quorum appends. An empty log takes any first entry: openraft begins at 0, its suite for stores
+    /// elsewhere; a file that lacks its first entries is refused when it is opened.
+    pub(super) fn append(&mut self, entry: Entry) -> Result<(), u64> {
+        if self.last_log_id().is_none() {
+            self.entries.push_back(entry);
+            return Ok(());
+        }
+        self.push(entry)
+    }
+
     /// Adds the next entry. `Err` is the index that it should have had.
     pub(super) fn push(&mut self, entry: Entry) -> Result<(), u64> {
         let expected = self.next_index();

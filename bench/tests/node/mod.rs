@@ -130,7 +130,9 @@ fn binary() -> &'static Path {
         build.args(["build", "--workspace", "--bins", "--tests", "--profile", profile]);
         // Cargo tells a test about its package. Build scripts that look at these variables would run again, and all that
         // depends on them would be built again.
-        let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        let told = |name: &str| {
+            name == "OUT_DIR" || name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        };
         for (name, _) in std::env::vars().filter(|(name, _)| told(name)) {
             build.env_remove(name);
         }

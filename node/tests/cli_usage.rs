@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use ringmain_replication::NodeId;
 use ringmain_replication::quic::certificates::{IdentityFiles, NodeIdentity};
-use support::server::free_address;
+use support::ports::free_address;
 
 fn ringmain(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ringmain")).args(arguments).output().expect("the binary runs")

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::lines::{self, Random};
+use support::ports::free_address;
 use support::ran::{self, Release};
-use support::server::{Server, free_address};
+use support::server::Server;
 use support::tools;
 
 /// The release of both.

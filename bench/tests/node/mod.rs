@@ -4,11 +4,16 @@
 //! here, with the profile that the tests have.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use ports::free_address;
+
+#[path = "../../../node/tests/support/ports.rs"]
+mod ports;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -141,9 +146,4 @@ fn binary() -> &'static Path {
         assert!(status.success(), "the node does not build");
         folder.join("ringmain")
     })
-}
-
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address")
 }

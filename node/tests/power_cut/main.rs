@@ -12,6 +12,8 @@ mod client;
 mod ledger;
 #[path = "../../../storage/tests/power_cut/machine.rs"]
 mod machine;
+#[path = "../support/ports.rs"]
+mod ports;
 mod producer;
 mod server;
 #[path = "../../../storage/tests/power_cut/volatile_disk.rs"]

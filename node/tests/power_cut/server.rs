@@ -4,13 +4,15 @@
 use std::{
     fs::{self, File},
     io,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use super::ports::free_address;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -25,21 +27,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it without waiting until it is ready. What it says is appended to `output`.
     pub(crate) fn spawn(root: &Path, output: &Path) -> io::Result<Server> {
-        let address = free_address()?;
+        let address = free_address();
         let said = File::options().create(true).append(true).open(output)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringmain"));
         command
             .arg("dev")
             .arg("--data-dir")
             .arg(root.join("ringmain"))
-            .args([
-                "--listen",
-                &address.to_string(),
-                "--admin",
-                &free_address()?.to_string(),
-                "--shards",
-                "2",
-            ])
+            .args(["--listen", &address.to_string(), "--admin", &free_address().to_string(), "--shards", "2"])
             .env_remove("RINGMAIN_POWER_CUTS")
             .env_remove("RINGMAIN_POWER_CUT_SEED")
             .stdin(Stdio::null())
@@ -108,8 +103,4 @@ fn end_with_parent() -> io::Result<()> {
     // SAFETY: no memory is involved.
     let result = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

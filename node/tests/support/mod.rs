@@ -17,6 +17,7 @@ pub(crate) mod languages;
 pub(crate) mod lines;
 pub(crate) mod members;
 pub(crate) mod openmetrics;
+pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod ran;
 pub(crate) mod reference;

@@ -1,6 +1,6 @@
 //! Kafka itself, started for the one purpose of recording its answers.
 
-use super::server::free_address;
+use super::ports::free_address;
 use super::tools;
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};

@@ -1,8 +1,9 @@
 //! The server under test: the real binary as a process of its own, on its own ports and data.
 
 use super::frames::{self, Connection, Reply};
+use super::ports::free_address;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -200,10 +201,4 @@ impl Drop for Server {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
-}
-
-/// An address on loopback that nobody listens on.
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address")
 }

@@ -5,6 +5,7 @@
 //! these two parses a configuration value; an unknown key is an error. Does not own where topic configurations are kept
 //! (that is `metadata`).
 
+pub mod cluster;
 pub mod describe;
 pub mod options;
 pub mod quantity;
@@ -14,6 +15,7 @@ pub mod suggestion;
 
 use std::path::PathBuf;
 
+pub use cluster::{ClusterConfig, Voter};
 pub use describe::DescribedConfig;
 use options::OptionValue;
 pub use quantity::HostPort;
@@ -48,6 +50,8 @@ pub struct NodeConfig {
     pub topics: TopicsConfig,
     /// Consumer groups and their offsets.
     pub groups: GroupsConfig,
+    /// The cluster that this node belongs to; `None`: it is alone.
+    pub cluster: Option<ClusterConfig>,
     /// Topic configurations that this node's file sets for all topics without one of their own.
     pub topic_defaults: TopicDefaults,
     /// Where each option came from, for DescribeConfigs and for the summary at start.
@@ -188,6 +192,7 @@ impl NodeConfig {
     }
 
     fn from_settings(settings: Settings) -> Self {
+        let cluster = settings.cluster();
         Self {
             data_dir: settings.path("data_dir"),
             node_id: settings.number("node_id"),
@@ -227,7 +232,9 @@ impl NodeConfig {
             topics: TopicsConfig {
                 auto_create: settings.boolean("topics.auto_create"),
                 default_partitions: settings.number("topics.default_partitions"),
-                default_replication_factor: settings.number("topics.default_replication_factor"),
+                default_replication_factor: settings
+                    .optional_number("topics.default_replication_factor")
+                    .unwrap_or_else(|| cluster.as_ref().map_or(1, ClusterConfig::default_replication_factor)),
                 partitions_max: settings.number("topics.partitions_max"),
                 partitions_per_request_max: settings.number("topics.partitions_per_request_max"),
             },
@@ -244,6 +251,7 @@ impl NodeConfig {
                 offsets_retention_check_ms: settings.number("groups.offsets_retention_check_ms"),
                 write_timeout_ms: settings.number("groups.write_timeout_ms"),
             },
+            cluster,
             topic_defaults: settings.topic_defaults().clone(),
             settings,
         }
@@ -252,7 +260,7 @@ impl NodeConfig {
     /// What no single option can check: how they fit together.
     fn check(&self) -> Result<(), ConfigProblems> {
         let mut problems = Vec::new();
-        let mut problem = |key: &str, message: String| {
+        let mut problem = |key: &'static str, message: String| {
             problems.push(ConfigProblem { origin: self.settings.origin(key).clone(), message });
         };
         match &self.network.advertised {
@@ -279,6 +287,7 @@ impl NodeConfig {
                 ),
             );
         }
+        cluster::problems(self, &mut problem);
         if let Err(error) = TopicConfig::resolve(&self.topic_defaults.layers(), &Default::default()) {
             problem("data_dir", format!("topic_defaults: {error}"));
         }
@@ -294,6 +303,37 @@ impl Default for NodeConfig {
 }
 
 impl Settings {
+    /// The cluster, if the node is in one.
+    fn cluster(&self) -> Option<ClusterConfig> {
+        Some(ClusterConfig {
+            listen: self.address("cluster.listen")?,
+            advertised_host: Some(self.text("cluster.advertised_host")).filter(|host| !host.is_empty()),
+            voters: self.voters("cluster.voters"),
+            // What is not set is empty, and refused by the check.
+            ca_certificate: self.optional_path("cluster.ca_certificate").unwrap_or_default(),
+            certificate: self.optional_path("cluster.certificate").unwrap_or_default(),
+            key: self.optional_path("cluster.key").unwrap_or_default(),
+            heartbeat_ms: self.number("cluster.heartbeat_ms"),
+            session_timeout_ms: self.number("cluster.session_timeout_ms"),
+            replica_lag_ms: self.number("cluster.replica_lag_ms"),
+            replication_fetch_bytes_max: self.number("cluster.replication_fetch_bytes_max"),
+        })
+    }
+
+    fn voters(&self, key: &str) -> Vec<Voter> {
+        match self.value(key) {
+            OptionValue::Voters(voters) => voters.clone(),
+            other => unreachable!("option {key} is a list of voters, not {other:?}"),
+        }
+    }
+
+    fn optional_path(&self, key: &str) -> Option<PathBuf> {
+        match self.value(key) {
+            OptionValue::Unset => None,
+            _ => Some(self.path(key)),
+        }
+    }
+
     fn path(&self, key: &str) -> PathBuf {
         match self.value(key) {
             OptionValue::Path(path) => path.clone(),

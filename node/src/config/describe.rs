@@ -158,6 +158,13 @@ fn option_text(config: &NodeConfig, key: &str) -> Option<String> {
         OptionValue::Boolean(value) => Some(value.to_string()),
         OptionValue::Address(address) => Some(address.to_string()),
         OptionValue::Number(number) => Some(number.to_string()),
+        OptionValue::Voters(voters) => {
+            Some(voters.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+        }
+        // What 'auto' stands for depends on the cluster.
+        OptionValue::Unset if key == "topics.default_replication_factor" => {
+            Some(config.topics.default_replication_factor.to_string())
+        }
         OptionValue::Unset => None,
     }
 }

@@ -9,8 +9,12 @@ mod table;
 use std::path::PathBuf;
 
 pub use self::table::OPTIONS;
-use OptionKind::{Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, Milliseconds, OneOf, Path, Text};
+use OptionKind::{
+    Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, Milliseconds, OneOf, OptionalPath, Path, Text,
+    Voters,
+};
 
+use super::cluster::Voter;
 use super::quantity::{HostPort, parse_bytes, parse_milliseconds};
 
 /// One option of the node.
@@ -33,8 +37,10 @@ pub struct OptionDefinition {
 /// What may be written for an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptionKind {
-    /// A path; relative ones are relative to the working directory.
+    /// A path; a relative one in a file is relative to the file's directory, elsewhere to the working directory.
     Path,
+    /// A path, or empty for "not set".
+    OptionalPath,
     /// Any text; empty is "not set".
     Text,
     /// `true` or `false`.
@@ -53,12 +59,14 @@ pub enum OptionKind {
     Count(u64, u64),
     /// A number with its bounds, or `auto`.
     CountOrAuto(u64, u64),
+    /// A list of `ID@HOST:PORT`.
+    Voters,
 }
 
 /// The value of an option, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OptionValue {
-    /// Of [`OptionKind::Path`].
+    /// Of [`OptionKind::Path`] and [`OptionKind::OptionalPath`].
     Path(PathBuf),
     /// Of [`OptionKind::Text`] and [`OptionKind::OneOf`].
     Text(String),
@@ -68,7 +76,9 @@ pub enum OptionValue {
     Address(HostPort),
     /// Of sizes, times and numbers.
     Number(u64),
-    /// `auto`, or the word that stands for no address.
+    /// Of [`OptionKind::Voters`].
+    Voters(Vec<Voter>),
+    /// `auto`, no path, or the word that stands for no address.
     Unset,
 }
 
@@ -83,7 +93,9 @@ impl OptionDefinition {
         let text = text.trim();
         match self.kind {
             Path if text.is_empty() => Err("the path is empty".to_owned()),
-            Path => Ok(OptionValue::Path(PathBuf::from(text))),
+            OptionalPath if text.is_empty() => Ok(OptionValue::Unset),
+            Path | OptionalPath => Ok(OptionValue::Path(PathBuf::from(text))),
+            Voters => Voter::parse_list(text).map(OptionValue::Voters),
             Text => Ok(OptionValue::Text(text.to_owned())),
             Boolean => match text {
                 "true" => Ok(OptionValue::Boolean(true)),
@@ -107,7 +119,8 @@ impl OptionDefinition {
     /// What may be written, for the reference.
     pub fn unit(&self) -> String {
         match self.kind {
-            Path => "path".to_owned(),
+            Path | OptionalPath => "path".to_owned(),
+            Voters => "list of ID@HOST:PORT".to_owned(),
             Text => "text".to_owned(),
             Boolean => "true or false".to_owned(),
             OneOf(words) => words.join(", "),

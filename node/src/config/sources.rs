@@ -138,6 +138,11 @@ impl Settings {
         &self.setting(key).origin
     }
 
+    /// Whether anything gives the option a value.
+    pub fn is_set(&self, key: &str) -> bool {
+        *self.origin(key) != Origin::Default
+    }
+
     /// The topic configurations that the node's own configuration sets.
     pub fn topic_defaults(&self) -> &TopicDefaults {
         &self.topic_defaults
@@ -219,7 +224,12 @@ impl Settings {
             let suggestion = nearest(key, OPTIONS.iter().map(|option| option.key));
             return Err(unknown(&format!("unknown option '{key}'"), suggestion));
         };
-        let value = option.parse(text).map_err(|error| format!("{key}: {error}"))?;
+        let mut value = option.parse(text).map_err(|error| format!("{key}: {error}"))?;
+        if let (OptionValue::Path(path), Origin::File(file, _)) = (&mut value, origin)
+            && let Some(directory) = file.parent()
+        {
+            *path = directory.join(&*path);
+        }
         self.options.insert(option.key, Setting { value, origin: origin.clone() });
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use super::OptionDefinition;
 use super::OptionKind::{
-    Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, Milliseconds, OneOf, Path, Text,
+    Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, Milliseconds, OneOf, OptionalPath, Path, Text,
+    Voters,
 };
 
 /// What the node takes as an identity: Kafka's clients take node ids as 32-bit integers from 0.
@@ -16,7 +17,7 @@ const DAY_MS: u64 = 86_400_000;
 const FRAME_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// Every option, in the order of the reference.
-pub static OPTIONS: [OptionDefinition; 43] = [
+pub static OPTIONS: [OptionDefinition; 53] = [
     OptionDefinition {
         key: "data_dir",
         kind: Path,
@@ -259,10 +260,11 @@ pub static OPTIONS: [OptionDefinition; 43] = [
     },
     OptionDefinition {
         key: "topics.default_replication_factor",
-        kind: Count(1, 1_000),
-        default: "1",
+        kind: CountOrAuto(1, 1_000),
+        default: "auto",
         kafka_name: Some("default.replication.factor"),
-        documentation: "Replicas of a topic that is made without a number.",
+        documentation: "Replicas of a topic that is made without a number; 'auto' is 3, or as many as there are voters \
+                        if these are fewer, and 1 for a node that is alone.",
         cost: "Each replica is a copy on another node.",
     },
     OptionDefinition {
@@ -371,5 +373,90 @@ pub static OPTIONS: [OptionDefinition; 43] = [
         documentation: "How long a commit or a change of a group may wait for the disk before its client is told to try \
                         again.",
         cost: "Clients wait so long when the disk is full.",
+    },
+    OptionDefinition {
+        key: "cluster.listen",
+        kind: AddressOr("off"),
+        default: "off",
+        kafka_name: None,
+        documentation: "Where the other nodes of the cluster connect, by UDP: the control plane on this port, each shard \
+                        on one of the ports after it. 'off' is a node that is alone.",
+        cost: "A firewall has to let UDP through on as many ports as there are shards, and one.",
+    },
+    OptionDefinition {
+        key: "cluster.advertised_host",
+        kind: Text,
+        default: "",
+        kafka_name: None,
+        documentation: "The host that the other nodes dial; not set, it is that of cluster.listen. Must be set when that \
+                        is a wildcard such as 0.0.0.0.",
+        cost: "A wrong one leaves this node fenced: the others cannot fetch from it.",
+    },
+    OptionDefinition {
+        key: "cluster.voters",
+        kind: Voters,
+        default: "",
+        kafka_name: None,
+        documentation: "The nodes that keep the metadata, each at its cluster.listen address, the same list on every node; \
+                        what controller.quorum.voters is to Kafka. Other nodes learn from them.",
+        cost: "Three bear the loss of one, five of two; each change of metadata waits for a majority.",
+    },
+    OptionDefinition {
+        key: "cluster.ca_certificate",
+        kind: OptionalPath,
+        default: "",
+        kafka_name: None,
+        documentation: "The certificate of the cluster's authority (cluster.crt of 'ringmain cert init').",
+        cost: "None.",
+    },
+    OptionDefinition {
+        key: "cluster.certificate",
+        kind: OptionalPath,
+        default: "",
+        kafka_name: None,
+        documentation: "This node's certificate (node-N.crt of 'ringmain cert node'); it names cluster and node.",
+        cost: "None.",
+    },
+    OptionDefinition {
+        key: "cluster.key",
+        kind: OptionalPath,
+        default: "",
+        kafka_name: None,
+        documentation: "The key of this node's certificate (node-N.key).",
+        cost: "Who can read it can act as this node.",
+    },
+    OptionDefinition {
+        key: "cluster.heartbeat_ms",
+        kind: Milliseconds(10, 60_000),
+        default: "200ms",
+        kafka_name: None,
+        documentation: "How often a node tells the controller that it is there; Kafka's broker.heartbeat.interval.ms.",
+        cost: "Shorter is more small packets to the controller.",
+    },
+    OptionDefinition {
+        key: "cluster.session_timeout_ms",
+        kind: Milliseconds(100, DAY_MS),
+        default: "1s",
+        kafka_name: None,
+        documentation: "A node that was silent for so long is fenced, and others lead its partitions; Kafka's \
+                        broker.session.timeout.ms.",
+        cost: "Longer lets clients of a dead node wait so long; shorter takes a slow node for a dead one.",
+    },
+    OptionDefinition {
+        key: "cluster.replica_lag_ms",
+        kind: Milliseconds(500, DAY_MS),
+        default: "10s",
+        kafka_name: None,
+        documentation: "A follower that was not caught up for so long leaves the in-sync set; Kafka's \
+                        replica.lag.time.max.ms.",
+        cost: "Producers with acks=all wait so long for a follower that hangs.",
+    },
+    OptionDefinition {
+        key: "cluster.replication_fetch_bytes_max",
+        kind: Bytes(64 * KIB, GIB),
+        default: "8 MiB",
+        kafka_name: None,
+        documentation: "Records in one answer to one follower; one batch is always sent.",
+        cost: "So much memory for each shard and peer, while followers catch up.",
     },
 ];

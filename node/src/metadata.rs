@@ -17,8 +17,8 @@ pub use control_thread::{MetadataError, MetadataHandle, MetadataOptions};
 pub use data_directory::{DataDirectory, DataDirectoryError};
 pub use identity::{random_cluster_id, random_topic_id, random_uuid_text};
 pub use ringmain_metadata::{
-    ApplyError, ClusterId, ConfigResource, LeaderEpoch, MetadataImage, MetadataRecord, NodeId, NodeImage,
-    PartitionEpoch, PartitionImage, RecordError, TopicId, TopicImage, controller,
+    ApplyError, ClusterId, ConfigResource, IncarnationId, LeaderEpoch, MetadataImage, MetadataRecord, NodeId,
+    NodeImage, PartitionEpoch, PartitionImage, RecordError, TopicId, TopicImage, controller,
 };
 pub(crate) use ringmain_metadata::{OFFSETS_TOPIC, is_internal_topic};
 pub use watch::ImageWatch;

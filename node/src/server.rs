@@ -45,7 +45,7 @@ pub use summary::Summary;
 
 use crate::{
     config::{NodeConfig, Origin, describe::NodeFacts},
-    metadata::{DataDirectory, DataDirectoryError, MetadataOptions, NodeId, control_thread},
+    metadata::{DataDirectory, DataDirectoryError, IncarnationId, MetadataOptions, NodeId, control_thread},
     observability::AdminServer,
     runtime::{self, ExecutorHandle, TickSource},
     shard::{Inbox, Mailbox, NodeShared, mailbox},
@@ -84,6 +84,7 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
         advertised,
         facts: facts_for_clients,
         metadata,
+        incarnation_id: IncarnationId::default(),
         ticks: TickSource::calibrated(),
         mailboxes,
         stopping: AtomicBool::new(false),

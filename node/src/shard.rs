@@ -16,6 +16,7 @@ mod mailbox;
 mod maintenance;
 mod partition;
 mod produce;
+mod replicas;
 mod router;
 mod topics;
 mod turn_clock;
@@ -47,7 +48,7 @@ pub(crate) use turn_clock::TurnClock;
 
 use crate::{
     config::{HostPort, NodeConfig, describe::NodeFacts},
-    metadata::{MetadataHandle, NodeId, controller::ProducerIdBlock},
+    metadata::{IncarnationId, MetadataHandle, NodeId, controller::ProducerIdBlock},
     observability::Stages,
     runtime::{self, Listener, NodeDisk, TickSource},
     server::{Connections, Limits, OutgoingPool, ReceiveBuffers},
@@ -64,6 +65,8 @@ pub(crate) struct NodeShared {
     /// What DescribeConfigs tells of the listener.
     pub(crate) facts: NodeFacts,
     pub(crate) metadata: MetadataHandle,
+    /// Drawn at this start of a node in a cluster, zero where it is alone: an image with it knows this process.
+    pub(crate) incarnation_id: IncarnationId,
     /// All shards measure with the same one, so that they can compare.
     pub(crate) ticks: TickSource,
     /// Set once, when the node is told to stop; before any shard begins to.
@@ -80,6 +83,7 @@ pub(crate) struct Shard {
     ring: Ring,
     partitions: RefCell<HashMap<LogKey, Rc<Partition>, LogKeyHashing>>,
     topics: topics::Topics,
+    unserved: replicas::UnservedLogs,
     coordinators: coordinators::Coordinators,
     credits: Vec<Rc<Credits>>,
     listener: RefCell<Option<Rc<Listener>>>,
@@ -117,6 +121,7 @@ impl Shard {
             ring,
             partitions: RefCell::default(),
             topics: topics::Topics::new(),
+            unserved: replicas::UnservedLogs::default(),
             coordinators: coordinators::Coordinators::default(),
             credits: (0..shards).map(|_| Rc::default()).collect(),
             listener: RefCell::default(),

@@ -56,6 +56,10 @@ pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
     };
     let mut images = shard.metadata().watch();
     if let Some(image) = images.changed().await {
+        let damaged = shard.open_logs(&image).await;
+        if damaged > 0 {
+            tracing::error!(shard = id.0, damaged, "some partitions cannot be opened");
+        }
         shard.apply(image).await;
     }
     runtime::spawn(shard.clone().commit());

@@ -63,6 +63,7 @@ pub(crate) struct CounterValues {
     compaction_bytes_written: u64,
     compaction_records_removed: u64,
     partitions: u64,
+    partitions_damaged: u64,
     partitions_uncleanable: u64,
     disk_bytes_written: u64,
     disk_bytes_read: u64,
@@ -84,7 +85,7 @@ pub(crate) struct Metric {
 impl CounterValues {
     /// All of them.
     #[rustfmt::skip]
-    pub(crate) const METRICS: [Metric; 32] = [
+    pub(crate) const METRICS: [Metric; 33] = [
         Metric { name: "connections_accepted", help: "Connections accepted.", is_counter: true, value: |it| it.connections_accepted },
         Metric { name: "connections_refused", help: "Connections closed at once: the node had as many as it may have.", is_counter: true, value: |it| it.connections_refused },
         Metric { name: "connections_idle_closed", help: "Connections closed because nothing moved for limits.connection_idle_ms.", is_counter: true, value: |it| it.connections_idle_closed },
@@ -93,6 +94,7 @@ impl CounterValues {
         Metric { name: "requests", help: "Requests received.", is_counter: true, value: |it| it.requests },
         Metric { name: "requests_refused", help: "Requests that could not be answered and ended their connection.", is_counter: true, value: |it| it.requests_refused },
         Metric { name: "partitions", help: "Partitions that the shard serves.", is_counter: false, value: |it| it.partitions },
+        Metric { name: "partitions_damaged", help: "Partitions that could not be opened and are refused; the log says why.", is_counter: false, value: |it| it.partitions_damaged },
         Metric { name: "partitions_uncleanable", help: "Partitions that are not compacted any more until the next start: an error ended a pass.", is_counter: false, value: |it| it.partitions_uncleanable },
         Metric { name: "compaction_passes", help: "Passes of compaction that came to their end.", is_counter: true, value: |it| it.compaction_passes },
         Metric { name: "compaction_failures", help: "Passes of compaction that an error ended.", is_counter: true, value: |it| it.compaction_failures },
@@ -143,6 +145,7 @@ impl Shard {
             compaction_bytes_written: counters.compaction_bytes_written.get(),
             compaction_records_removed: counters.compaction_records_removed.get(),
             partitions: self.partition_count() as u64,
+            partitions_damaged: self.damaged_count() as u64,
             partitions_uncleanable: self.uncleanable_partitions() as u64,
             disk_bytes_written: ring.bytes_written,
             disk_bytes_read: ring.bytes_read,

@@ -149,12 +149,16 @@ impl Partition {
         self.step_now(shard, event);
     }
 
-    /// Answers everything that waits, for good: the topic is deleted.
-    pub(crate) fn close(&self, shard: &Shard) {
+    /// Answers everything that waits, for good: the topic is deleted, or only its replica here.
+    pub(crate) fn close(&self, shard: &Shard, has_topic: bool) {
         self.closed.set(true);
         self.step_now(shard, Event::Resign);
+        let error = match has_topic {
+            true => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        };
         for operation in self.queue.take() {
-            operation.answer(ProduceAnswer::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+            operation.answer(ProduceAnswer::error(error));
         }
         self.wake_fetches();
     }

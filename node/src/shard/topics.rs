@@ -1,8 +1,8 @@
-//! The metadata as this shard uses it: topics with their resolved configuration, and partitions opened and closed to
-//! match the newest image.
+//! The metadata as this shard uses it: topics with their resolved configuration, and the order in which an image is applied.
 //!
 //! What must hold: images are applied in order; when a version counts as applied, every partition of it that this shard
-//! owns is open or known to be damaged. A partition that cannot be opened does not keep the others from being served.
+//! keeps is open or known to be damaged.
+//! Does not do: logs and roles (`replicas.rs`).
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,19 +13,13 @@ use std::{
     task::{Poll, Waker},
 };
 
-use futures_util::StreamExt;
-use ringmain_replication::{AssignedReplica, Assignment, NodeEpoch, NodeId, PartitionEpoch};
-use ringmain_storage::{LogIdentity, LogKey, TopicId};
+use ringmain_storage::TopicId;
 
-use super::{Partition, Shard, partition::log_config};
+use super::{Partition, Shard};
 use crate::{
     config::TopicConfig,
-    metadata::{MetadataImage, PartitionImage, TopicImage},
-    runtime,
+    metadata::{MetadataImage, TopicImage},
 };
-
-/// Logs opened at once: each waits for a few small reads, and more would only queue at the disk.
-const OPENING_AT_ONCE: usize = 32;
 
 /// A topic with the configuration that holds for it on this node.
 pub(crate) struct Topic {
@@ -42,6 +36,10 @@ impl Topic {
         &self.config
     }
 
+    pub(super) fn image(&self) -> &TopicImage {
+        &self.image
+    }
+
     pub(crate) fn has_partition(&self, partition: i32) -> bool {
         usize::try_from(partition).is_ok_and(|partition| partition < self.image.partitions.len())
     }
@@ -54,8 +52,6 @@ pub(super) struct Topics {
     resolved: RefCell<HashMap<Box<str>, Rc<Topic>>>,
     /// The one of them that was asked for last: often it is the next one too.
     last: RefCell<Option<Rc<Topic>>>,
-    /// Partitions that could not be opened, with the reason.
-    damaged: RefCell<HashMap<LogKey, String>>,
     applied: Cell<u64>,
     waiting: RefCell<Vec<Waker>>,
 }
@@ -66,7 +62,6 @@ impl Topics {
             image: RefCell::default(),
             resolved: RefCell::default(),
             last: RefCell::default(),
-            damaged: RefCell::default(),
             applied: Cell::new(0),
             waiting: RefCell::default(),
         }
@@ -104,40 +99,43 @@ impl Shard {
         Rc::new(Topic { image: topic.clone(), config })
     }
 
-    /// Whether the partition could not be opened.
-    pub(crate) fn is_damaged(&self, key: LogKey) -> bool {
-        self.topics.damaged.borrow().contains_key(&key)
+    /// The topic of an image that was just set.
+    pub(super) fn topic_of_image(&self, topic: &TopicImage) -> Rc<Topic> {
+        self.topic(&topic.name).expect("the image that was just set has its topics")
     }
 
-    /// Opens what an image has, closes and deletes what it no longer has.
+    /// Opens the logs of an image that may be older than this process: no roles come from it. Returns how many cannot be
+    /// opened.
+    pub(crate) async fn open_logs(self: &Rc<Self>, image: &Arc<MetadataImage>) -> usize {
+        self.set_image(image);
+        self.open_missing_logs(image).await;
+        self.damaged_count()
+    }
+
+    /// Opens the logs that an image gives this shard, closes and deletes those that it gives to nobody here any more, and
+    /// gives roles: the last two only by an image that knows the registration of this process.
     pub(crate) async fn apply(self: &Rc<Self>, image: Arc<MetadataImage>) {
         let version = image.version();
-        let before = self.topics.image.replace(image.clone());
-        self.topics.resolved.borrow_mut().clear();
-        self.topics.last.take();
-        self.close_absent(&image).await;
-        let mut to_open = Vec::new();
-        for topic in image.topics() {
-            let resolved = self.topic(&topic.name).expect("the image that was just set has its topics");
-            for (index, partition) in (0..).zip(&topic.partitions) {
-                let key = LogKey { topic_id: topic.id, partition: index };
-                if self.owner(key) != self.id() || self.is_damaged(key) {
-                    continue;
-                }
-                match self.partition(key) {
-                    Some(open) => {
-                        open.configure(self, resolved.config());
-                        open.assign(self, self.assignment(&image, partition));
-                    }
-                    None => to_open.push((key, resolved.clone(), partition.clone())),
-                }
-            }
+        let before = self.set_image(&image);
+        let node_epoch = self.registration(&image);
+        if node_epoch.is_some() {
+            self.close_absent(&image).await;
         }
-        let opening = to_open.into_iter().map(|(key, topic, partition)| self.open(key, topic, partition));
-        futures_util::stream::iter(opening).buffer_unordered(OPENING_AT_ONCE).collect::<()>().await;
+        self.open_missing_logs(&image).await;
+        if let Some(node_epoch) = node_epoch {
+            self.assign_roles(&image, node_epoch);
+        }
         self.apply_to_coordinators(&before, &image);
         self.topics.applied.set(version);
         self.topics.waiting.borrow_mut().drain(..).for_each(Waker::wake);
+    }
+
+    /// Returns the image before it.
+    fn set_image(&self, image: &Arc<MetadataImage>) -> Arc<MetadataImage> {
+        let before = self.topics.image.replace(image.clone());
+        self.topics.resolved.borrow_mut().clear();
+        self.topics.last.take();
+        before
     }
 
     /// Waits until this shard serves what the metadata had at `version`.
@@ -157,69 +155,6 @@ impl Shard {
         let version = self.metadata().image().version();
         for shard in self.all_shards() {
             self.run_on(shard, move |shard| async move { shard.applied(version).await }).await;
-        }
-    }
-
-    async fn open(self: &Rc<Self>, key: LogKey, topic: Rc<Topic>, partition: PartitionImage) {
-        let name = topic.image.name.to_string();
-        let identity = LogIdentity { topic_id: key.topic_id, topic: name, partition: key.partition };
-        let folder = identity.folder();
-        let config = log_config(&topic.config, self.config());
-        match self.store.open_log(identity, config, runtime::unix_ms()).await {
-            Ok(log) => {
-                let image = self.image();
-                let node_epoch =
-                    self.registration(&image).expect("a node is registered before it opens a log");
-                let open = Partition::new(log, &topic.config, NodeId(self.node.node_id().0), node_epoch);
-                open.assign(self, self.assignment(&image, &partition));
-                self.partitions.borrow_mut().insert(key, open);
-            }
-            Err(error) => {
-                tracing::error!(partition = folder, %error, "refuse a partition; all others are served");
-                self.topics.damaged.borrow_mut().insert(key, error.to_string());
-            }
-        }
-    }
-
-    async fn close_absent(self: &Rc<Self>, image: &MetadataImage) {
-        let present = |key: &LogKey| image.topic_by_id(key.topic_id).is_some();
-        let absent: Vec<Rc<Partition>> = {
-            let mut partitions = self.partitions.borrow_mut();
-            let keys: Vec<LogKey> = partitions.keys().filter(|key| !present(key)).copied().collect();
-            keys.iter().filter_map(|key| partitions.remove(key)).collect()
-        };
-        self.topics.damaged.borrow_mut().retain(|key, _| present(key));
-        for partition in absent {
-            partition.close(self);
-            if let Err(error) = self.store.delete_log(partition.log()).await {
-                let index = partition.key().partition;
-                tracing::error!(topic = partition.topic(), partition = index, %error, "delete a log");
-            }
-        }
-    }
-
-    /// This node's registration in an image.
-    fn registration(&self, image: &MetadataImage) -> Option<NodeEpoch> {
-        image.nodes().get(&self.node.node_id()).map(|node| NodeEpoch(node.registration_epoch))
-    }
-
-    /// A partition's metadata in the terms of its replica.
-    fn assignment(&self, image: &MetadataImage, partition: &PartitionImage) -> Assignment {
-        let replica = |node: &crate::metadata::NodeId| {
-            let registered = image.nodes().get(node);
-            AssignedReplica {
-                node: NodeId(node.0),
-                node_epoch: registered.map(|node| NodeEpoch(node.registration_epoch)),
-                is_eligible: registered.is_some_and(|node| node.is_active()),
-            }
-        };
-        Assignment {
-            registered: self.registration(image),
-            replicas: partition.replicas.iter().map(replica).collect(),
-            leader: partition.leader.map(|leader| NodeId(leader.0)),
-            leader_epoch: partition.leader_epoch,
-            in_sync: partition.in_sync.iter().map(|node| NodeId(node.0)).collect(),
-            partition_epoch: PartitionEpoch(partition.partition_epoch.0),
         }
     }
 

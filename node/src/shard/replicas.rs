@@ -1,0 +1,171 @@
+//! The replicas that this shard keeps: logs opened and closed to match the metadata, and the roles that it gives them.
+//!
+//! Logs are opened by whatever image there is, also by one that is older than this process: what is damaged must be known
+//! before the node registers. Roles are taken, and logs deleted, only by an image that knows the registration of this
+//! process: an older one may speak of logs that others have replaced since.
+//!
+//! What must hold: a log is open if the newest image gives this node a replica, or it is known to be damaged; one that
+//! cannot be opened does not keep the others from being served.
+//! Does not do: decisions about a partition (`ringmain-replication`).
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+use futures_util::StreamExt;
+use ringmain_replication::{AssignedReplica, Assignment, NodeEpoch, NodeId, PartitionEpoch};
+use ringmain_storage::{Log, LogIdentity, LogKey};
+
+use super::{Partition, Shard, partition::log_config, topics::Topic};
+use crate::{
+    metadata::{MetadataImage, PartitionImage},
+    runtime::{self, NodeDisk},
+};
+
+/// Logs opened at once: each waits for a few small reads, and more would only queue at the disk.
+const OPENING_AT_ONCE: usize = 32;
+
+/// Logs that are not served: not yet, or not at all.
+#[derive(Default)]
+pub(super) struct UnservedLogs {
+    /// Opened before this process was registered.
+    without_role: RefCell<HashMap<LogKey, Log<NodeDisk>>>,
+    /// Those that could not be opened, with the reason.
+    damaged: RefCell<HashMap<LogKey, String>>,
+}
+
+impl Shard {
+    /// Whether the partition could not be opened.
+    pub(crate) fn is_damaged(&self, key: LogKey) -> bool {
+        self.unserved.damaged.borrow().contains_key(&key)
+    }
+
+    /// How many partitions of this shard could not be opened.
+    pub(crate) fn damaged_count(&self) -> usize {
+        self.unserved.damaged.borrow().len()
+    }
+
+    /// The registration of this process in an image; `None` while the image is older, or knows another start.
+    pub(super) fn registration(&self, image: &MetadataImage) -> Option<NodeEpoch> {
+        let node = image.nodes().get(&self.node.node_id())?;
+        (node.incarnation_id == self.node.incarnation_id).then_some(NodeEpoch(node.registration_epoch))
+    }
+
+    /// Opens the logs of the image that are not open yet.
+    pub(super) async fn open_missing_logs(self: &Rc<Self>, image: &MetadataImage) {
+        let mut missing = Vec::new();
+        for (key, topic, _) in self.kept_partitions(image) {
+            let is_open = self.partition(key).is_some()
+                || self.unserved.without_role.borrow().contains_key(&key)
+                || self.is_damaged(key);
+            if !is_open {
+                missing.push(self.open_log(key, topic));
+            }
+        }
+        futures_util::stream::iter(missing).buffer_unordered(OPENING_AT_ONCE).collect::<()>().await;
+    }
+
+    /// Gives every open log the role and the configuration that the image has for it.
+    pub(super) fn assign_roles(self: &Rc<Self>, image: &MetadataImage, node_epoch: NodeEpoch) {
+        for (key, topic, partition) in self.kept_partitions(image) {
+            let open = match self.partition(key) {
+                Some(open) => {
+                    open.configure(self, topic.config());
+                    open
+                }
+                None => {
+                    let Some(log) = self.unserved.without_role.borrow_mut().remove(&key) else { continue };
+                    let node = NodeId(self.node.node_id().0);
+                    let open = Partition::new(log, topic.config(), node, node_epoch);
+                    self.partitions.borrow_mut().insert(key, open.clone());
+                    open
+                }
+            };
+            open.assign(self, self.assignment(image, partition));
+        }
+    }
+
+    /// The partitions of an image of which this shard keeps a replica.
+    fn kept_partitions<'a>(&self, image: &'a MetadataImage) -> Vec<(LogKey, Rc<Topic>, &'a PartitionImage)> {
+        let node_id = self.node.node_id();
+        let mut kept = Vec::new();
+        for topic in image.topics() {
+            let mut resolved = None;
+            for (index, partition) in (0..).zip(&topic.partitions) {
+                let key = LogKey { topic_id: topic.id, partition: index };
+                if self.owner(key) == self.id() && partition.replicas.contains(&node_id) {
+                    let topic = resolved.get_or_insert_with(|| self.topic_of_image(topic)).clone();
+                    kept.push((key, topic, partition));
+                }
+            }
+        }
+        kept
+    }
+
+    async fn open_log(self: &Rc<Self>, key: LogKey, topic: Rc<Topic>) {
+        let name = topic.image().name.to_string();
+        let identity = LogIdentity { topic_id: key.topic_id, topic: name, partition: key.partition };
+        let folder = identity.folder();
+        let config = log_config(topic.config(), self.config());
+        match self.store.open_log(identity, config, runtime::unix_ms()).await {
+            Ok(log) => {
+                self.unserved.without_role.borrow_mut().insert(key, log);
+            }
+            Err(error) => {
+                tracing::error!(partition = folder, %error, "refuse a partition; all others are served");
+                self.unserved.damaged.borrow_mut().insert(key, error.to_string());
+            }
+        }
+    }
+
+    /// Closes and deletes the logs of which an image gives this node no replica.
+    pub(super) async fn close_absent(self: &Rc<Self>, image: &MetadataImage) {
+        let node_id = self.node.node_id();
+        let is_kept = |key: &LogKey| {
+            image.partition(key.topic_id, key.partition).is_some_and(|it| it.replicas.contains(&node_id))
+        };
+        let absent: Vec<Rc<Partition>> = {
+            let mut partitions = self.partitions.borrow_mut();
+            partitions.extract_if(|key, _| !is_kept(key)).map(|(_, partition)| partition).collect()
+        };
+        let without_role: Vec<Log<NodeDisk>> = {
+            let mut logs = self.unserved.without_role.borrow_mut();
+            logs.extract_if(|key, _| !is_kept(key)).map(|(_, log)| log).collect()
+        };
+        self.unserved.damaged.borrow_mut().retain(|key, _| is_kept(key));
+        for partition in absent {
+            let has_topic = image.topic_by_id(partition.key().topic_id).is_some();
+            partition.close(self, has_topic);
+            self.delete_log(partition.log()).await;
+        }
+        for log in without_role {
+            self.delete_log(&log).await;
+        }
+    }
+
+    async fn delete_log(&self, log: &Log<NodeDisk>) {
+        let partition = log.identity().folder();
+        match self.store.delete_log(log).await {
+            Ok(()) => tracing::info!(partition, "deleted the log: this node keeps no replica any more"),
+            Err(error) => tracing::error!(partition, %error, "delete a log"),
+        }
+    }
+
+    /// A partition's metadata in the terms of its replica.
+    fn assignment(&self, image: &MetadataImage, partition: &PartitionImage) -> Assignment {
+        let replica = |node: &crate::metadata::NodeId| {
+            let registered = image.nodes().get(node);
+            AssignedReplica {
+                node: NodeId(node.0),
+                node_epoch: registered.map(|node| NodeEpoch(node.registration_epoch)),
+                is_eligible: registered.is_some_and(|node| node.is_active()),
+            }
+        };
+        Assignment {
+            registered: self.registration(image),
+            replicas: partition.replicas.iter().map(replica).collect(),
+            leader: partition.leader.map(|leader| NodeId(leader.0)),
+            leader_epoch: partition.leader_epoch,
+            in_sync: partition.in_sync.iter().map(|node| NodeId(node.0)).collect(),
+            partition_epoch: PartitionEpoch(partition.partition_epoch.0),
+        }
+    }
+}

@@ -36,6 +36,8 @@ pub struct NodeConfig {
     pub rack: Option<String>,
     /// Cores that serve clients.
     pub shards: Shards,
+    /// Which of the cores that the process may use the first shard takes.
+    pub first_core: usize,
     /// Least severity of diagnostics: `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,
     /// Addresses.
@@ -198,6 +200,7 @@ impl NodeConfig {
             node_id: settings.number("node_id"),
             rack: Some(settings.text("rack")).filter(|rack| !rack.is_empty()),
             shards: settings.optional_number("shards").map_or(Shards::Auto, Shards::Count),
+            first_core: settings.number("first_core"),
             log_level: settings.text("log_level"),
             network: NetworkConfig {
                 listen: settings.address("network.listen").expect("the listen address has no word for none"),

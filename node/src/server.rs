@@ -57,7 +57,7 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
     // Before any thread starts: all of them inherit the mask, and only this one waits for the signals.
     let signals = signals::block()?;
     let limits = Limits::from_process(&config)?;
-    let cores = cores::assign(config.shards)?;
+    let cores = cores::assign(config.shards, config.first_core)?;
     probe_ring().map_err(StartError::Ring)?;
     let directory = patiently(
         || DataDirectory::open(&config.data_dir, NodeId(config.node_id)),

@@ -5,14 +5,16 @@ use std::{io, mem};
 use super::StartError;
 use crate::config::Shards;
 
-/// One core for each shard, from those that the process may use. More shards than cores share them.
-pub(super) fn assign(shards: Shards) -> Result<Vec<usize>, StartError> {
+/// One core for each shard, from those that the process may use, beginning with the one at `first`. More shards than cores
+/// share them.
+pub(super) fn assign(shards: Shards, first: usize) -> Result<Vec<usize>, StartError> {
     let allowed = allowed_cores().map_err(StartError::Thread)?;
     let count = match shards {
         Shards::Auto => allowed.len(),
         Shards::Count(count) => count,
     };
-    Ok(allowed.into_iter().cycle().take(count).collect())
+    let first = first % allowed.len();
+    Ok(allowed.into_iter().cycle().skip(first).take(count).collect())
 }
 
 fn allowed_cores() -> io::Result<Vec<usize>> {

@@ -17,7 +17,7 @@ const DAY_MS: u64 = 86_400_000;
 const FRAME_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// Every option, in the order of the reference.
-pub static OPTIONS: [OptionDefinition; 53] = [
+pub static OPTIONS: [OptionDefinition; 54] = [
     OptionDefinition {
         key: "data_dir",
         kind: Path,
@@ -50,6 +50,15 @@ pub static OPTIONS: [OptionDefinition; 53] = [
         kafka_name: None,
         documentation: "Cores that serve clients, one pinned thread each; 'auto' takes every core the process may use.",
         cost: "Each shard takes one core and its own share of the memory budget.",
+    },
+    OptionDefinition {
+        key: "first_core",
+        kind: Count(0, 4095),
+        default: "0",
+        kafka_name: None,
+        documentation: "Of the cores that the process may use, the one that the first shard takes; the next shard takes the \
+                        next one. For several nodes on one machine, which would all begin with the same core.",
+        cost: "None.",
     },
     OptionDefinition {
         key: "log_level",

@@ -14,6 +14,8 @@ pub fn init(level: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        // Whoever read the diagnostics may be gone; to say so there would be a panic.
+        .log_internal_errors(false)
         .init();
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -9,6 +9,7 @@ mod client;
 mod failure;
 mod group;
 mod inspect;
+mod local_cluster;
 mod node;
 mod output;
 mod time;
@@ -38,6 +39,7 @@ const FAILED: u8 = 1;
 /// Does what the arguments say. Wrong usage and `--help` end the process, as every command line does.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     let done = match Arguments::parse_from(arguments).command {
+        Command::Dev(dev) if local_cluster::is_asked_for(&dev) => local_cluster::run(dev),
         Command::Dev(dev) => return served(node::dev(dev)),
         Command::Start(start) if start.check => node::check(&start),
         Command::Start(start) => return served(node::start(&start)),

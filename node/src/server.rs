@@ -14,9 +14,9 @@ mod receive_buffers;
 mod response;
 mod response_queue;
 mod shard_main;
-mod signals;
+pub(crate) mod signals;
 mod start_error;
-mod summary;
+pub(crate) mod summary;
 
 use std::{
     net::{SocketAddr, ToSocketAddrs},

@@ -19,6 +19,7 @@ use super::time;
     max_term_width = 100,
     after_help = "Examples:
   ringmain dev                                     one node on 127.0.0.1:9092, data in ./ringmain-data
+  ringmain dev --nodes 3                           a cluster of three on this machine
   ringmain topic create orders --partitions 4      a topic
   ringmain topic produce orders access.log         each line of a file becomes a record
   ringmain topic consume orders --until-end        and back, byte for byte
@@ -85,6 +86,8 @@ variable: limits.connection_idle_ms is RINGMAIN_LIMITS_CONNECTION_IDLE_MS.
 Examples:
   ringmain dev
   ringmain dev --data-dir /var/tmp/try --listen 127.0.0.1:19092 --admin off --shards 2
+  ringmain dev --nodes 3                             a cluster: three processes, ports 9092 to 9094
+  ringmain dev --nodes 3 --write-config three-nodes  only its files, for 'ringmain start --config'
   ringmain dev --set topic_defaults.retention.ms=3600000 --set topics.default_partitions=4"
 )]
 pub(super) struct DevArguments {
@@ -97,9 +100,16 @@ pub(super) struct DevArguments {
     /// Where operators connect by HTTP, or 'off' [default: 127.0.0.1:9644]
     #[arg(long, value_name = "HOST:PORT")]
     pub(super) admin: Option<String>,
-    /// Cores that serve clients, or 'auto' for all [default: auto]
+    /// Cores that serve clients, or 'auto' for all; of several nodes, each has so many, and 'auto' divides them
+    /// [default: auto]
     #[arg(long, value_name = "N")]
     pub(super) shards: Option<String>,
+    /// Run a cluster of N nodes, each a process of its own; --listen and --admin name the ports of the first
+    #[arg(long, value_name = "N", value_parser = nodes)]
+    pub(super) nodes: Option<usize>,
+    /// Only write the configuration files and certificates of a cluster (of 3 nodes without --nodes)
+    #[arg(long, value_name = "DIR")]
+    pub(super) write_config: Option<PathBuf>,
     /// Set any option of the configuration; can be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(super) set: Vec<(String, String)>,
@@ -116,6 +126,9 @@ pub(super) struct StartArguments {
     /// Only check the configuration: print what would hold, or what is wrong
     #[arg(long)]
     pub(super) check: bool,
+    /// Stop when the process with this number, which started this one, ends
+    #[arg(long, value_name = "PID", hide = true)]
+    pub(super) with_parent: Option<u32>,
     /// Set any option of the configuration; can be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(super) set: Vec<(String, String)>,
@@ -402,6 +415,16 @@ fn start_position(text: &str) -> Result<StartPosition, String> {
                 _ => Err(wrong()),
             },
         },
+    }
+}
+
+/// Nodes of a cluster on one machine: more are no use for trying out, and their ports would meet.
+const NODES: std::ops::RangeInclusive<usize> = 1..=9;
+
+fn nodes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if NODES.contains(&count) => Ok(count),
+        _ => Err(format!("write a number from {} to {}", NODES.start(), NODES.end())),
     }
 }
 

@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::output::print;
 use crate::config::options::OPTIONS;
 use crate::config::{ConfigSources, NodeConfig};
+use crate::server::signals;
 
 /// The configuration of a node for trying out.
 pub(super) fn dev(arguments: DevArguments) -> Result<NodeConfig, Failure> {
@@ -24,6 +25,12 @@ pub(super) fn dev(arguments: DevArguments) -> Result<NodeConfig, Failure> {
 
 /// The configuration of a node as its file says.
 pub(super) fn start(arguments: &StartArguments) -> Result<NodeConfig, Failure> {
+    if let Some(parent) = arguments.with_parent {
+        signals::stop_with_parent(parent).map_err(|error| Failure::Io {
+            operation: "stop with the process that started this one".to_owned(),
+            error,
+        })?;
+    }
     let flags = set_flags(arguments.set.clone()).collect();
     let sources = ConfigSources { file: Some(arguments.config.clone()), environment: environment(), flags };
     Ok(NodeConfig::load(&sources)?)

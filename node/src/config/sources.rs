@@ -99,6 +99,8 @@ pub struct Settings {
 #[derive(Debug, Clone)]
 struct Setting {
     value: OptionValue,
+    /// As it was given.
+    text: String,
     origin: Origin,
 }
 
@@ -107,7 +109,7 @@ impl Settings {
     pub fn defaults() -> Self {
         let setting = |option: &'static OptionDefinition| {
             let value = option.parse(option.default).expect("the table's defaults are tested to parse");
-            (option.key, Setting { value, origin: Origin::Default })
+            (option.key, Setting { value, text: option.default.to_owned(), origin: Origin::Default })
         };
         Self { options: OPTIONS.iter().map(setting).collect(), topic_defaults: TopicDefaults::default() }
     }
@@ -141,6 +143,12 @@ impl Settings {
     /// Whether anything gives the option a value.
     pub fn is_set(&self, key: &str) -> bool {
         *self.origin(key) != Origin::Default
+    }
+
+    /// The options that were given a value, as it was written.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let given = self.options.iter().filter(|(_, setting)| setting.origin != Origin::Default);
+        given.map(|(key, setting)| (*key, setting.text.as_str()))
     }
 
     /// The topic configurations that the node's own configuration sets.
@@ -230,7 +238,7 @@ impl Settings {
         {
             *path = directory.join(&*path);
         }
-        self.options.insert(option.key, Setting { value, origin: origin.clone() });
+        self.options.insert(option.key, Setting { value, text: text.to_owned(), origin: origin.clone() });
         Ok(())
     }
 

@@ -1,14 +1,15 @@
-//! SIGTERM and SIGINT, waited for by the main thread alone.
+//! SIGTERM and SIGINT: waited for by one thread alone, sent to other nodes, and got when a parent process is gone.
 
 use std::{io, mem::MaybeUninit};
 
 use super::StartError;
 
 /// The signals that stop the node, blocked in every thread.
-pub(super) struct Signals(libc::sigset_t);
+#[derive(Debug)]
+pub(crate) struct Signals(libc::sigset_t);
 
 /// Blocks the signals in this thread and in those that it starts from now on.
-pub(super) fn block() -> Result<Signals, StartError> {
+pub(crate) fn block() -> Result<Signals, StartError> {
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: `sigemptyset` initialises the set; the other calls read and change it; no other pointers are passed.
     let result = unsafe {
@@ -26,7 +27,7 @@ pub(super) fn block() -> Result<Signals, StartError> {
 
 impl Signals {
     /// Waits for one of them.
-    pub(super) fn wait(&self) -> Result<&'static str, StartError> {
+    pub(crate) fn wait(&self) -> Result<&'static str, StartError> {
         let mut signal = 0;
         // SAFETY: both pointers are to live values of the right type.
         let result = unsafe { libc::sigwait(&self.0, &mut signal) };
@@ -35,5 +36,29 @@ impl Signals {
             (0, _) => Ok("SIGINT"),
             (error, _) => Err(StartError::Signals(io::Error::from_raw_os_error(error))),
         }
+    }
+}
+
+/// Tells a process that was started by this one, and not waited for yet, to stop.
+pub(crate) fn terminate(process_id: u32) -> io::Result<()> {
+    let process_id = libc::pid_t::try_from(process_id).map_err(io::Error::other)?;
+    // SAFETY: passes no pointers.
+    if unsafe { libc::kill(process_id, libc::SIGTERM) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// From now on this process gets SIGTERM when the thread that started it ends. An error when that has happened already.
+pub(crate) fn stop_with_parent(parent: u32) -> io::Result<()> {
+    // SAFETY: passes no pointers.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if std::os::unix::process::parent_id() == parent {
+        Ok(())
+    } else {
+        Err(io::Error::other("the process that started it is gone"))
     }
 }

@@ -6,6 +6,9 @@ use ringmain_storage::{ReplayReport, disk::direct::DiskFacts};
 
 use crate::{metadata::DataDirectory, shard::NodeShared};
 
+/// How the first line of the block ends: who started the node may wait for it.
+pub(crate) const READY: &str = "is ready.";
+
 /// The block that `dev` and `start` print.
 #[derive(Debug, Clone)]
 pub struct Summary {
@@ -64,7 +67,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MIB: usize = 1 << 20;
         let Self { listen, advertised, data_dir, disk, .. } = self;
-        writeln!(formatter, "Ringmain {} is ready.", env!("CARGO_PKG_VERSION"))?;
+        writeln!(formatter, "Ringmain {} {READY}", env!("CARGO_PKG_VERSION"))?;
         writeln!(formatter, "  Kafka clients  {listen} (told to connect to {advertised})")?;
         if let Some(admin) = self.admin {
             writeln!(formatter, "  operators      http://{admin}/ (healthz, readyz, metrics)")?;

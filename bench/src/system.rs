@@ -84,6 +84,31 @@ pub(crate) fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
+/// What a process is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// To end at once.
+    Kill,
+    /// To stand still.
+    Stop,
+    /// To go on.
+    Continue,
+}
+
+/// Sends a signal to one process.
+pub(crate) fn send_signal(pid: u32, signal: Signal) -> io::Result<()> {
+    // Zero and negative numbers would mean groups of processes.
+    let pid = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0);
+    let pid = pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "that is no process id"))?;
+    let number = match signal {
+        Signal::Kill => libc::SIGKILL,
+        Signal::Stop => libc::SIGSTOP,
+        Signal::Continue => libc::SIGCONT,
+    };
+    // SAFETY: takes numbers and touches no memory of ours.
+    if unsafe { libc::kill(pid, number) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Takes the file's clean pages out of the page cache; dirty ones stay.
 pub(crate) fn evict_from_page_cache(file: &File) -> io::Result<()> {
     // SAFETY: takes the number of a descriptor that `file` keeps open, and numbers.

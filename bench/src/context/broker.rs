@@ -184,7 +184,7 @@ fn topic_settings(target: &Target, terms: &Terms<'_>) -> io::Result<Settings> {
     }
     let name = format!("ringmain-bench-probe-{}", std::process::id());
     let configs = [terms.configs, &target.configs].concat();
-    Client::connect(address)?.create_topic(&name, 1, &configs)?;
+    Client::connect(address)?.create_replicated_topic(&name, 1, 1, &configs)?;
     let settings = Settings::of_topic(address, &name);
     let deleted = Client::connect(address).and_then(|mut client| client.delete_topic(&name));
     // What went wrong first is what the user should read.

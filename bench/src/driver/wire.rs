@@ -4,9 +4,12 @@
 
 pub(crate) mod batch;
 pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod fetcher;
+pub(crate) mod leader_watch;
 pub(crate) mod payload;
 pub(crate) mod pipeline;
 pub(crate) mod produce_frame;
 pub(crate) mod producers;
 pub(crate) mod reader;
+pub(crate) mod stubborn;

@@ -82,6 +82,29 @@ impl Batch {
     }
 }
 
+/// Who sent a batch, and its place among those that this producer sends to the partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbering {
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+    /// Number of the first record.
+    pub(crate) base_sequence: i32,
+}
+
+impl Batch {
+    /// The bytes of this batch as an idempotent producer sends them.
+    pub(crate) fn numbered(&self, numbering: Numbering) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        let header = RecordBatchHeader::peek_mut(&mut bytes).expect("a batch begins with its header");
+        header.producer_id = numbering.producer_id.into();
+        header.producer_epoch = numbering.producer_epoch.into();
+        header.base_sequence = numbering.base_sequence.into();
+        let crc = checksum(&bytes);
+        RecordBatchHeader::peek_mut(&mut bytes).expect("as above").crc = crc.into();
+        bytes
+    }
+}
+
 /// The batch would not fit the wire's 32-bit lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BatchTooLarge;
@@ -204,6 +227,18 @@ mod tests {
             let expected = if compression == Compression::None { 1.0..=1.0 } else { 0.2..=0.7 };
             assert!(expected.contains(&share), "{compression:?} leaves {share}");
         }
+    }
+
+    #[test]
+    fn a_numbered_batch_is_whole() {
+        let batch = Batch::of_count(3, RecordSettings::random(100), 0).expect("fits");
+        let numbering = Numbering { producer_id: 77, producer_epoch: 2, base_sequence: 40 };
+        let bytes = batch.numbered(numbering);
+        let (view, _) = RecordBatch::parse(&bytes).expect("parses");
+        assert_eq!(view.verify_checksum(), Ok(()));
+        let header = view.header();
+        assert_eq!((header.producer_id.get(), header.base_sequence.get()), (77, 40));
+        assert_eq!(bytes[BATCH_HEADER_BYTES..], batch.bytes[BATCH_HEADER_BYTES..]);
     }
 
     #[test]

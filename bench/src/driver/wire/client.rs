@@ -49,6 +49,15 @@ impl Client {
         Self::from_stream(stream)
     }
 
+    /// Connects to a node that may be dead or silent: no call takes longer than `limit` for each of its
+    /// steps.
+    pub(crate) fn connect_within(address: SocketAddr, limit: Duration) -> io::Result<Self> {
+        let client = Self::from_stream(TcpStream::connect_timeout(&address, limit)?)?;
+        client.stream.set_read_timeout(Some(limit))?;
+        client.stream.set_write_timeout(Some(limit))?;
+        Ok(client)
+    }
+
     /// Takes over a connection on which nothing is under way.
     pub(crate) fn from_stream(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(false)?;
@@ -65,19 +74,30 @@ impl Client {
         partition_count: u32,
         configs: &[(String, String)],
     ) -> io::Result<()> {
+        self.create_replicated_topic(name, partition_count, 1, configs)?;
+        // Metadata may tell of a leader before the leader itself knows; it answers once it does.
+        self.offsets(name, partition_count, LATEST_TIMESTAMP).map(drop)
+    }
+
+    /// Creates a topic and waits until each partition has a leader, which need not be this broker.
+    pub(crate) fn create_replicated_topic(
+        &mut self,
+        name: &str,
+        partition_count: u32,
+        replication_factor: i16,
+        configs: &[(String, String)],
+    ) -> io::Result<()> {
         let num_partitions = i32::try_from(partition_count).map_err(io::Error::other)?;
         let configs =
             configs.iter().map(|(name, value)| CreatableTopicConfig { name, value: Some(value) }).collect();
         let topic =
-            CreatableTopic { name, num_partitions, replication_factor: 1, configs, ..Default::default() };
+            CreatableTopic { name, num_partitions, replication_factor, configs, ..Default::default() };
         let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
         let response: CreateTopicsResponse<'_> = self.call(CREATE_TOPICS_VERSION, &request)?;
         for topic in &response.topics {
             check(topic.error_code, || format!("cannot create topic {name} ({:?})", topic.error_message))?;
         }
-        self.await_leaders(name, partition_count)?;
-        // Metadata may tell of a leader before the leader itself knows; it answers once it does.
-        self.offsets(name, partition_count, LATEST_TIMESTAMP).map(drop)
+        self.await_leaders(name, partition_count)
     }
 
     /// Deletes a topic.
@@ -118,6 +138,19 @@ impl Client {
             }
             std::thread::sleep(LEADERS_POLL_INTERVAL);
         }
+    }
+
+    /// The end of one partition, if the node at the other end leads it.
+    pub(crate) fn end_offset(&mut self, topic: &str, partition_index: i32) -> io::Result<i64> {
+        let asked =
+            ListOffsetsPartition { partition_index, timestamp: LATEST_TIMESTAMP, ..Default::default() };
+        let topics = vec![ListOffsetsTopic { name: topic, partitions: vec![asked] }];
+        let request = ListOffsetsRequest { topics, ..Default::default() };
+        let response: ListOffsetsResponse<'_> = self.call(LIST_OFFSETS_VERSION, &request)?;
+        let found = response.topics.iter().flat_map(|topic| &topic.partitions).next();
+        let found = found.ok_or_else(|| other("an answer names no partition".into()))?;
+        check(found.error_code, || format!("cannot list the offset of {topic}-{partition_index}"))?;
+        Ok(found.offset)
     }
 
     /// Fills in one offset for each partition, and returns the first refusal if there is one.

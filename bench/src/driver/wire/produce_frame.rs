@@ -128,7 +128,8 @@ pub(crate) fn encode_answer(
     Ok(response_frame(&header, &response).map_err(io::Error::other)?.to_vec())
 }
 
-fn encode_request(
+/// Encodes a request.
+pub(super) fn encode_request(
     topic: &str,
     acks: i16,
     batch: &[u8],

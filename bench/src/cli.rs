@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::compare::CompareSettings;
 use crate::scenario::Kind;
 use crate::scenario::disk::DiskSettings;
+use crate::scenario::failover::FailoverSettings;
 use crate::scenario::options::LoadOptions;
 use crate::scenario::transport::TransportSettings;
 use crate::target::{Target, name_and_value, resolve};
@@ -55,6 +56,15 @@ pub(crate) enum Command {
         run: RunArgs,
         #[command(flatten)]
         work: TransportSettings,
+    },
+    /// The leader of a partition is killed again and again: the longest time without an acknowledged record.
+    Failover {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        topic: TopicArgs,
+        #[command(flatten)]
+        work: FailoverSettings,
     },
     /// A workload file; flags win over what stands in it.
     Run {

@@ -39,6 +39,7 @@ use crate::driver::wire::client::other;
 use crate::progress::Progress;
 use crate::report::{Heading, Measured, Report};
 use crate::scenario::disk::{self, DiskSettings};
+use crate::scenario::failover::{self, FailoverSettings};
 use crate::scenario::options::LoadOptions;
 use crate::scenario::settings::Settings;
 use crate::scenario::transport::{self, TransportSettings};
@@ -76,6 +77,7 @@ fn run(command: Command) -> io::Result<ExitCode> {
             measure(&args.run, &scenario, scenario.kind.name(), &args.broker.target())
         }
         Command::Disk { run, work } => measure_disk(&run, &work),
+        Command::Failover { run, topic, work } => measure_failover(&run, &work, &topic.configs),
         Command::Transport { run, work } => measure_transport(&run, &work),
         Command::Compare(args) => compare_all(&args),
         Command::Itself { broker_core, run, load } => {
@@ -169,6 +171,31 @@ fn measure_transport(run: &RunArgs, work: &TransportSettings) -> io::Result<Exit
     } else {
         write_files(run, &report)?;
         io::stdout().write_all(table.as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Each kill, as a table.
+fn measure_failover(
+    run: &RunArgs,
+    work: &FailoverSettings,
+    configs: &[(String, String)],
+) -> io::Result<ExitCode> {
+    let context = prepare(run)?;
+    let target = failover::target(work)?;
+    let workload = toml::to_string(work).map_err(io::Error::other)?;
+    let terms = failover::terms(configs);
+    let heading = Heading::new("failover", workload, &terms, &[target], run.note.clone())?;
+    let result = failover::run(work, configs, &context);
+    context.progress.clear();
+    let (kills, outcome) = result?;
+    let report = heading.report(Measured::Outcome(outcome), failover::doubts(&kills));
+    if run.json {
+        publish(run, &report)?;
+    } else {
+        write_files(run, &report)?;
+        let doubts = report.doubts.iter().map(|doubt| format!("DOUBT       {doubt}\n"));
+        io::stdout().write_all((failover::table(&kills) + &doubts.collect::<String>()).as_bytes())?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ mod connections;
 mod consume;
 pub(crate) mod disk;
 mod end_to_end;
+pub(crate) mod failover;
 mod fan_out;
 #[cfg(feature = "librdkafka")]
 pub(crate) mod librdkafka;
@@ -152,6 +153,11 @@ fn run_through_librdkafka(scenario: &Scenario, target: &Target, context: &Contex
 
 #[cfg(not(feature = "librdkafka"))]
 fn run_through_librdkafka(_: &Scenario, _: &Target, _: &Context) -> io::Result<Outcome> {
+    Err(without_librdkafka())
+}
+
+#[cfg(not(feature = "librdkafka"))]
+fn without_librdkafka() -> io::Error {
     let words = "this program was built without librdkafka: cargo build --features librdkafka";
-    Err(io::Error::new(io::ErrorKind::Unsupported, words))
+    io::Error::new(io::ErrorKind::Unsupported, words)
 }

@@ -14,6 +14,7 @@ mod node;
 mod output;
 mod time;
 mod topic;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

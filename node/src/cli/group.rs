@@ -9,7 +9,6 @@ mod list;
 mod progress;
 mod saved;
 mod seek;
-mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::client;
 use super::progress::{self, total_lag};
-use super::watch::{Look, Shown, watch};
 use crate::cli::arguments::GroupListArguments;
 use crate::cli::client::{Client, ClientError, GroupView, ListedGroupView, LogState, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{grouped, printable, table};
+use crate::cli::watch::{Look, Shown, watch};
 
 /// Shows which groups there are.
 pub(super) fn list(arguments: &GroupListArguments) -> Result<(), Failure> {

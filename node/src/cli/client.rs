@@ -3,6 +3,8 @@
 //! It speaks to any broker that speaks the protocol. One request at a time on each connection, except where `produce`
 //! and `consume` send ahead on a connection of their own. Joins no groups, and does not know transactions.
 
+mod cluster;
+mod cluster_changes;
 mod connection;
 mod coordinator;
 mod error;
@@ -19,6 +21,8 @@ use ringmain_protocol::messages::{
 };
 use ringmain_protocol::{ApiKey, ErrorCode};
 
+pub(super) use self::cluster::{LogDirsView, MemberLag, NodeView, NodesView, Placement, QuorumView};
+pub(super) use self::cluster_changes::{Election, MoveView};
 pub(super) use self::connection::{Answer, Connection};
 pub(super) use self::coordinator::CoordinatorView;
 pub(super) use self::error::ClientError;
@@ -33,6 +37,9 @@ const BACKOFF_LONGEST: Duration = Duration::from_secs(1);
 
 /// How long a new topic is waited for: far longer than a healthy cluster needs.
 const NEW_TOPIC_WAIT: Duration = Duration::from_secs(10);
+
+/// How long something is tried that may have no answer while a cluster has no controller.
+const BRIEF: Duration = Duration::from_secs(3);
 
 /// A cluster as the tools reach it.
 #[derive(Debug)]
@@ -105,6 +112,15 @@ impl Client {
     /// The timeout as requests carry it.
     pub(super) fn timeout_ms(&self) -> i32 {
         i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX)
+    }
+
+    /// Does something with a shorter limit for all tries: what may have no answer must not hold up the rest.
+    pub(super) fn briefly<T>(&mut self, attempt: impl FnOnce(&mut Self) -> T) -> T {
+        let timeout = self.timeout;
+        self.timeout = timeout.min(BRIEF);
+        let result = attempt(self);
+        self.timeout = timeout;
+        result
     }
 
     /// Asks for topics (`None` is all), and remembers where the nodes are.

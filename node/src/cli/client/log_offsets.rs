@@ -4,6 +4,7 @@
 //! bound of [`Client::retry`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use ringmain_protocol::ErrorCode;
 use ringmain_protocol::messages::{
@@ -18,6 +19,12 @@ use super::{Client, ClientError, TopicView, decoded};
 pub(in crate::cli) struct TopicPartition {
     pub(in crate::cli) topic: String,
     pub(in crate::cli) index: i32,
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.index)
+    }
 }
 
 /// What a log holds.

@@ -6,6 +6,7 @@
 mod arguments;
 mod cert;
 mod client;
+mod cluster;
 mod failure;
 mod group;
 mod inspect;
@@ -46,6 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Start(start) => return served(node::start(&start)),
         Command::Topic(command) => topic::run(command),
         Command::Group(command) => group::run(command),
+        Command::Cluster(command) => cluster::run(command),
         Command::Inspect(command) => inspect::run(command),
         Command::Cert(command) => cert::run(command),
     };

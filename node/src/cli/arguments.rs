@@ -1,6 +1,7 @@
 //! The arguments, declared: what `--help` shows is what is parsed.
 
 mod cert;
+mod cluster;
 mod group;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::cert::*;
+pub(super) use self::cluster::*;
 pub(super) use self::group::*;
 use super::time;
 
@@ -24,6 +26,7 @@ use super::time;
   ringmain topic produce orders access.log         each line of a file becomes a record
   ringmain topic consume orders --until-end        and back, byte for byte
   ringmain group describe billing                  how far behind its consumers are
+  ringmain cluster status                          whether all is well, and what to do if not
   ringmain cert init                               the certificates of a new cluster
 
 Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage."
@@ -45,6 +48,9 @@ pub(super) enum Command {
     /// Look at consumer groups of a running cluster, move and delete them (Ringmain or Kafka)
     #[command(subcommand)]
     Group(GroupCommand),
+    /// Look at a running cluster, move what is on its nodes, take nodes out (Ringmain or Kafka)
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Show what is in a file of a data directory
     #[command(subcommand)]
     Inspect(InspectCommand),

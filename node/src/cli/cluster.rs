@@ -3,15 +3,21 @@
 //! An ordinary client of any cluster that speaks the protocol. What must hold: a command that changes something shows the
 //! same plan with `--dry-run`, can be interrupted, and takes up what is left when it is run again.
 
+mod balance;
+mod decommission;
+mod drain;
 mod health;
+mod image;
+mod moving;
 mod nodes;
 mod partitions;
+mod reassign;
 mod snapshot;
 mod status;
 
 use std::time::Duration;
 
-use super::arguments::{ClusterArguments, ClusterCommand};
+use super::arguments::{ClusterArguments, ClusterCommand, ClusterLeadersCommand};
 use super::client::{Client, ClientError, TopicPartition};
 use super::failure::Failure;
 
@@ -24,6 +30,12 @@ pub(super) fn run(command: ClusterCommand) -> Result<(), Failure> {
         ClusterCommand::Status(arguments) => status::status(&arguments),
         ClusterCommand::Nodes(arguments) => nodes::nodes(&arguments),
         ClusterCommand::Partitions(arguments) => partitions::partitions(&arguments),
+        ClusterCommand::Drain(arguments) => drain::drain(&arguments),
+        ClusterCommand::Decommission(arguments) => decommission::decommission(&arguments),
+        ClusterCommand::Replace(arguments) => decommission::replace(&arguments),
+        ClusterCommand::Leaders(ClusterLeadersCommand::Balance(arguments)) => balance::balance(&arguments),
+        ClusterCommand::Leaders(ClusterLeadersCommand::Force(arguments)) => balance::force(&arguments),
+        ClusterCommand::Reassign(arguments) => reassign::reassign(&arguments),
     }
 }
 

@@ -68,7 +68,7 @@ impl<'a> Findings<'a> {
                 .filter(|voter| voter.behind_ms.is_some_and(|behind| behind > VOTER_BEHIND_MS))
                 .map(|voter| voter.node_id)
                 .collect(),
-            has_controller: nodes.controller.is_some() && quorum.is_none_or(|quorum| quorum.leader.is_some()),
+            has_controller: snapshot.controller().is_some(),
         }
     }
 

@@ -57,7 +57,7 @@ fn rows<'a>(snapshot: &'a Snapshot, kept: &'a BTreeMap<i32, LogDirsView>) -> Vec
 
 fn roles(snapshot: &Snapshot, node_id: i32) -> Vec<&'static str> {
     let mut roles = Vec::new();
-    if snapshot.nodes.controller == Some(node_id) {
+    if snapshot.controller() == Some(node_id) {
         roles.push("controller");
     }
     if let Some(quorum) = &snapshot.quorum {

@@ -34,6 +34,11 @@ impl Snapshot {
         Ok(Self { nodes, quorum, partitions, moves, min_in_sync })
     }
 
+    /// Who decides: the leader of the quorum. Kafka's nodes name one of themselves, by chance, to spread the requests.
+    pub(super) fn controller(&self) -> Option<i32> {
+        self.quorum.as_ref().map_or(self.nodes.controller, |quorum| quorum.leader)
+    }
+
     /// The move of a partition, if it moves.
     pub(super) fn move_of(&self, placement: &Placement) -> Option<&MoveView> {
         self.moves.iter().flatten().find(|moving| moving.partition == placement.partition)

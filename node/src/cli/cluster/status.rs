@@ -57,7 +57,10 @@ fn as_text(snapshot: &Snapshot) -> String {
     let nodes = &snapshot.nodes;
     let mut text = format!("Cluster {} is {}\n", nodes.cluster_id, findings.health().name());
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<12} {value}\n"));
-    line("controller", nodes.controller.map_or_else(|| "none".to_owned(), |node| format!("node {node}")));
+    line(
+        "controller",
+        snapshot.controller().map_or_else(|| "none".to_owned(), |node| format!("node {node}")),
+    );
     line("quorum", snapshot.quorum.as_ref().map_or_else(|| "not known".to_owned(), quorum_text));
     let active: Vec<i32> = nodes.active().collect();
     let mut states = vec![format!("{} active ({})", active.len(), numbers(&active))];
@@ -159,7 +162,7 @@ fn as_json(snapshot: &Snapshot) -> Value {
     json!({
         "cluster": snapshot.nodes.cluster_id,
         "health": findings.health().name(),
-        "controller": snapshot.nodes.controller,
+        "controller": snapshot.controller(),
         "quorum": quorum,
         "nodes": {
             "active": snapshot.nodes.active().collect::<Vec<i32>>(),

@@ -6,6 +6,7 @@ use ringmain_protocol::{
     messages::{DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse},
 };
 
+use super::nodes::{self, ReachableNode};
 use crate::shard::Shard;
 
 /// The endpoints that clients of brokers ask for.
@@ -33,22 +34,26 @@ pub(super) fn answer(shard: &Shard, request: &DescribeClusterRequest) -> Describ
             ..Default::default()
         };
     }
-    let node = shard.node();
-    let broker = DescribeClusterBroker {
-        broker_id: node.node_id().0,
-        host: Text::Owned(node.advertised.host.clone()),
-        port: node.advertised.port.into(),
-        rack: node.config.rack.clone().map(Text::Owned),
-        ..Default::default()
-    };
+    let image = shard.image();
+    let told = nodes::registered(&image).filter(|node| request.include_fenced_brokers || !node.is_fenced);
     let mut response = DescribeClusterResponse {
-        cluster_id: Text::Owned(shard.image().cluster_id().to_owned()),
-        controller_id: node.node_id().0,
-        brokers: vec![broker],
+        cluster_id: Text::Owned(image.cluster_id().to_owned()),
+        controller_id: nodes::controller(shard),
+        brokers: told.map(broker).collect(),
         ..Default::default()
     };
     if request.include_cluster_authorized_operations {
         response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     }
     response
+}
+
+fn broker(node: ReachableNode) -> DescribeClusterBroker<'static> {
+    DescribeClusterBroker {
+        broker_id: node.id,
+        host: node.host,
+        port: node.port,
+        rack: node.rack,
+        is_fenced: node.is_fenced,
+    }
 }

@@ -14,7 +14,10 @@ use ringmain_protocol::{
     },
 };
 
-use super::metadata::TOPIC_OPERATIONS;
+use super::{
+    metadata::{NO_LEADER, TOPIC_OPERATIONS},
+    nodes,
+};
 use crate::{
     metadata::{MetadataImage, NodeId, PartitionImage, controller::check_topic_name, is_internal_topic},
     shard::Shard,
@@ -131,16 +134,15 @@ fn unknown(name: &str) -> DescribedTopic<'static> {
 
 fn described(image: &MetadataImage, partition_index: i32, partition: &PartitionImage) -> DescribedPartition {
     let ids = |nodes: &[NodeId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
-    let offline = partition.replicas.iter().filter(|node| !image.is_active(**node));
     DescribedPartition {
         partition_index,
-        leader_id: partition.leader.map_or(-1, |leader| leader.0),
+        leader_id: nodes::leader(image, partition).map_or(NO_LEADER, |leader| leader.id),
         leader_epoch: partition.leader_epoch.value(),
         replica_nodes: ids(&partition.replicas),
         isr_nodes: ids(&partition.in_sync),
         eligible_leader_replicas: Some(ids(&partition.eligible)),
         last_known_elr: Some(partition.last_known_leader.iter().map(|leader| leader.0).collect()),
-        offline_replicas: offline.map(|node| node.0).collect(),
+        offline_replicas: nodes::offline_replicas(image, partition),
         ..Default::default()
     }
 }

@@ -1,6 +1,6 @@
 //! FindCoordinator: which node runs a group. The first one who asks makes the topic in which groups are kept.
 //!
-//! What must hold: a group whose coordinator was told can be asked for at once, on every connection.
+//! What must hold: a group whose coordinator was told to be this node can be asked for at once, on every connection.
 
 use std::rc::Rc;
 
@@ -13,7 +13,7 @@ use ringmain_protocol::{
     },
 };
 
-use super::RequestInfo;
+use super::{RequestInfo, nodes};
 use crate::shard::Shard;
 
 /// The first version that asks for several at once.
@@ -41,11 +41,15 @@ pub(super) async fn answer<'a>(
 /// Why there is no coordinator, with words for the client.
 type NotFound = (ErrorCode, &'static str);
 
+/// Nobody leads what keeps the group, or not yet.
+const NOT_AVAILABLE: NotFound =
+    (ErrorCode::COORDINATOR_NOT_AVAILABLE, "The coordinator is not available.");
+
 async fn find(shard: &Rc<Shard>, request: &FindCoordinatorRequest<'_>) -> Result<(), NotFound> {
     match request.key_type {
         COORDINATOR_OF_GROUP => {
             let provided = shard.provide_offsets_topic().await;
-            provided.map_err(|error| (error, "The coordinator is not available."))
+            provided.map_err(|error| (error, NOT_AVAILABLE.1))
         }
         // The clients' transactions end with this error; with one that says "not now" they would ask for ever.
         COORDINATOR_OF_TRANSACTION => {
@@ -56,16 +60,16 @@ async fn find(shard: &Rc<Shard>, request: &FindCoordinatorRequest<'_>) -> Result
     }
 }
 
+/// The node that leads the partition which keeps the group, if the group has one.
 fn coordinator<'a>(shard: &Shard, key: &'a str, found: Result<(), NotFound>) -> Coordinator<'a> {
+    let found = found.and_then(|()| shard.group_leader(key).ok_or(NOT_AVAILABLE));
+    let image = shard.image();
+    let found = found.and_then(|leader| nodes::reachable(&image, leader).ok_or(NOT_AVAILABLE));
     let key = Text::Borrowed(key);
     match found {
-        Ok(()) => Coordinator {
-            key,
-            node_id: shard.node().node_id().0,
-            host: Text::Owned(shard.node().advertised.host.clone()),
-            port: shard.node().advertised.port.into(),
-            ..Default::default()
-        },
+        Ok(node) => {
+            Coordinator { key, node_id: node.id, host: node.host, port: node.port, ..Default::default() }
+        }
         Err((error_code, message)) => Coordinator {
             key,
             node_id: NONE,

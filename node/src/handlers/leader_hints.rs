@@ -6,11 +6,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use ringmain_protocol::{
     ErrorCode,
-    codec::Text,
     messages::{LeaderIdAndEpoch, NodeEndpoint},
 };
 use ringmain_storage::TopicId;
 
+use super::nodes;
 use crate::{
     metadata::{MetadataImage, NodeId},
     shard::Shard,
@@ -48,24 +48,7 @@ impl<'a> LeaderHints<'a> {
     /// Where clients reach the leaders that were told.
     pub(super) fn endpoints(self) -> Vec<NodeEndpoint<'static>> {
         let Some(image) = self.image else { return Vec::new() };
-        self.named.iter().filter_map(|node_id| endpoint(self.shard, &image, *node_id)).collect()
+        let told = self.named.iter().filter_map(|node_id| nodes::reachable(&image, *node_id));
+        told.map(NodeEndpoint::from).collect()
     }
-}
-
-fn endpoint(shard: &Shard, image: &MetadataImage, node_id: NodeId) -> Option<NodeEndpoint<'static>> {
-    let own = shard.node();
-    if node_id == own.node_id() {
-        return Some(NodeEndpoint {
-            node_id: node_id.0,
-            host: Text::Owned(own.advertised.host.clone()),
-            port: own.advertised.port.into(),
-            rack: own.config.rack.clone().map(Text::Owned),
-        });
-    }
-    image.nodes().get(&node_id).map(|other| NodeEndpoint {
-        node_id: node_id.0,
-        host: Text::Owned(other.host().to_owned()),
-        port: other.port().into(),
-        rack: other.rack.clone().map(Text::Owned),
-    })
 }

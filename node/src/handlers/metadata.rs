@@ -14,10 +14,14 @@ use ringmain_protocol::{
 };
 use ringmain_storage::TopicId;
 
-use super::{RequestInfo, describe_cluster::CLUSTER_OPERATIONS};
+use super::{
+    RequestInfo,
+    describe_cluster::CLUSTER_OPERATIONS,
+    nodes::{self, ReachableNode},
+};
 use crate::{
     metadata::{
-        MetadataImage, PartitionImage, TopicImage,
+        MetadataImage, NodeId, PartitionImage, TopicImage,
         controller::{CreateTopic, check_topic_name},
         is_internal_topic,
     },
@@ -26,6 +30,10 @@ use crate::{
 
 /// The only version in which an empty list of topics means all of them.
 const EMPTY_IS_ALL_VERSION: i16 = 0;
+/// Up to this version only replicas that can be reached are told.
+const REACHABLE_REPLICAS_UP_TO_VERSION: i16 = 0;
+/// In place of the leader of a partition that has none.
+pub(super) const NO_LEADER: i32 = -1;
 /// The first version in which a topic may be asked for by its id.
 const IDS_FROM_VERSION: i16 = 12;
 /// Operations on a topic that a client without restrictions may do, as bits of Kafka's `AclOperation` codes: read 3,
@@ -53,17 +61,17 @@ pub(super) async fn answer(
     }
     let image = shard.image();
     let mut topics = match asked {
-        Some(asked) => named(&image, asked),
-        None => image.topics().map(|topic| described(topic)).collect(),
+        Some(asked) => named(info, &image, asked),
+        None => image.topics().map(|topic| described(info, &image, topic)).collect(),
     };
     if request.include_topic_authorized_operations {
         let authorized = topics.iter_mut().filter(|topic| topic.error_code == ErrorCode::NONE);
         authorized.for_each(|topic| topic.topic_authorized_operations = TOPIC_OPERATIONS);
     }
     let mut response = MetadataResponse {
-        brokers: brokers(shard, &image),
+        brokers: nodes::unfenced(&image).map(broker).collect(),
         cluster_id: Some(Text::Owned(image.cluster_id().to_owned())),
-        controller_id: shard.node().node_id().0,
+        controller_id: nodes::controller(shard),
         topics,
         ..Default::default()
     };
@@ -108,42 +116,32 @@ async fn create_absent(shard: &Rc<Shard>, asked: &[MetadataRequestTopic<'_>]) {
     }
 }
 
-fn brokers(shard: &Shard, image: &MetadataImage) -> Vec<MetadataBroker<'static>> {
-    let node = shard.node();
-    let own = MetadataBroker {
-        node_id: node.node_id().0,
-        host: Text::Owned(node.advertised.host.clone()),
-        port: node.advertised.port.into(),
-        rack: node.config.rack.clone().map(Text::Owned),
-    };
-    let others =
-        image.nodes().iter().filter(|(id, _)| **id != node.node_id()).map(|(id, other)| MetadataBroker {
-            node_id: id.0,
-            host: Text::Owned(other.host().to_owned()),
-            port: other.port().into(),
-            rack: other.rack.clone().map(Text::Owned),
-        });
-    std::iter::once(own).chain(others).collect()
+fn broker(node: ReachableNode) -> MetadataBroker<'static> {
+    MetadataBroker { node_id: node.id, host: node.host, port: node.port, rack: node.rack }
 }
 
 /// Each topic that is asked for, once, in order.
-fn named(image: &MetadataImage, asked: &[MetadataRequestTopic<'_>]) -> Vec<MetadataTopic<'static>> {
+fn named(
+    info: RequestInfo,
+    image: &MetadataImage,
+    asked: &[MetadataRequestTopic<'_>],
+) -> Vec<MetadataTopic<'static>> {
     let mut seen = BTreeSet::new();
     let mut topics = Vec::with_capacity(asked.len());
     for topic in asked.iter().filter(|topic| seen.insert((topic.topic_id, topic.name))) {
         topics.push(if topic.topic_id.is_nil() {
-            by_name(image, topic.name)
+            by_name(info, image, topic.name)
         } else {
-            by_id(image, topic.topic_id)
+            by_id(info, image, topic.topic_id)
         });
     }
     topics
 }
 
-fn by_name(image: &MetadataImage, name: Option<&str>) -> MetadataTopic<'static> {
+fn by_name(info: RequestInfo, image: &MetadataImage, name: Option<&str>) -> MetadataTopic<'static> {
     let name = name.unwrap_or_default();
     match image.topic(name) {
-        Some(topic) => described(topic),
+        Some(topic) => described(info, image, topic),
         None => {
             let valid = check_topic_name(name).is_ok();
             MetadataTopic {
@@ -160,9 +158,9 @@ fn by_name(image: &MetadataImage, name: Option<&str>) -> MetadataTopic<'static> 
     }
 }
 
-fn by_id(image: &MetadataImage, topic_id: Uuid) -> MetadataTopic<'static> {
+fn by_id(info: RequestInfo, image: &MetadataImage, topic_id: Uuid) -> MetadataTopic<'static> {
     match image.topic_by_id(TopicId(topic_id.0)) {
-        Some(topic) => described(topic),
+        Some(topic) => described(info, image, topic),
         None => MetadataTopic {
             error_code: ErrorCode::UNKNOWN_TOPIC_ID,
             name: None,
@@ -172,23 +170,48 @@ fn by_id(image: &MetadataImage, topic_id: Uuid) -> MetadataTopic<'static> {
     }
 }
 
-fn described(topic: &TopicImage) -> MetadataTopic<'static> {
+fn described(info: RequestInfo, image: &MetadataImage, topic: &TopicImage) -> MetadataTopic<'static> {
+    let partitions = (0..).zip(&topic.partitions);
     MetadataTopic {
         name: Some(Text::Owned(topic.name.to_string())),
         topic_id: Uuid(topic.id.0),
         is_internal: is_internal_topic(&topic.name),
-        partitions: (0..).zip(&topic.partitions).map(|(index, partition)| led(index, partition)).collect(),
+        partitions: partitions
+            .map(|(index, partition)| described_partition(info.version, image, index, partition))
+            .collect(),
         ..Default::default()
     }
 }
 
-fn led(partition_index: i32, partition: &PartitionImage) -> MetadataPartition {
+/// A partition and its leader. As in Kafka, a partition without a leader is an error of the partition; the first version
+/// is told only of replicas that can be reached, and of those that cannot as an error.
+fn described_partition(
+    version: i16,
+    image: &MetadataImage,
+    partition_index: i32,
+    partition: &PartitionImage,
+) -> MetadataPartition {
+    let leader = nodes::leader(image, partition);
+    let offline_replicas = nodes::offline_replicas(image, partition);
+    let only_online = version <= REACHABLE_REPLICAS_UP_TO_VERSION;
+    let told = |replicas: &[NodeId]| -> Vec<i32> {
+        let ids = replicas.iter().map(|node| node.0);
+        ids.filter(|id| !only_online || !offline_replicas.contains(id)).collect()
+    };
     MetadataPartition {
+        error_code: match &leader {
+            None => ErrorCode::LEADER_NOT_AVAILABLE,
+            Some(_) if only_online && !offline_replicas.is_empty() => ErrorCode::REPLICA_NOT_AVAILABLE,
+            Some(_) => ErrorCode::NONE,
+        },
         partition_index,
-        leader_id: partition.leader.map_or(-1, |leader| leader.0),
+        leader_id: leader.map_or(NO_LEADER, |leader| leader.id),
         leader_epoch: partition.leader_epoch.value(),
-        replica_nodes: partition.replicas.iter().map(|node| node.0).collect(),
-        isr_nodes: partition.in_sync.iter().map(|node| node.0).collect(),
-        ..Default::default()
+        replica_nodes: told(&partition.replicas),
+        isr_nodes: told(&partition.in_sync),
+        offline_replicas,
     }
 }
+
+#[cfg(test)]
+mod tests;

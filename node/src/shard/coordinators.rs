@@ -31,7 +31,7 @@ use self::{clock::SteadyClock, deadlines::Deadlines};
 use super::Shard;
 use crate::{
     config::NodeConfig,
-    metadata::{MetadataImage, OFFSETS_TOPIC},
+    metadata::{MetadataImage, NodeId, OFFSETS_TOPIC},
     runtime,
 };
 use coordinator::Coordinator;
@@ -79,6 +79,12 @@ impl Shard {
     /// The shard that runs a group. Any will do to say that there is no coordinator.
     pub(crate) fn group_owner(&self, group: &str) -> ShardId {
         self.offsets_partition(group).map_or(self.id(), |key| self.owner(key))
+    }
+
+    /// The node that leads the partition which keeps a group.
+    pub(crate) fn group_leader(&self, group: &str) -> Option<NodeId> {
+        let key = self.offsets_partition(group)?;
+        self.image().partition(key.topic_id, key.partition)?.leader
     }
 
     /// The groups of this shard that are wanted, and why there may be more.

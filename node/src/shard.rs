@@ -39,7 +39,7 @@ use ringmain_replication::Effect;
 use ringmain_storage::{LogKey, ShardId, Store, disk::direct::Ring};
 
 pub(crate) use counters::{CounterValues, Counters};
-pub(crate) use fetch::{FetchWaiter, PartitionFetch, PartitionFetched, read_error};
+pub(crate) use fetch::{Consumer, FetchWaiter, PartitionFetch, PartitionFetched, read_error};
 pub(crate) use gather::Gather;
 pub(crate) use mailbox::{Inbox, Mailbox, mailbox};
 pub(crate) use partition::Partition;
@@ -231,7 +231,7 @@ impl Shard {
         self.partitions.borrow().get(&key).cloned()
     }
 
-    /// Runs a job on a partition that this node leads, on the shard that owns it.
+    /// Runs a job on a partition that is open on this node, on the shard that owns it. The job says which role it needs.
     pub(crate) async fn on_partition<T, F, Fut>(self: &Rc<Self>, key: LogKey, job: F) -> Result<T, ErrorCode>
     where
         T: Send + 'static,
@@ -240,8 +240,7 @@ impl Shard {
     {
         let on_owner = move |shard: Rc<Shard>| async move {
             match shard.partition(key) {
-                Some(partition) if partition.is_leading() => job(partition).await,
-                Some(_) => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+                Some(partition) => job(partition).await,
                 None => Err(shard.absent(key)),
             }
         };

@@ -16,6 +16,8 @@ use crate::{
     shard::{Partition, Shard},
 };
 
+/// The request names no leader epoch.
+const ANY_EPOCH: i32 = -1;
 /// In place of an offset: everything below the high watermark.
 const HIGH_WATERMARK: i64 = -1;
 
@@ -56,6 +58,7 @@ async fn delete(shard: &Rc<Shard>, topic: &str, partition: i32, offset: i64) -> 
 }
 
 async fn delete_below(partition: &Partition, offset: i64) -> Result<i64, ErrorCode> {
+    partition.check_leader(ANY_EPOCH)?;
     let high_watermark = partition.high_watermark();
     let offset = match offset {
         HIGH_WATERMARK => high_watermark,

@@ -15,9 +15,11 @@ use ringmain_storage::ProducerSnapshot;
 
 use crate::{
     metadata::controller::{Refusal, check_topic_name},
-    shard::Shard,
+    shard::{Partition, Shard},
 };
 
+/// The request names no leader epoch.
+const ANY_EPOCH: i32 = -1;
 /// There has been no transaction coordinator.
 const NO_COORDINATOR_EPOCH: i32 = -1;
 /// No transaction is open.
@@ -55,8 +57,11 @@ async fn describe(shard: &Rc<Shard>, topic: &str, partition: i32) -> Result<Vec<
         return Err(Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message));
     }
     let key = shard.key(topic, partition).ok_or(Refusal::of(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?;
-    let producers = shard.on_partition(key, async |partition| Ok(partition.log().producers())).await;
-    Ok(producers.map_err(Refusal::of)?.into_iter().map(state).collect())
+    let of_leader = async |partition: Rc<Partition>| {
+        partition.check_leader(ANY_EPOCH)?;
+        Ok(partition.log().producers())
+    };
+    Ok(shard.on_partition(key, of_leader).await.map_err(Refusal::of)?.into_iter().map(state).collect())
 }
 
 fn state(producer: ProducerSnapshot) -> ProducerState {

@@ -24,8 +24,11 @@ use super::{RequestError, RequestInfo};
 use crate::{
     runtime,
     server::Response,
-    shard::{FetchWaiter, PartitionFetch, PartitionFetched, Shard},
+    shard::{Consumer, FetchWaiter, PartitionFetch, PartitionFetched, Shard},
 };
+
+/// The first version whose clients read from followers too (KIP-392).
+const FOLLOWERS_FROM_VERSION: i16 = 11;
 
 /// Answers a fetch, after as long a wait as the client allows.
 pub(super) async fn answer(
@@ -43,7 +46,7 @@ pub(super) async fn answer(
             return answer::encode(info, refused);
         }
     };
-    let poll = Poll::new(shard, &request, session.wanted());
+    let poll = Poll::new(shard, info.version, &request, session.wanted());
     drop(request);
     let fetched = poll.run().await;
     answer::encode(info, answer::assemble(shard, info.version, session, fetched))
@@ -59,13 +62,14 @@ struct Poll {
     partitions: usize,
     /// The client says that it is a replica, and it is none of ours.
     from_replica: bool,
+    consumer: Consumer,
     min_bytes: usize,
     max_bytes: usize,
     max_wait: Duration,
 }
 
 impl Poll {
-    fn new(shard: &Rc<Shard>, request: &FetchRequest<'_>, wanted: &[Wanted]) -> Self {
+    fn new(shard: &Rc<Shard>, version: i16, request: &FetchRequest<'_>, wanted: &[Wanted]) -> Self {
         let limits = &shard.config().limits;
         let mut by_owner: BTreeMap<ShardId, Vec<(usize, PartitionFetch)>> = BTreeMap::new();
         let mut unknown = Vec::new();
@@ -93,6 +97,10 @@ impl Poll {
             unknown,
             partitions: wanted.len(),
             from_replica: request.asking_replica_id() >= 0,
+            consumer: Consumer {
+                reads_followers: version >= FOLLOWERS_FROM_VERSION,
+                rack: (!request.rack_id.is_empty()).then(|| request.rack_id.into()),
+            },
             min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
             max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(limits.fetch_bytes_max),
             max_wait: Duration::from_millis(max_wait_ms).min(Duration::from_millis(limits.fetch_wait_ms_max)),
@@ -121,12 +129,15 @@ impl Poll {
         last
     }
 
-    /// As Kafka decides: enough bytes, an error, or a log that diverged. Where more lies ready than one read gives (it
+    /// As Kafka decides: enough bytes, an error, a log that diverged, or another replica to ask. Where more lies ready than one read gives (it
     /// ends at a batch, a cold one at a piece), there is nothing to wait for.
     fn is_enough(&self, fetched: &[PartitionFetched]) -> bool {
         let length: usize = fetched.iter().map(|fetched| fetched.length).sum();
         let urgent = |fetched: &PartitionFetched| {
-            fetched.error != ErrorCode::NONE || fetched.diverging_epoch.is_some() || fetched.has_more
+            fetched.error != ErrorCode::NONE
+                || fetched.diverging_epoch.is_some()
+                || fetched.preferred_replica.is_some()
+                || fetched.has_more
         };
         length >= self.min_bytes || fetched.iter().any(urgent)
     }
@@ -142,8 +153,8 @@ impl Poll {
         }
         let reads = self.by_owner.iter().map(|(&owner, fetches)| {
             let partitions: Vec<PartitionFetch> = fetches.iter().map(|(_, fetch)| *fetch).collect();
-            let (waiter, max_bytes) = (waiter.cloned(), self.max_bytes);
-            self.shard.run_on(owner, move |shard| shard.fetch(partitions, max_bytes, waiter))
+            let (waiter, consumer, max_bytes) = (waiter.cloned(), self.consumer.clone(), self.max_bytes);
+            self.shard.run_on(owner, move |shard| shard.fetch(partitions, max_bytes, consumer, waiter))
         });
         let mut results: Vec<Option<PartitionFetched>> = (0..self.partitions).map(|_| None).collect();
         for (fetches, fetched) in self.by_owner.values().zip(join_all(reads).await) {

@@ -50,7 +50,7 @@ async fn find(
     let key = shard.key(topic, asked.partition).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
     shard
         .on_partition(key, async move |partition| {
-            partition.check_leader_epoch(claimed_epoch)?;
+            partition.check_leader(claimed_epoch)?;
             Ok(end_of(&partition, epoch))
         })
         .await

@@ -1,6 +1,6 @@
 //! Reads of partitions on the core that owns them, and the waiting of long polls.
 //!
-//! What must hold: nothing at or above the high watermark is read; a fetch that waits is woken when the high watermark of
+//! What must hold: nothing at or above the high watermark is read, from the leader or a follower; a fetch that waits is woken when the high watermark of
 //! one of its partitions moves, by the shard that moved it, never by polling.
 
 use std::{
@@ -18,7 +18,10 @@ use ringmain_protocol::ErrorCode;
 use ringmain_storage::{LogKey, Offset, Piece, ReadError};
 
 use super::{Partition, Shard};
-use crate::server::Chunk;
+use crate::{
+    metadata::{MetadataImage, NodeId, PartitionImage},
+    server::Chunk,
+};
 
 /// What to read of one partition.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +35,15 @@ pub(crate) struct PartitionFetch {
     pub(crate) max_bytes: usize,
 }
 
+/// Who reads.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Consumer {
+    /// Its request is of a version whose clients read from followers too.
+    pub(crate) reads_followers: bool,
+    /// Where it is: a replica there serves it best. `None` where it does not say.
+    pub(crate) rack: Option<Arc<str>>,
+}
+
 /// What was read of one partition.
 #[derive(Debug)]
 pub(crate) struct PartitionFetched {
@@ -40,6 +52,8 @@ pub(crate) struct PartitionFetched {
     pub(crate) log_start_offset: i64,
     /// The client's log diverged: its last epoch ends here.
     pub(crate) diverging_epoch: Option<(i32, i64)>,
+    /// Nothing was read: this replica, in the consumer's rack, serves it better.
+    pub(crate) preferred_replica: Option<NodeId>,
     pub(crate) chunks: Vec<Chunk>,
     pub(crate) length: usize,
     /// There is more to be read than what a single read gives.
@@ -53,6 +67,7 @@ impl PartitionFetched {
             high_watermark: -1,
             log_start_offset: -1,
             diverging_epoch: None,
+            preferred_replica: None,
             chunks: Vec::new(),
             length: 0,
             has_more: false,
@@ -109,13 +124,21 @@ impl Shard {
         self: Rc<Self>,
         fetches: Vec<PartitionFetch>,
         mut max_bytes: usize,
+        consumer: Consumer,
         waiter: Option<FetchWaiter>,
     ) -> Vec<PartitionFetched> {
         let mut at_least_one = true;
         let mut results = Vec::with_capacity(fetches.len());
         for fetch in fetches {
             let fetched = match self.partition(fetch.key) {
-                Some(partition) => partition.fetch(fetch, max_bytes, at_least_one, waiter.as_ref()).await,
+                Some(partition) => match self.preferred_replica(&partition, &consumer, fetch) {
+                    Some(replica) => partition.points_to(replica),
+                    None => {
+                        let reads_followers = consumer.reads_followers;
+                        let waiter = waiter.as_ref();
+                        partition.fetch(fetch, max_bytes, at_least_one, reads_followers, waiter).await
+                    }
+                },
                 None => PartitionFetched::error(self.absent(fetch.key)),
             };
             if fetched.length > 0 {
@@ -125,6 +148,23 @@ impl Shard {
             results.push(fetched);
         }
         results
+    }
+
+    /// The replica that serves this consumer better than this leader does, if it says where it is (KIP-392). Whoever is in
+    /// sync has everything below the high watermark, so the consumer finds there what it asks for.
+    fn preferred_replica(
+        &self,
+        partition: &Partition,
+        consumer: &Consumer,
+        fetch: PartitionFetch,
+    ) -> Option<NodeId> {
+        let rack = consumer.rack.as_ref()?;
+        partition.check_leader(fetch.leader_epoch).ok()?;
+        let offset = Offset::try_new(fetch.offset)?;
+        let has = (partition.log().log_start_offset()..=partition.high_watermark()).contains(&offset);
+        let image = self.image();
+        let key = partition.key();
+        in_rack(&image, image.partition(key.topic_id, key.partition)?, rack).filter(|_| has)
     }
 
     /// Why a partition of this shard is not open.
@@ -146,12 +186,14 @@ impl Partition {
         fetch: PartitionFetch,
         max_bytes: usize,
         at_least_one: bool,
+        reads_followers: bool,
         waiter: Option<&FetchWaiter>,
     ) -> PartitionFetched {
-        if !self.is_leading() {
-            return PartitionFetched::error(ErrorCode::NOT_LEADER_OR_FOLLOWER);
-        }
-        if let Err(error) = self.check_leader_epoch(fetch.leader_epoch) {
+        let admitted = match reads_followers {
+            true => self.check_replica(fetch.leader_epoch),
+            false => self.check_leader(fetch.leader_epoch),
+        };
+        if let Err(error) = admitted {
             return PartitionFetched::error(error);
         }
         if let Some(waiter) = waiter {
@@ -163,6 +205,7 @@ impl Partition {
             high_watermark: high_watermark.value(),
             log_start_offset: self.log().log_start_offset().value(),
             diverging_epoch: None,
+            preferred_replica: None,
             chunks: Vec::new(),
             length: 0,
             has_more: false,
@@ -204,8 +247,22 @@ impl Partition {
         }
     }
 
-    /// KIP-595: where the epoch of the client's last record ends here, if the client has more of it than we do.
+    /// Nothing, and where to ask.
+    fn points_to(&self, replica: NodeId) -> PartitionFetched {
+        PartitionFetched {
+            high_watermark: self.high_watermark().value(),
+            log_start_offset: self.log().log_start_offset().value(),
+            preferred_replica: Some(replica),
+            ..PartitionFetched::error(ErrorCode::NONE)
+        }
+    }
+
+    /// KIP-595: where the epoch of the client's last record ends here, if the client has more of it than we do. A follower
+    /// may have less than a client that read from another replica: that is no divergence.
     fn diverging_epoch(&self, fetch: PartitionFetch) -> Option<(i32, i64)> {
+        if !self.is_leading() {
+            return None;
+        }
         let last = ringmain_storage::LeaderEpoch::try_new(fetch.last_fetched_epoch)?;
         if last.value() < 0 {
             return None;
@@ -214,6 +271,18 @@ impl Partition {
         let diverged = epoch < last || end.value() < fetch.offset;
         diverged.then_some((epoch.value(), end.value()))
     }
+}
+
+/// An in-sync replica in a rack that the leader is not in.
+fn in_rack(image: &MetadataImage, partition: &PartitionImage, rack: &str) -> Option<NodeId> {
+    let is_there = |node: &NodeId| {
+        let node = image.nodes().get(node);
+        node.is_some_and(|node| node.is_active() && node.rack.as_deref() == Some(rack))
+    };
+    if partition.leader.as_ref().is_some_and(is_there) {
+        return None;
+    }
+    partition.in_sync.iter().copied().find(is_there)
 }
 
 fn chunk(piece: Piece) -> Chunk {

@@ -123,6 +123,28 @@ impl Partition {
         !self.closed.get() && self.machine.borrow().is_leading()
     }
 
+    /// Whether this replica follows, so that consumers may read from it (KIP-392).
+    pub(crate) fn is_following(&self) -> bool {
+        !self.closed.get() && self.machine.borrow().is_following()
+    }
+
+    /// The end of the log when this leadership began; `None` where this replica does not lead.
+    pub(crate) fn leadership_start(&self) -> Option<Offset> {
+        self.machine.borrow().leadership_start()
+    }
+
+    /// Refuses what only the leader answers, and what names another leadership: its epoch comes first, as in Kafka.
+    pub(crate) fn check_leader(&self, claimed_epoch: i32) -> Result<(), ErrorCode> {
+        self.check_leader_epoch(claimed_epoch)?;
+        if self.is_leading() { Ok(()) } else { Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) }
+    }
+
+    /// As [`Partition::check_leader`], for what a follower answers too.
+    pub(crate) fn check_replica(&self, claimed_epoch: i32) -> Result<(), ErrorCode> {
+        self.check_leader_epoch(claimed_epoch)?;
+        if self.is_leading() || self.is_following() { Ok(()) } else { Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) }
+    }
+
     /// The error for a leader epoch that a client claims, if any: fenced when it is older, unknown when it is newer.
     pub(crate) fn check_leader_epoch(&self, claimed: i32) -> Result<(), ErrorCode> {
         let current = self.leader_epoch().value();

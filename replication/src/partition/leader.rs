@@ -163,6 +163,15 @@ impl Partition {
         }
     }
 
+    /// The end of the log when this leadership began. While the high watermark is below it, this leader does not know yet
+    /// how much of what the leaders before it appended is committed. `None` where this replica does not lead.
+    pub fn leadership_start(&self) -> Option<Offset> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader.epoch_start),
+            Role::Follower(_) | Role::Outside => None,
+        }
+    }
+
     /// The epoch of this leadership, if it is one.
     pub(super) fn leading_epoch(&self) -> Option<LeaderEpoch> {
         matches!(self.role, Role::Leader(_)).then_some(self.leader_epoch)

@@ -96,6 +96,7 @@ fn partition(
         last_stable_offset: fetched.high_watermark,
         log_start_offset: fetched.log_start_offset,
         diverging_epoch: diverging.unwrap_or_default(),
+        preferred_read_replica: fetched.preferred_replica.map_or(-1, |replica| replica.0),
         aborted_transactions: (read_committed || is_unknown).then(Vec::new),
         records: Some(Records { chunks: fetched.chunks, length: fetched.length }),
         ..Default::default()

@@ -280,6 +280,7 @@ impl Stored {
             let must_tell = fetched.length > 0
                 || fetched.error != ErrorCode::NONE
                 || fetched.diverging_epoch.is_some()
+                || fetched.preferred_replica.is_some()
                 || remembered.told != now;
             remembered.told = now;
             if fetched.length > 0 {

@@ -31,7 +31,7 @@ fn image(partitions: Vec<PartitionImage>) -> MetadataImage {
 }
 
 fn partition(leader: Option<i32>) -> PartitionImage {
-    let in_sync = leader.map_or(vec![NodeId(3)], |leader| vec![NodeId(leader), NodeId(3)]);
+    let in_sync: Vec<NodeId> = leader.into_iter().filter(|id| *id != 3).chain([3]).map(NodeId).collect();
     PartitionImage {
         leader: leader.map(NodeId),
         leader_epoch: LeaderEpoch::new(4),

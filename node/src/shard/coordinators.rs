@@ -1,9 +1,9 @@
 //! The consumer groups of a shard: one coordinator for each partition of the offsets topic that the shard leads.
 //!
 //! A group belongs to one partition of the topic, so the shard that owns that partition runs the group; requests about it
-//! arrive there as calls. What must hold: a coordinator lives as long as its partition is open and led here; the next
-//! deadline of all of them is known without looking through groups; what all groups hold is bounded by
-//! `memory.groups_bytes_per_shard`.
+//! arrive there as calls. What must hold: a coordinator lives as long as one leadership of its partition by this node, and
+//! takes nothing over from an earlier one; the next deadline of all of them is known without looking through groups; what
+//! all groups hold is bounded by `memory.groups_bytes_per_shard`.
 //! Does not do: the rules of groups (`ringmain-group`), messages (`handlers`).
 
 mod appender;
@@ -19,16 +19,17 @@ use std::{
     future::poll_fn,
     pin::Pin,
     rc::Rc,
-    time::Duration,
+    task::Poll,
+    time::{Duration, Instant},
 };
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use ringmain_group::{Counters as GroupCounters, Event, GroupListing, GroupState, Settings};
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::{LogKey, ShardId};
 
 use self::{clock::SteadyClock, deadlines::Deadlines};
-use super::Shard;
+use super::{Partition, Shard};
 use crate::{
     config::NodeConfig,
     metadata::{MetadataImage, NodeId, OFFSETS_TOPIC},
@@ -57,6 +58,10 @@ pub(super) struct Coordinators {
     past: Cell<GroupCounters>,
     /// Time that coordinators spent reading their logs.
     load_ms: Cell<u64>,
+    /// A leadership began or ended, and coordinators do not know yet.
+    moved: Cell<bool>,
+    /// When it was last said that the topic cannot be made.
+    refusal_reported: Cell<Option<Instant>>,
 }
 
 impl Shard {
@@ -67,13 +72,15 @@ impl Shard {
             return Err(ErrorCode::NOT_COORDINATOR);
         };
         let found = self.coordinators.by_partition.borrow().get(&key.partition).cloned();
-        found.filter(|coordinator| coordinator.key() == key).ok_or_else(|| {
-            if self.is_damaged(key) {
-                ErrorCode::COORDINATOR_NOT_AVAILABLE
-            } else {
-                ErrorCode::NOT_COORDINATOR
+        match found.filter(|coordinator| coordinator.key() == key) {
+            Some(coordinator) if coordinator.leads() => Ok(coordinator),
+            Some(_) => {
+                self.coordinators.wake();
+                Err(ErrorCode::NOT_COORDINATOR)
             }
-        })
+            None if self.is_damaged(key) => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+            None => Err(ErrorCode::NOT_COORDINATOR),
+        }
     }
 
     /// The shard that runs a group. Any will do to say that there is no coordinator.
@@ -107,10 +114,23 @@ impl Shard {
         self.coordinators.by_partition.borrow().values().cloned().collect()
     }
 
-    /// Begins to coordinate what an image has and this shard leads, ends what it no longer has.
+    /// Begins to coordinate what an image has and this shard leads, ends the rest.
     pub(super) fn apply_to_coordinators(self: &Rc<Self>, before: &MetadataImage, image: &MetadataImage) {
-        self.end_absent_coordinators(image);
+        self.follow_leaderships(image);
         self.tell_deleted_topics(before, image);
+    }
+
+    /// A leadership of a partition began or ended here.
+    pub(super) fn leadership_moved(&self, partition: &Partition) {
+        if partition.topic() == OFFSETS_TOPIC {
+            self.coordinators.wake();
+        }
+    }
+
+    /// One coordinator for each leadership: ends those whose leadership ended, begins those that are missing.
+    fn follow_leaderships(self: &Rc<Self>, image: &MetadataImage) {
+        self.coordinators.moved.set(false);
+        self.end_coordinators(image);
         // What was just made has nothing to read: its groups are served before anybody is told where they are.
         let (empty, to_load): (Vec<_>, Vec<_>) =
             self.begin_coordinators(image).into_iter().partition(|it| it.has_empty_log());
@@ -121,8 +141,16 @@ impl Shard {
         let shard = self.clone();
         runtime::spawn(async move {
             let shard = &shard;
-            let load = |coordinator: Rc<Coordinator>| async move { coordinator.load(shard).await };
-            futures_util::stream::iter(to_load).for_each_concurrent(LOADING_AT_ONCE, load).await;
+            // Those that wait for followers keep nobody from reading.
+            let committed =
+                |it: Rc<Coordinator>| async move { it.is_log_committed(shard).await.then_some(it) };
+            let committed: FuturesUnordered<_> = to_load.into_iter().map(committed).collect();
+            let load = |it: Option<Rc<Coordinator>>| async move {
+                if let Some(coordinator) = it {
+                    coordinator.load(shard).await;
+                }
+            };
+            committed.for_each_concurrent(LOADING_AT_ONCE, load).await;
         });
     }
 
@@ -146,17 +174,18 @@ impl Shard {
         began
     }
 
-    fn end_absent_coordinators(self: &Rc<Self>, image: &MetadataImage) {
+    fn end_coordinators(self: &Rc<Self>, image: &MetadataImage) {
         let topic_id = image.topic(OFFSETS_TOPIC).map(|topic| topic.id);
         for coordinator in self.all_coordinators() {
-            if topic_id != Some(coordinator.key().topic_id) {
+            if topic_id != Some(coordinator.key().topic_id) || !coordinator.leads() {
                 self.end_coordinator(&coordinator);
             }
         }
     }
 
-    /// Answers what waits and forgets the groups: the partition is gone, or its log failed.
+    /// Answers what waits and forgets the groups: the leadership has ended, or the log failed.
     pub(super) fn end_coordinator(self: &Rc<Self>, coordinator: &Rc<Coordinator>) {
+        tracing::debug!(partition = coordinator.key().partition, "coordinate groups no longer");
         coordinator.step(self, Event::Resign);
         let mut by_partition = self.coordinators.by_partition.borrow_mut();
         let partition = coordinator.key().partition;
@@ -186,7 +215,7 @@ impl Shard {
         self.coordinators.deadlines.wake();
     }
 
-    /// Tells coordinators that their time has come, until the node stops. One timer serves all groups of the shard.
+    /// Tells coordinators that their time has come, or that leaderships moved, until the node stops. One timer serves all groups of the shard.
     pub(super) async fn keep_group_deadlines(self: Rc<Self>) {
         let deadlines = &self.coordinators.deadlines;
         while !self.is_stopping() {
@@ -196,7 +225,14 @@ impl Shard {
                     deadline_ms.saturating_sub(self.coordinators.clock.unix_ms()).max(DEADLINE_MS_MIN);
                 runtime::timer(Duration::from_millis(wait_ms.unsigned_abs()))
             });
-            poll_fn(|context| deadlines.poll_wait(awaited_ms, timer.as_mut().map(Pin::new), context)).await;
+            poll_fn(|context| match self.coordinators.moved.get() {
+                true => Poll::Ready(()),
+                false => deadlines.poll_wait(awaited_ms, timer.as_mut().map(Pin::new), context),
+            })
+            .await;
+            if self.coordinators.moved.get() {
+                self.follow_leaderships(&self.image());
+            }
             for partition in deadlines.due(self.coordinators.clock.unix_ms()) {
                 let coordinator = self.coordinators.by_partition.borrow().get(&partition).cloned();
                 if let Some(coordinator) = coordinator {
@@ -222,6 +258,12 @@ impl Shard {
 }
 
 impl Coordinators {
+    /// Lets the shard look which leaderships there are.
+    fn wake(&self) {
+        self.moved.set(true);
+        self.deadlines.wake();
+    }
+
     /// What a coordinator may hold so that all of them stay within `budget`. Says so once when nothing is left, and again
     /// only after a tenth became free.
     fn share(&self, held_bytes: usize, budget: usize) -> usize {

@@ -174,15 +174,20 @@ impl Partition {
     /// Answers everything that waits, for good: the topic is deleted, or only its replica here.
     pub(crate) fn close(&self, shard: &Shard, has_topic: bool) {
         self.closed.set(true);
-        self.step_now(shard, Event::Resign);
-        let error = match has_topic {
+        self.refuse_queued(match has_topic {
             true => ErrorCode::NOT_LEADER_OR_FOLLOWER,
             false => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        };
+        });
+        self.step_now(shard, Event::Resign);
+        self.wake_fetches();
+    }
+
+    /// Answers what waits for room. It must not be appended in a later leadership of this replica: whoever sent it has
+    /// long turned to another leader by then.
+    fn refuse_queued(&self, error: ErrorCode) {
         for operation in self.queue.take() {
             operation.answer(ProduceAnswer::error(error));
         }
-        self.wake_fetches();
     }
 
     /// Appends a batch, now or as soon as the operations before it, the log and the shard allow.
@@ -352,8 +357,15 @@ impl Partition {
                     ProduceOutcome::NotLeader => ProduceAnswer::error(ErrorCode::NOT_LEADER_OR_FOLLOWER),
                 });
             }
-            Effect::HighWatermarkAdvanced { .. } | Effect::Leading { .. } | Effect::Resigned => {
+            Effect::HighWatermarkAdvanced { .. } => self.wake_fetches(),
+            Effect::Leading { .. } => {
                 self.wake_fetches();
+                shard.leadership_moved(self);
+            }
+            Effect::Resigned => {
+                self.refuse_queued(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+                self.wake_fetches();
+                shard.leadership_moved(self);
             }
             // A partition of this node has one replica until the transport between nodes is there: no peer asks, and
             // there is nobody to ask.

@@ -55,6 +55,11 @@ impl Appender {
         self.waiting.borrow_mut().push_back(Write { token, records, bytes });
     }
 
+    /// Forgets the writes that wait; what is under way ends as it may.
+    pub(super) fn abandon(&self) {
+        self.waiting.borrow_mut().clear();
+    }
+
     /// The batch under way ended.
     pub(super) fn ended(&self, result: Result<(), WriteError>) {
         let before = self.ended.replace(Some(result));

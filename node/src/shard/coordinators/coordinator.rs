@@ -2,8 +2,8 @@
 //!
 //! `perform` is the only place where a decision about groups meets the log. What must hold: a request is answered once, or
 //! its asker is gone; effects are performed in their order; nothing is asked of the state machine while it is in a step.
-//! Failure modes: an append that fails is reported to the state machine, which tells the clients to try again; a log that
-//! failed for good ends the coordinator.
+//! Failure modes: an append that fails is reported to the state machine, which tells the clients to try again; the end of
+//! the leadership, and a log that failed for good, end the coordinator.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,7 +19,7 @@ use ringmain_group::{
 };
 use ringmain_protocol::ErrorCode;
 use ringmain_replication::Acks;
-use ringmain_storage::LogKey;
+use ringmain_storage::{LeaderEpoch, LogKey};
 
 use super::{
     GroupValues,
@@ -30,9 +30,11 @@ use crate::{
     shard::{Gather, Partition, ProduceAnswer, ProduceOperation, Reply, Shard},
 };
 
-/// The groups of one partition of the offsets topic.
+/// The groups of one partition of the offsets topic, in one leadership of this node.
 pub(crate) struct Coordinator {
     partition: Rc<Partition>,
+    /// Of the leadership. What was decided in it is not written in a later one: others may have led in between.
+    leader_epoch: LeaderEpoch,
     groups: RefCell<Groups>,
     settings: RefCell<Settings>,
     appender: Appender,
@@ -57,6 +59,7 @@ impl Coordinator {
     /// A coordinator that has not read its log yet.
     pub(super) fn new(partition: Rc<Partition>, settings: Settings) -> Rc<Self> {
         Rc::new(Self {
+            leader_epoch: partition.leader_epoch(),
             partition,
             groups: RefCell::new(Groups::new(settings.clone())),
             settings: RefCell::new(settings),
@@ -79,9 +82,14 @@ impl Coordinator {
         &self.partition
     }
 
+    /// Whether the leadership goes on.
+    pub(super) fn leads(&self) -> bool {
+        self.partition.is_leading() && self.partition.leader_epoch() == self.leader_epoch
+    }
+
     /// Whether there is nothing to read.
     pub(super) fn has_empty_log(&self) -> bool {
-        self.partition.log().log_start_offset() == self.partition.high_watermark()
+        self.partition.log().log_start_offset() == self.partition.log().log_end_offset()
     }
 
     pub(super) fn held_bytes(&self) -> usize {
@@ -192,6 +200,10 @@ impl Coordinator {
             return;
         }
         loop {
+            if self.ended.get() {
+                // Everybody was told to ask another coordinator.
+                self.appender.abandon();
+            }
             match self.appender.next(runtime::unix_ms()) {
                 Next::Append(batch) => self.append(shard, batch),
                 Next::Report(writes, result) => {
@@ -206,18 +218,16 @@ impl Coordinator {
             }
         }
         self.appending.set(false);
-        if !self.partition.is_leading() && !self.ended.get() && !shard.is_stopping() {
-            let partition = self.key().partition;
-            tracing::error!(
-                partition,
-                "the log of these groups failed: they have no coordinator here any more"
-            );
+        if !self.leads() && !self.ended.get() && !shard.is_stopping() {
             shard.end_coordinator(self);
         }
     }
 
-    /// Says that writes fail, but not for each of them: clients try again and again while a disk is full.
+    /// Says that writes fail, but not for each of them, and not where the leadership has just ended: clients try again and again while a disk is full.
     fn report_failure(&self, error: WriteError, writes: usize) {
+        if error == WriteError::NotLeader {
+            return;
+        }
         let now = Instant::now();
         let is_new = |reported: Instant| now.duration_since(reported) >= FAILURE_REPORT_PERIOD;
         if self.failure_reported.get().is_none_or(is_new) {
@@ -228,6 +238,10 @@ impl Coordinator {
     }
 
     fn append(self: &Rc<Self>, shard: &Rc<Shard>, batch: bytes::Bytes) {
+        if !self.leads() {
+            self.appender.ended(Err(WriteError::NotLeader));
+            return;
+        }
         let (coordinator, owner) = (self.clone(), shard.clone());
         let finish = move |answers: Vec<ProduceAnswer>| {
             let answer = answers.first().expect("an append is one part");

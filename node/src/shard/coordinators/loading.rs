@@ -1,11 +1,13 @@
 //! A coordinator reads its partition of the offsets topic from beginning to end, before it answers anything about groups.
 //!
-//! In steps: read up to a megabyte of whole batches below the high watermark, hand each record to the groups in order,
+//! In steps: wait until all that the leaders before this one appended is committed: what a follower may still cut must not
+//! be told to anybody; read up to a megabyte of whole batches below the high watermark, hand each record to the groups in order,
 //! let others have their turn every so many records, again until the end; then tell the groups of topics that were deleted
 //! in the meantime, and begin the sessions of their members anew.
 //! What must hold: nothing else of the shard waits for a load. Failure modes: a record that cannot be read is left out,
 //! counted and reported; a log that cannot be read leaves the coordinator loading (clients try again), and it tries again
-//! too: half of the groups would make consumers begin where they must not.
+//! too: half of the groups would make consumers begin where they must not. While too few replicas are in sync, nothing more
+//! is committed, and the coordinator waits with them.
 
 use std::{
     collections::BTreeSet, fs::File, io, os::unix::fs::FileExt, rc::Rc, time::Duration, time::Instant,
@@ -17,7 +19,10 @@ use ringmain_protocol::records::{BatchError, RecordBatch, batches};
 use ringmain_storage::{Offset, Piece, ReadError, disk::FileRange};
 
 use super::Coordinator;
-use crate::{runtime, shard::Shard};
+use crate::{
+    runtime,
+    shard::{FetchWaiter, Shard},
+};
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 1 << 20;
@@ -53,6 +58,22 @@ enum LoadFailure {
 }
 
 impl Coordinator {
+    /// Waits until everything that was in the log when the leadership began is committed. False: the leadership ended.
+    pub(super) async fn is_log_committed(&self, shard: &Rc<Shard>) -> bool {
+        let partition = self.partition();
+        let waiter = FetchWaiter::new(shard.next_fetch_number());
+        while self.leads() && !self.has_ended() && !shard.is_stopping() {
+            partition.wait(&waiter);
+            if partition.leadership_start().is_some_and(|start| partition.high_watermark() >= start) {
+                partition.stop_waiting(waiter.fetch());
+                return true;
+            }
+            waiter.woken(&mut std::future::pending()).await;
+        }
+        partition.stop_waiting(waiter.fetch());
+        false
+    }
+
     /// Reads the log and begins to answer. Ends early if the coordinator does.
     pub(super) async fn load(self: &Rc<Self>, shard: &Rc<Shard>) {
         let began = Instant::now();

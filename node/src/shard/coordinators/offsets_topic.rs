@@ -3,7 +3,10 @@
 //! What must hold: requests that race make one topic; a group falls on the partition on which Kafka puts it, so that
 //! Kafka's tools find it there.
 
-use std::rc::Rc;
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::LogKey;
@@ -15,6 +18,8 @@ use crate::{
 
 /// As Kafka makes it: small segments are compacted soon, which keeps loading short.
 const SEGMENT_BYTES: &str = "104857600";
+/// Time between two reports that the topic cannot be made.
+const REPORT_PERIOD: Duration = Duration::from_secs(10);
 
 impl Shard {
     /// The partition that keeps a group, if the topic was made.
@@ -42,20 +47,31 @@ impl Shard {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = result {
-            tracing::error!(
-                topic = OFFSETS_TOPIC,
-                error,
-                "make the topic of committed offsets: no group can work"
-            );
+            self.report_refusal(&error);
             return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }
         self.applied_everywhere().await;
         Ok(())
     }
 
+    /// Says it, but not for each of the clients that ask again and again.
+    fn report_refusal(&self, error: &str) {
+        let (reported, now) = (&self.coordinators.refusal_reported, Instant::now());
+        if reported.get().is_none_or(|at| now.duration_since(at) >= REPORT_PERIOD) {
+            reported.set(Some(now));
+            tracing::warn!(
+                topic = OFFSETS_TOPIC,
+                error,
+                "make the topic of committed offsets: no group can work before it is there"
+            );
+        }
+    }
+
     fn offsets_topic(&self) -> CreateTopic {
         let groups = &self.config().groups;
-        let nodes = i16::try_from(self.image().nodes().len()).unwrap_or(i16::MAX);
+        // Not fewer replicas because a node of the cluster is late: they would stay so few.
+        let voters = self.config().cluster.as_ref().map_or(0, |cluster| cluster.voters.len());
+        let nodes = i16::try_from(self.image().nodes().len().max(voters)).unwrap_or(i16::MAX);
         let configs = [
             ("cleanup.policy", "compact"),
             ("compression.type", "producer"),

@@ -42,8 +42,7 @@ pub(super) async fn answer<'a>(
 type NotFound = (ErrorCode, &'static str);
 
 /// Nobody leads what keeps the group, or not yet.
-const NOT_AVAILABLE: NotFound =
-    (ErrorCode::COORDINATOR_NOT_AVAILABLE, "The coordinator is not available.");
+const NOT_AVAILABLE: NotFound = (ErrorCode::COORDINATOR_NOT_AVAILABLE, "The coordinator is not available.");
 
 async fn find(shard: &Rc<Shard>, request: &FindCoordinatorRequest<'_>) -> Result<(), NotFound> {
     match request.key_type {

@@ -1,0 +1,189 @@
+//! Whose nodes run: ours, or Kafka's, by which the runs themselves are tested.
+//!
+//! `RINGMAIN_CLUSTER_TARGET=FOLDER` names the folder with the jars of a Kafka 3.9 broker; everything else is the same.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{machine, network::Network};
+
+/// Where clients connect on each node, and where nodes meet.
+const CLIENT_PORT: u16 = 9092;
+const ADMIN_PORT: u16 = 9644;
+const PEER_PORT: u16 = 9192;
+const KAFKA_CLUSTER_ID: &str = "ringmainClusterTests00";
+/// Three brokers and the clients share two cores.
+const KAFKA_OPTIONS: [&str; 4] = ["-Xmx320m", "-Xms160m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+/// What the nodes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Product {
+    Ringmain,
+    /// With its jars.
+    Kafka(PathBuf),
+}
+
+impl Product {
+    pub(crate) fn from_environment() -> Product {
+        match env::var_os("RINGMAIN_CLUSTER_TARGET") {
+            Some(jars) => Product::Kafka(jars.into()),
+            None => Product::Ringmain,
+        }
+    }
+
+    /// Where clients connect.
+    pub(crate) fn client_address(node: i32) -> SocketAddr {
+        (Network::address(node), CLIENT_PORT).into()
+    }
+
+    /// Where other nodes connect.
+    pub(crate) fn peer_address(node: i32) -> SocketAddr {
+        (Network::address(node), PEER_PORT).into()
+    }
+
+    /// Writes what the whole cluster shares.
+    pub(crate) fn found(&self, folder: &Path) -> Result<(), String> {
+        match self {
+            Product::Kafka(_) => Ok(()),
+            Product::Ringmain => ringmain(&["cert", "init", "--directory"], &folder.join("certificates")),
+        }
+    }
+
+    /// Writes the configuration of a node into its folder; `extra` are further lines of it.
+    pub(crate) fn configure(
+        &self,
+        folder: &Path,
+        node: i32,
+        nodes: &[i32],
+        extra: &str,
+    ) -> Result<(), String> {
+        let home = node_folder(folder, node);
+        fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
+        let (name, text) = match self {
+            Product::Ringmain => {
+                let number = node.to_string();
+                let words = ["cert", "node", "--node-id", &number, "--directory"];
+                ringmain(&words, &folder.join("certificates"))?;
+                ("ringmain.toml", ringmain_configuration(node, nodes) + extra)
+            }
+            Product::Kafka(_) => ("server.properties", kafka_configuration(&home, node, nodes) + extra),
+        };
+        fs::write(home.join(name), text).map_err(|error| format!("{name}: {error}"))
+    }
+
+    /// The command that runs a node, in the foreground. Prepares its data directory if that takes a program.
+    pub(crate) fn command(&self, folder: &Path, node: i32) -> Result<Command, String> {
+        let home = node_folder(folder, node);
+        match self {
+            Product::Ringmain => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_ringmain"));
+                command.arg("start").arg("--config").arg(home.join("ringmain.toml"));
+                // What is meant for these tests is no option of a node.
+                for (name, _) in env::vars_os() {
+                    if name.to_string_lossy().starts_with("RINGMAIN_") {
+                        command.env_remove(name);
+                    }
+                }
+                Ok(command)
+            }
+            Product::Kafka(jars) => {
+                let class_path = format!("{}/*", jars.display());
+                let properties = home.join("server.properties");
+                let properties = properties.to_str().ok_or("the tests' paths are UTF-8")?;
+                if !home.join("data/meta.properties").exists() {
+                    let words = [
+                        "-Xmx128m",
+                        "-cp",
+                        &class_path,
+                        "kafka.tools.StorageTool",
+                        "format",
+                        "--cluster-id",
+                        KAFKA_CLUSTER_ID,
+                        "--config",
+                        properties,
+                    ];
+                    machine::run("java", &words)?;
+                }
+                let mut command = Command::new("java");
+                command.args(KAFKA_OPTIONS).args(["-cp", &class_path, "kafka.Kafka", properties]);
+                Ok(command)
+            }
+        }
+    }
+}
+
+/// Where a node keeps its configuration, its data and what it says.
+pub(crate) fn node_folder(folder: &Path, node: i32) -> PathBuf {
+    folder.join(format!("node-{node}"))
+}
+
+fn ringmain(words: &[&str], folder: &Path) -> Result<(), String> {
+    let folder = folder.to_str().ok_or("the tests' paths are UTF-8")?;
+    machine::run(env!("CARGO_BIN_EXE_ringmain"), &[words, &[folder]].concat())
+}
+
+fn ringmain_configuration(node: i32, nodes: &[i32]) -> String {
+    let voters: Vec<String> =
+        nodes.iter().map(|node| format!("\"{node}@{}\"", Product::peer_address(*node))).collect();
+    format!(
+        "node_id = {node}
+data_dir = \"data\"
+shards = 2
+
+[network]
+listen = \"{}\"
+admin = \"{}:{ADMIN_PORT}\"
+
+[cluster]
+listen = \"{}\"
+voters = [{}]
+ca_certificate = \"../certificates/cluster.crt\"
+certificate = \"../certificates/node-{node}.crt\"
+key = \"../certificates/node-{node}.key\"
+replica_lag_ms = 5000
+
+[groups]
+offsets_topic_partitions = 4
+initial_rebalance_delay_ms = 0
+
+[memory]
+tail_bytes_per_shard = \"64MiB\"
+",
+        Product::client_address(node),
+        Network::address(node),
+        Product::peer_address(node),
+        voters.join(", "),
+    )
+}
+
+fn kafka_configuration(home: &Path, node: i32, nodes: &[i32]) -> String {
+    let voters: Vec<String> =
+        nodes.iter().map(|node| format!("{node}@{}", Product::peer_address(*node))).collect();
+    format!(
+        "process.roles=broker,controller
+node.id={node}
+listeners=PLAINTEXT://{client},CONTROLLER://{peer}
+advertised.listeners=PLAINTEXT://{client}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+controller.quorum.voters={voters}
+log.dirs={home}/data
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+replica.lag.time.max.ms=5000
+unclean.leader.election.enable=false
+offsets.topic.num.partitions=4
+offsets.topic.replication.factor=3
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+",
+        client = Product::client_address(node),
+        peer = Product::peer_address(node),
+        voters = voters.join(","),
+        home = home.display(),
+    )
+}

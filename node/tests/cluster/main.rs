@@ -1,0 +1,145 @@
+//! Three real nodes, each in a network of its own, under faults, while idempotent producers, readers and groups use them:
+//! nothing acknowledged is lost, nothing is there twice, nothing uncommitted is read, and the replicas are equal afterwards.
+//!
+//! `cargo test --test cluster -- NAME..` runs only the named ones. `RINGMAIN_CLUSTER_SEED` repeats the faults of a run as far as
+//! the timing allows, `RINGMAIN_CLUSTER_SECONDS` is how long faults happen (the longer form), `RINGMAIN_CLUSTER_TARGET` names
+//! the folder with the jars of a Kafka 3.9 broker, which is then tested instead. A run that fails keeps its folder
+//! and prints where: what the nodes said, what happened when, and what every client saw.
+//!
+//! Needs root, `ip` and `nft`; says `SKIPPED` otherwise, which is a failure in CI.
+
+mod client;
+mod cluster;
+mod faults;
+mod history;
+mod machine;
+mod network;
+mod node;
+mod product;
+mod recorder;
+mod workload;
+
+use std::{
+    env,
+    process::ExitCode,
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use client::producer::Acks;
+use cluster::{Cluster, NODES};
+use faults::Nemesis;
+use history::Anomaly;
+use workload::{Plan, Story, Verdict};
+
+/// How long faults happen in CI.
+const SECONDS: u64 = 60;
+/// Operations that a run must have had, in so many seconds of faults: fewer would prove little.
+const OPERATIONS_PER_SECOND_MIN: u64 = 200;
+const SAFE: &[(&str, &str)] = &[("min.insync.replicas", "2")];
+
+/// A run: its name, and what has to come true.
+type Run = (&'static str, fn(u64) -> Result<String, String>);
+
+const RUNS: &[Run] = &[("kills", kills), ("faults", faults), ("control", control)];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    if let Err(missing) = machine::enter() {
+        println!("SKIPPED: no cluster in networks of its own: {missing}");
+        let in_ci = env::var("CI").as_deref() == Ok("true");
+        return if in_ci { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    let seed = number("RINGMAIN_CLUSTER_SEED").unwrap_or_else(seconds_since_1970);
+    let mut failed = false;
+    for (name, run) in RUNS {
+        if !wanted.is_empty() && !wanted.iter().any(|word| word == name) {
+            continue;
+        }
+        let begin = Instant::now();
+        let result = run(seed);
+        failed |= result.is_err();
+        let outcome = if result.is_ok() { "ok" } else { "FAILED" };
+        let (Ok(sentence) | Err(sentence)) = result;
+        println!(
+            "cluster {name}, seed {seed}: {outcome} after {:.0} s: {sentence}",
+            begin.elapsed().as_secs_f64()
+        );
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+fn seconds() -> u64 {
+    number("RINGMAIN_CLUSTER_SECONDS").unwrap_or(SECONDS)
+}
+
+/// Leaders, followers and controllers die, alone and all at once.
+fn kills(seed: u64) -> Result<String, String> {
+    let plan = plan("kills", seed, seconds() / 2, faults::KILLS);
+    judged(&plan, workload::run(&plan)?)
+}
+
+/// Everything, as it comes.
+fn faults(seed: u64) -> Result<String, String> {
+    let plan = plan("faults", seed, seconds(), faults::usual());
+    judged(&plan, workload::run(&plan)?)
+}
+
+fn plan(name: &'static str, seed: u64, seconds: u64, faults: &'static [faults::Fault]) -> Plan {
+    Plan {
+        name,
+        seed,
+        duration: Duration::from_secs(seconds),
+        faults,
+        partitions: 6,
+        producers: 3,
+        configs: SAFE,
+        acks: Acks::All,
+        extra: "",
+        pause: Duration::from_millis(5),
+        story: Story::Drawn,
+    }
+}
+
+/// Producers that wait for the leader alone lose what it had for itself: the runs have to see it, or they prove nothing.
+fn control(seed: u64) -> Result<String, String> {
+    let plan =
+        Plan { acks: Acks::Leader, story: Story::Told(a_leader_by_itself), ..plan("control", seed, 0, &[]) };
+    let verdict = workload::run(&plan)?;
+    match verdict.anomalies.iter().find(|anomaly| matches!(anomaly, Anomaly::Lost { .. })) {
+        Some(lost) => Ok(format!("records were lost and missed, as they must be: {lost}")),
+        None => Err(format!("no loss was found where there must be one: {}", verdict.summary)),
+    }
+}
+
+/// The others go on without a leader whom only its clients still reach.
+fn a_leader_by_itself(cluster: &mut Cluster, nemesis: &mut Nemesis<'_>) -> Result<(), String> {
+    const WORK: Duration = Duration::from_secs(2);
+    thread::sleep(WORK);
+    nemesis.note("node 1 is cut off from the others");
+    cluster.network.isolate(NODES[0])?;
+    thread::sleep(3 * WORK);
+    Ok(())
+}
+
+/// No anomaly, and enough happened to have had some.
+fn judged(plan: &Plan, verdict: Verdict) -> Result<String, String> {
+    if !verdict.anomalies.is_empty() {
+        return Err(format!("{}\n{}", verdict.summary, workload::shown(&verdict.anomalies)));
+    }
+    let wanted = plan.duration.as_secs() * OPERATIONS_PER_SECOND_MIN;
+    if verdict.operations < wanted {
+        return Err(format!("too little happened, {wanted} operations were wanted: {}", verdict.summary));
+    }
+    Ok(verdict.summary)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
+}
+
+fn seconds_since_1970() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is after 1970");
+    now.as_secs()
+}

@@ -1,0 +1,223 @@
+//! A run: clients at work, faults meanwhile, then healing, the logs of all replicas, and the judgement.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{
+    client::{
+        producer::{Acks, Producer},
+        reader::{Reader, Style},
+    },
+    cluster::Cluster,
+    faults::{Fault, Nemesis},
+    history::{self, Anomaly, History, Outcome},
+    recorder::Recorder,
+};
+
+/// How many anomalies of one kind are printed; all are kept.
+const SHOWN_PER_KIND: usize = 5;
+
+/// What is run.
+pub(crate) struct Plan {
+    pub(crate) name: &'static str,
+    pub(crate) seed: u64,
+    pub(crate) duration: Duration,
+    pub(crate) faults: &'static [Fault],
+    pub(crate) partitions: i32,
+    pub(crate) producers: u64,
+    pub(crate) configs: &'static [(&'static str, &'static str)],
+    /// Further lines of the nodes' configuration.
+    pub(crate) extra: &'static str,
+    /// Between two rounds of a producer.
+    pub(crate) pause: Duration,
+    pub(crate) acks: Acks,
+    pub(crate) story: Story,
+}
+
+/// What happens to the cluster while the clients work.
+#[derive(Clone, Copy)]
+pub(crate) enum Story {
+    /// Faults as they come.
+    Drawn,
+    /// Told step by step.
+    Told(fn(&mut Cluster, &mut Nemesis<'_>) -> Result<(), String>),
+}
+
+/// What came out.
+pub(crate) struct Verdict {
+    pub(crate) operations: u64,
+    pub(crate) summary: String,
+    pub(crate) anomalies: Vec<Anomaly>,
+}
+
+/// Runs a plan; an error is a run that could not be brought to its end.
+pub(crate) fn run(plan: &Plan) -> Result<Verdict, String> {
+    let mut cluster = Cluster::start(&format!("{}-{}", plan.name, plan.seed), plan.extra)?;
+    let recorder = Arc::new(Recorder::new());
+    let mut nemesis = Nemesis::new(plan.seed, plan.faults, &recorder, plan.name, plan.partitions);
+    let result = act(plan, &mut cluster, &recorder, &mut nemesis);
+    let events = format!("seed {}\n{}", plan.seed, nemesis.events);
+    let faults = nemesis.count;
+    match result {
+        Ok(healing) => {
+            let history = recorder.history();
+            let anomalies = history::check(&history);
+            if !anomalies.is_empty() && plan.acks == Acks::All {
+                cluster.keep();
+                keep(&cluster, &events, &history, &anomalies)?;
+            }
+            let summary = summary(&recorder, &history, faults, healing);
+            Ok(Verdict { operations: recorder.operations(), summary, anomalies })
+        }
+        Err(reason) => {
+            cluster.keep();
+            // Not even this can be done without the lock: every client has ended, or will with the process.
+            let history = recorder.history();
+            keep(&cluster, &events, &history, &history::check(&history))?;
+            Err(format!("{reason}\nthe last events:\n{}", tail(&events)))
+        }
+    }
+}
+
+fn act(
+    plan: &Plan,
+    cluster: &mut Cluster,
+    recorder: &Arc<Recorder>,
+    nemesis: &mut Nemesis<'_>,
+) -> Result<Duration, String> {
+    let topic = plan.name;
+    cluster.create_topic(topic, plan.partitions, plan.configs)?;
+    let clients = clients(plan, recorder);
+    let struck = match plan.story {
+        Story::Drawn => nemesis.run(cluster, plan.duration),
+        Story::Told(story) => story(cluster, nemesis),
+    };
+    nemesis.note("the last healing");
+    let healed = struck
+        .and_then(|()| cluster.heal())
+        .and_then(|()| cluster.wait_until_in_sync(topic, plan.partitions));
+    recorder.end();
+    for client in clients {
+        client.join().map_err(|_| "a client panicked")?;
+    }
+    let healing = healed?;
+    nemesis.note(&format!("everything was in sync after {healing:?}"));
+    cluster.wait_until_in_sync(topic, plan.partitions)?;
+    let logs = cluster.final_logs(topic, plan.partitions)?;
+    recorder.history().final_logs = logs;
+    Ok(healing)
+}
+
+fn clients(plan: &Plan, recorder: &Arc<Recorder>) -> Vec<JoinHandle<()>> {
+    let bootstrap = Cluster::bootstrap();
+    let (topic, partitions, seed) = (plan.name, plan.partitions, plan.seed);
+    let mut threads = Vec::new();
+    for number in 0..plan.producers {
+        let seed = seed ^ (1_000 + number);
+        let mut producer = Producer::new(recorder, &bootstrap, topic, partitions, seed);
+        (producer.pause, producer.acks) = (plan.pause, plan.acks);
+        threads.push(thread::spawn(move || producer.run()));
+    }
+    let styles = [Style::Leaders, Style::Followers, Style::Group(1), Style::Group(2)];
+    for (number, style) in (0..).zip(styles) {
+        let reader = Reader::new(recorder, &bootstrap, topic, partitions, seed ^ (2_000 + number), style);
+        threads.push(thread::spawn(move || reader.run()));
+    }
+    threads
+}
+
+fn summary(recorder: &Recorder, history: &History, faults: usize, healing: Duration) -> String {
+    let gaps = recorder.gaps();
+    let count =
+        |is: fn(&Outcome<Option<i64>>) -> bool| history.sends.iter().filter(|send| is(&send.outcome)).count();
+    let reads: usize = history.sessions.iter().map(|session| session.reads.len()).sum();
+    let unknown = count(|outcome| *outcome == Outcome::Unknown);
+    let failed = count(|outcome| *outcome == Outcome::Failed);
+    format!(
+        "{} operations, {faults} faults in {:.0} s; {} records acknowledged, {unknown} batches unknown, {failed} failed; \
+         {reads} records read in {} sessions; {} commits, {} looks; the longest time without an acknowledgement {:.1} s \
+         (until {:.1} s); in sync {:.1} s after the last healing",
+        recorder.operations(),
+        recorder.now().as_secs_f64(),
+        gaps.records,
+        history.sessions.len(),
+        history.commits.len(),
+        history.positions.len(),
+        gaps.longest.as_secs_f64(),
+        gaps.longest_until.as_secs_f64(),
+        healing.as_secs_f64(),
+    )
+}
+
+/// Writes down everything that is needed to understand what went wrong.
+fn keep(cluster: &Cluster, events: &str, history: &History, anomalies: &[Anomaly]) -> Result<(), String> {
+    let lines = |lines: Vec<String>| lines.join("\n") + "\n";
+    let files = [
+        ("events", events.to_owned()),
+        ("anomalies", lines(anomalies.iter().map(ToString::to_string).collect())),
+        ("sends", lines(history.sends.iter().map(|send| format!("{send:?}")).collect())),
+        ("commits", lines(history.commits.iter().map(|commit| format!("{commit:?}")).collect())),
+        ("positions", lines(history.positions.iter().map(|position| format!("{position:?}")).collect())),
+        ("sessions", sessions(history)),
+        ("final-logs", final_logs(history)),
+    ];
+    for (name, text) in files {
+        let path = cluster.folder.join(name);
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn sessions(history: &History) -> String {
+    let mut text = String::new();
+    for session in &history.sessions {
+        let (reader, partition) = (&session.reader, session.partition);
+        writeln!(text, "{reader}, partition {partition}, cut off at {:?}", session.cut_off_at)
+            .expect("a string takes text");
+        for read in &session.reads {
+            let (at, offset, node) = (read.at.as_secs_f64(), read.offset, read.node);
+            writeln!(text, "  {at:.3} s, offset {offset}, node {node}: {}", read.record)
+                .expect("a string takes text");
+        }
+    }
+    text
+}
+
+fn final_logs(history: &History) -> String {
+    let mut text = String::new();
+    for log in &history.final_logs {
+        writeln!(text, "node {}, partition {}, {} to {}", log.node, log.partition, log.start, log.end)
+            .expect("a string takes text");
+        for (offset, record) in &log.records {
+            writeln!(text, "  {offset}: {record}").expect("a string takes text");
+        }
+    }
+    text
+}
+
+/// The anomalies, some of each kind, with their number.
+pub(crate) fn shown(anomalies: &[Anomaly]) -> String {
+    let mut kinds: BTreeMap<&str, Vec<&Anomaly>> = BTreeMap::new();
+    for anomaly in anomalies {
+        kinds.entry(anomaly.name()).or_default().push(anomaly);
+    }
+    let mut text = String::new();
+    for (kind, of_kind) in kinds {
+        writeln!(text, "  {} x {kind}", of_kind.len()).expect("a string takes text");
+        for anomaly in of_kind.iter().take(SHOWN_PER_KIND) {
+            writeln!(text, "    {anomaly}").expect("a string takes text");
+        }
+    }
+    text
+}
+
+fn tail(events: &str) -> String {
+    let lines: Vec<&str> = events.lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
+}

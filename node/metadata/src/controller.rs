@@ -18,6 +18,7 @@ mod partition_change;
 mod placement;
 mod reassign;
 mod register_node;
+mod request;
 #[cfg(test)]
 mod tests;
 mod topic_name;
@@ -29,6 +30,7 @@ use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::TopicId;
+use serde::{Deserialize, Serialize};
 
 pub use self::alter_configs::{AlterConfigs, ConfigChange, ConfigTarget};
 pub use self::alter_partition::{AlterPartition, AlterPartitions, AlteredPartition};
@@ -41,6 +43,7 @@ pub use self::features::{LevelChange, METADATA_FEATURE, METADATA_LEVELS, UpdateF
 pub use self::heartbeat::{Heartbeat, HeartbeatAnswer};
 pub use self::reassign::{OngoingReassignment, Reassignment};
 pub use self::register_node::{RegisterNode, Surviving};
+pub use self::request::{ControllerAnswer, ControllerRequest};
 pub use self::topic_name::check_topic_name;
 use super::identity::NodeId;
 use super::image::MetadataImage;
@@ -52,9 +55,10 @@ use crate::config::TopicDefaults;
 pub const PRODUCER_ID_BLOCK: i64 = 1000;
 
 /// Why an item of a request is refused, as the client gets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// Kafka's code.
+    #[serde(with = "crate::foreign::error_code")]
     pub code: ErrorCode,
     /// Kafka's words, where Kafka sends any.
     pub message: Option<String>,
@@ -82,7 +86,7 @@ pub struct Decision<T> {
 }
 
 /// Producer ids that are one node's to give away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProducerIdBlock {
     /// The first.
     pub first: i64,

@@ -4,8 +4,10 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use core::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A node's number in its cluster; on the wire it is the broker id. Never negative.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeId(pub i32);
 
 impl fmt::Display for NodeId {
@@ -15,11 +17,11 @@ impl fmt::Display for NodeId {
 }
 
 /// Counts the changes of one partition's metadata.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct PartitionEpoch(pub i32);
 
 /// Drawn at random by each start of a node's process: two starts of one node are told apart by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct IncarnationId(pub [u8; 16]);
 
 /// The cluster's id: 22 characters of URL-safe base64 over 16 random bytes, as Kafka's.

@@ -13,6 +13,7 @@ extern crate alloc;
 
 pub mod config;
 pub mod controller;
+mod foreign;
 mod identity;
 mod image;
 mod internal_topics;

@@ -7,6 +7,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::identity::IncarnationId;
 
 /// A node of the cluster.
@@ -31,7 +33,7 @@ pub struct NodeImage {
 }
 
 /// Where clients reach a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The listener's name, as Kafka's: `PLAINTEXT`.
     pub listener: String,
@@ -42,7 +44,7 @@ pub struct Endpoint {
 }
 
 /// Where the other nodes reach a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerEndpoints {
     /// A name or an address.
     pub host: String,
@@ -53,7 +55,7 @@ pub struct PeerEndpoints {
 }
 
 /// Levels of a feature, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LevelRange {
     /// The lowest.
     pub least: i16,

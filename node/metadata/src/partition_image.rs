@@ -6,11 +6,12 @@
 use alloc::vec::Vec;
 
 use ringmain_storage::LeaderEpoch;
+use serde::{Deserialize, Serialize};
 
 use crate::identity::{NodeId, PartitionEpoch};
 
 /// A partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionImage {
     /// Who keeps a replica, the preferred leader first. During a reassignment those that it removes are last.
     pub replicas: Vec<NodeId>,
@@ -30,6 +31,7 @@ pub struct PartitionImage {
     /// The leader came from outside the in-sync set and has not said yet that it is done with it.
     pub recovering: bool,
     /// Counts leaderships.
+    #[serde(with = "crate::foreign::leader_epoch")]
     pub leader_epoch: LeaderEpoch,
     /// Counts changes.
     pub partition_epoch: PartitionEpoch,

@@ -10,6 +10,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 use super::topic_name::check_topic_name;
 use super::{Controller, Decision, Refusal};
@@ -24,7 +25,7 @@ use crate::planted;
 use crate::record::{ConfigResource, MetadataRecord};
 
 /// What a client wants to configure, as it names it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ConfigTarget {
     /// A topic.
     Topic(String),
@@ -35,7 +36,7 @@ pub enum ConfigTarget {
 }
 
 /// One change of IncrementalAlterConfigs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfigChange {
     /// Set to a value.
     Set(Option<String>),
@@ -50,7 +51,7 @@ pub enum ConfigChange {
 }
 
 /// The changes of one resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AlterConfigs {
     /// IncrementalAlterConfigs: each by its operation.
     Changes(Vec<(String, ConfigChange)>),

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::{LeaderEpoch, TopicId};
+use serde::{Deserialize, Serialize};
 
 use super::{Controller, Decision, Refusal};
 use crate::identity::{NodeId, PartitionEpoch};
@@ -16,7 +17,7 @@ use crate::planted;
 use crate::record::MetadataRecord;
 
 /// What one leader asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterPartitions {
     /// Who.
     pub node_id: NodeId,
@@ -27,13 +28,15 @@ pub struct AlterPartitions {
 }
 
 /// One partition's wanted in-sync set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlterPartition {
     /// Whose.
+    #[serde(with = "crate::foreign::topic_id")]
     pub topic_id: TopicId,
     /// Which one.
     pub partition: i32,
     /// The leadership in which it is asked.
+    #[serde(with = "crate::foreign::leader_epoch")]
     pub leader_epoch: LeaderEpoch,
     /// The state that the leader knows.
     pub partition_epoch: PartitionEpoch,
@@ -44,7 +47,7 @@ pub struct AlterPartition {
 }
 
 /// A partition after its change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlteredPartition {
     /// Its state.
     pub state: PartitionImage,

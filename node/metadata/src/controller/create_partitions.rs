@@ -6,13 +6,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 use super::{Controller, Decision, Refusal};
 use crate::internal_topics::OFFSETS_TOPIC;
 use crate::record::MetadataRecord;
 
 /// How many partitions a topic is to have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatePartitions {
     /// Which topic.
     pub topic: String,

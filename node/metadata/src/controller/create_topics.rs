@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::TopicId;
+use serde::{Deserialize, Serialize};
 
 use super::topic_name::{can_collide, check_topic_name, collide};
 use super::{Controller, Decision, NewTopicId, Refusal};
@@ -17,7 +18,7 @@ use crate::identity::NodeId;
 use crate::record::{ConfigResource, MetadataRecord};
 
 /// A topic to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateTopic {
     /// Its name.
     pub name: String,
@@ -45,9 +46,10 @@ impl CreateTopic {
 }
 
 /// A topic that was made, or would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedTopic {
     /// Its id.
+    #[serde(with = "crate::foreign::topic_id")]
     pub topic_id: TopicId,
     /// Its partitions.
     pub partitions: i32,

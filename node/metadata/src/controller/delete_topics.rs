@@ -7,25 +7,28 @@ use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::TopicId;
+use serde::{Deserialize, Serialize};
 
 use super::{Controller, Decision, Refusal};
 use crate::record::MetadataRecord;
 
 /// A topic to delete: one of the two is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeleteTopic {
     /// Its name.
     pub name: Option<String>,
     /// Its id; Kafka's zero id is "not given".
+    #[serde(with = "crate::foreign::optional_topic_id")]
     pub topic_id: Option<TopicId>,
 }
 
 /// A topic that was deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedTopic {
     /// Its name.
     pub name: String,
     /// Its id.
+    #[serde(with = "crate::foreign::topic_id")]
     pub topic_id: TopicId,
 }
 

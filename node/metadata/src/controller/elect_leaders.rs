@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
 use ringmain_storage::TopicId;
+use serde::{Deserialize, Serialize};
 
 use super::partition_change::Election;
 use super::{Controller, Decision, Refusal};
@@ -17,7 +18,7 @@ use crate::record::MetadataRecord;
 pub const ELECTIONS_MAX: usize = 1000;
 
 /// What kind of election a client asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ElectionKind {
     /// The preferred leader takes over, if it is in sync.
     Preferred,
@@ -26,7 +27,7 @@ pub enum ElectionKind {
 }
 
 /// One partition of an election and its outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ElectedPartition {
     /// Of which topic.
     pub topic: String,

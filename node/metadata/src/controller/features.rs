@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 use super::{Controller, Decision, Refusal};
 use crate::node_image::LevelRange;
@@ -17,7 +18,7 @@ pub const METADATA_FEATURE: &str = "ringmain.metadata";
 pub const METADATA_LEVELS: LevelRange = LevelRange { least: 0, most: 1 };
 
 /// Which way a level may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LevelChange {
     /// Up.
     Upgrade,
@@ -30,7 +31,7 @@ pub enum LevelChange {
 }
 
 /// A feature's wanted level.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateFeature {
     /// Its name.
     pub feature: String,

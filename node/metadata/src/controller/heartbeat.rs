@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 use super::{Controller, Decision, Refusal};
 use crate::identity::NodeId;
@@ -14,7 +15,7 @@ use crate::record::MetadataRecord;
 use crate::sessions::Sessions;
 
 /// What a node says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Who.
     pub node_id: NodeId,
@@ -29,7 +30,7 @@ pub struct Heartbeat {
 }
 
 /// What the controller makes of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeartbeatAnswer {
     /// It has seen its own registration.
     pub caught_up: bool,

@@ -10,6 +10,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 use super::partition_change::Election;
 use super::{Controller, Decision, Refusal};
@@ -19,7 +20,7 @@ use crate::partition_image::PartitionImage;
 use crate::record::MetadataRecord;
 
 /// Where a partition's replicas shall be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reassignment {
     /// Of which topic.
     pub topic: String,

@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use ringmain_protocol::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 use super::features::METADATA_FEATURE;
 use super::{Controller, Decision, Refusal};
@@ -19,7 +20,7 @@ use crate::record::MetadataRecord;
 use crate::sessions::Sessions;
 
 /// A node that starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisterNode {
     /// The cluster that it believes to be in.
     pub cluster_id: String,
@@ -35,15 +36,16 @@ pub struct RegisterNode {
     pub peer: PeerEndpoints,
     /// Levels of the metadata that it can read and write.
     pub levels: LevelRange,
-    /// The registration under which its disk was last written; `None` on an empty disk. Any other than the newest one
-    /// means that the disk is not the one that acknowledged.
-    pub previous_epoch: Option<i64>,
+    /// Starts of this node under one of which its disk was last written: the last one that knew that it was registered,
+    /// and those after it that never learned whether they were, and so wrote nothing. Empty on an empty disk. If the
+    /// newest registration is none of theirs, the disk is not the one that acknowledged.
+    pub previous: Vec<IncarnationId>,
     /// What is still there of what it acknowledged.
     pub surviving: Surviving,
 }
 
 /// What a node's disk still has of what it acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Surviving {
     /// All of it: the process ended, whether it was told to or not, and the machine did not.
     Everything,
@@ -161,7 +163,7 @@ fn surviving(before: Option<&NodeImage>, request: &RegisterNode) -> Surviving {
     match before {
         // It was alone until now, and kept no note of its registrations.
         Some(before) if before.incarnation_id == IncarnationId::default() => request.surviving,
-        Some(before) if request.previous_epoch == Some(before.registration_epoch) => request.surviving,
+        Some(before) if request.previous.contains(&before.incarnation_id) => request.surviving,
         _ => Surviving::Unknown,
     }
 }

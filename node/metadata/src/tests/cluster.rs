@@ -31,7 +31,7 @@ pub(super) fn registration(node: i32, incarnation: u8, rack: Option<&str>) -> Re
         rack: rack.map(str::to_owned),
         peer: PeerEndpoints { host: "h".to_owned(), control_port: 9192, data_ports: vec![9292] },
         levels: LevelRange { least: 0, most: 1 },
-        previous_epoch: None,
+        previous: Vec::new(),
         surviving: Surviving::Everything,
     }
 }

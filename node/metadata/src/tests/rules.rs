@@ -93,10 +93,9 @@ fn registrations_are_refused_as_kafka_does() {
 fn a_new_start_leads_in_a_new_epoch() {
     let mut cluster = Cluster::of(1);
     cluster.topic("t", &[1], &[]);
-    let previous = cluster.image.nodes()[&NodeId(1)].registration_epoch;
+    let previous = vec![cluster.image.nodes()[&NodeId(1)].incarnation_id];
     cluster.now_ms += TIMEOUT_MS + 1;
-    let again =
-        crate::controller::RegisterNode { previous_epoch: Some(previous), ..registration(1, 2, None) };
+    let again = crate::controller::RegisterNode { previous, ..registration(1, 2, None) };
     cluster.start(again).expect("registers");
     let partition = cluster.partition("t");
     assert_eq!((led(&partition), partition.last_known_leader), ((None, vec![], vec![1]), Some(NodeId(1))));
@@ -137,12 +136,12 @@ fn a_lost_disk_is_not_eligible() {
     cluster.silence(&[2, 3]);
     cluster.silence(&[1, 2, 3]);
     let epoch = |cluster: &Cluster, node| cluster.image.nodes()[&NodeId(node)].registration_epoch;
-    let (first, second) = (epoch(&cluster, 1), epoch(&cluster, 2));
+    let (first, second) = (epoch(&cluster, 1), cluster.image.nodes()[&NodeId(2)].incarnation_id);
     // An empty disk has no previous registration; an old copy has an older one.
     cluster.start(registration(1, 2, None)).expect("registers");
     assert_eq!(led(&cluster.partition("t")), (None, vec![], vec![2]));
     let damaged = crate::controller::RegisterNode {
-        previous_epoch: Some(second),
+        previous: vec![second],
         surviving: Surviving::Unknown,
         ..registration(2, 2, None)
     };
@@ -165,9 +164,9 @@ fn power_loss_spares_what_was_flushed() {
         let mut cluster = Cluster::of(2);
         cluster.topic("t", &[1, 2], &configs);
         cluster.silence(&[1, 2]);
-        let previous_epoch = Some(cluster.image.nodes()[&NodeId(1)].registration_epoch);
+        let previous = vec![cluster.image.nodes()[&NodeId(1)].incarnation_id];
         let surviving = Surviving::Flushed;
-        let again = crate::controller::RegisterNode { previous_epoch, surviving, ..registration(1, 2, None) };
+        let again = crate::controller::RegisterNode { previous, surviving, ..registration(1, 2, None) };
         cluster.start(again).expect("registers");
         assert_eq!(led(&cluster.partition("t")).2, eligible, "{configs:?}");
     }

@@ -21,7 +21,7 @@ pub(super) struct Node {
     /// Of the process; `None` until it is registered.
     pub(super) epoch: Option<i64>,
     /// On the disk.
-    pub(super) disk_epoch: Option<i64>,
+    pub(super) disk_of: Option<IncarnationId>,
     /// On the disk.
     pub(super) logs: BTreeMap<Key, Vec<u64>>,
     /// The image that it has applied: its place in the history.

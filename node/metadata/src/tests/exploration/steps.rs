@@ -93,7 +93,7 @@ impl World {
             25..40 if node.up => {
                 node.up = false;
                 node.logs.clear();
-                node.disk_epoch = None;
+                node.disk_of = None;
                 self.note(format!("{id} dies with its disk"));
             }
             40..55 if node.up => {

@@ -179,7 +179,7 @@ impl World {
             up: true,
             heard: true,
             incarnation_id: IncarnationId([self.incarnations; 16]),
-            disk_epoch: node.disk_epoch,
+            disk_of: node.disk_of,
             logs: std::mem::take(&mut node.logs),
             applied: self.history.len() - 1,
             ..Node::default()
@@ -192,7 +192,7 @@ impl World {
         let (now_ms, node) = (self.now_ms, &self.nodes[&node_id]);
         let request = RegisterNode {
             incarnation_id: node.incarnation_id,
-            previous_epoch: node.disk_epoch,
+            previous: Vec::from_iter(node.disk_of),
             surviving: Surviving::Everything,
             ..registration(node_id.0, 0, Some(rack))
         };
@@ -212,7 +212,7 @@ impl World {
         self.sessions.registered(node_id, epoch, now_ms);
         let node = self.nodes.get_mut(&node_id).expect("one of ours");
         node.epoch = Some(epoch);
-        node.disk_epoch = Some(epoch);
+        node.disk_of = Some(node.incarnation_id);
         Ok(())
     }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use tokio::time::Instant;
 
 use crate::codec::Coded;
 use crate::controller_request::AskError;
-use crate::leadership::LeaderWatch;
+use crate::leadership::{LeaderView, LeaderWatch};
 use crate::network::{Answers, CONTROLLER_BYTES_MAX, CallError, ControllerAnswer, Peers, RequestKind};
 use crate::replica_id::{Address, ReplicaId};
 
@@ -45,10 +46,19 @@ pub(crate) async fn ask(
     let mut problem = "nobody leads".to_owned();
     while Instant::now() < deadline {
         let target = hint.take().or_else(|| leader.current().leader).or_else(|| others.next().cloned());
-        let attempt = match target {
-            None => here(peers, answers, body.clone(), deadline).await,
-            Some((replica, _)) if replica == peers.me() => here(peers, answers, body.clone(), deadline).await,
-            Some((replica, address)) => there(peers, replica, &address, body.clone(), deadline).await,
+        let asked = target.as_ref().map_or(peers.me(), |(replica, _)| *replica);
+        let call = std::pin::pin!(async {
+            match target {
+                Some((replica, address)) if replica != peers.me() => {
+                    there(peers, replica, &address, body.clone(), deadline).await
+                }
+                _ => here(peers, answers, body.clone(), deadline).await,
+            }
+        });
+        // One that died answers nothing; the others notice long before the time is over.
+        let attempt = match select(call, std::pin::pin!(replaced(leader.clone(), asked))).await {
+            Either::Left((attempt, _)) => attempt,
+            Either::Right(_) => Attempt::Unknown(format!("{asked} was replaced meanwhile")),
         };
         match attempt {
             Attempt::Answer(answer) => return Ok(answer),
@@ -60,6 +70,17 @@ pub(crate) async fn ask(
         tokio::time::sleep_until(deadline.min(Instant::now() + PAUSE)).await;
     }
     Err(AskError::NoController(problem))
+}
+
+/// Resolves when this member hears of another leader than `asked` and than it knew before.
+async fn replaced(mut leader: LeaderWatch, asked: ReplicaId) {
+    let before = leader.current().leader;
+    let is_another = |view: &LeaderView| {
+        view.leader.as_ref().is_some_and(|(now, _)| *now != asked) && view.leader != before
+    };
+    if leader.wait_for(is_another).await.is_none() {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn here(peers: &Peers, answers: &Answers, body: Bytes, deadline: Instant) -> Attempt {

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use ringmain_replication::NodeId;
 
-pub(crate) use answers::Answers;
+pub(crate) use answers::{Answers, LastLeader};
 pub use frame::CONTROLLER_BYTES_MAX;
 pub(crate) use frame::{ControllerAnswer, JoinRequest, Probe, ProbeAnswer, RequestKind};
 pub(crate) use listener::Listener;

@@ -26,7 +26,7 @@ use crate::controller_request::{AskError, ControllerRequest, REQUESTS_WAITING_MA
 use crate::forming::Forming;
 use crate::leadership::{self, CommittedLeader, LeaderWatch, Leadership};
 use crate::membership::{Members, MembershipError};
-use crate::network::{Answers, Listener, Peers, Port, RaftClients, Transport};
+use crate::network::{Answers, LastLeader, Listener, Peers, Port, RaftClients, Transport};
 use crate::options::{OptionsError, QuorumOptions};
 use crate::proposal::{PROPOSAL_BYTES_MAX, PROPOSAL_RECORDS_MAX, Proposal};
 use crate::raft::Raft;
@@ -34,6 +34,7 @@ use crate::replica_id::{Address, ReplicaId};
 use crate::state_machine::{Applier, StateMachine};
 use crate::status::{self, QuorumStatus, Role};
 use crate::store::{QuorumStore, StoreError};
+use ringmain_replication::NodeId;
 
 /// How long a stop waits for another leader, and then for the store's thread.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -114,7 +115,7 @@ impl Quorum {
         let me = store.replica();
         let parts = store.start()?;
         let port = transport.map(Transport::open).transpose()?;
-        let peers = Peers::new(port.clone(), options.cluster_id.clone(), me);
+        let peers = Peers::new(port.clone(), options.cluster_id.clone(), me, options.voters.clone());
         let snapshot_wanted = Arc::new(Notify::new());
         let applier = Applier::new(
             state_machine,
@@ -139,6 +140,7 @@ impl Quorum {
             leader: leader.clone(),
             members: Arc::clone(&members),
             controller,
+            last_leader: LastLeader::default(),
         });
         let voters = options.voters.iter().map(|(node, at)| (ReplicaId::any_of(*node), at.clone())).collect();
         let forming = Forming {
@@ -178,6 +180,12 @@ impl Quorum {
     /// Who leads; tells this member when it may decide.
     pub fn leader(&self) -> LeaderWatch {
         self.leader.clone()
+    }
+
+    /// The member that this one followed last, and how long ago it was heard from as the leader; forgets it. A new leader
+    /// learns from it for how long its predecessor has been silent.
+    pub fn take_last_leader(&self) -> Option<(NodeId, Duration)> {
+        self.answers.last_leader.take()
     }
 
     /// What this member knows about the quorum.

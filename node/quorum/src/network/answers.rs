@@ -1,7 +1,7 @@
 //! What a request does here, after it was checked.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ringmain_replication::NodeId;
@@ -33,6 +33,24 @@ pub(crate) struct Answers {
     pub(crate) leader: LeaderWatch,
     pub(crate) members: Arc<Members>,
     pub(crate) controller: mpsc::Sender<ControllerRequest>,
+    /// Who sent entries or heartbeats last, and when.
+    pub(crate) last_leader: LastLeader,
+}
+
+/// The last member that led this one, and when it was heard as such.
+#[derive(Default)]
+pub(crate) struct LastLeader(Mutex<Option<(NodeId, Instant)>>);
+
+impl LastLeader {
+    fn heard(&self, node: NodeId) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((node, Instant::now()));
+    }
+
+    /// Who it was and how long ago; forgets it.
+    pub(crate) fn take(&self) -> Option<(NodeId, Duration)> {
+        let (node, at) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some((node, at.elapsed()))
+    }
 }
 
 impl From<DecodeError> for Refusal {
@@ -59,6 +77,7 @@ impl Answers {
             RequestKind::Append => {
                 let append = AppendRequest::from_bytes(body)?;
                 check_vote(&append.vote, request.from)?;
+                self.last_leader.heard(node);
                 encoded(self.raft.append_entries(append).await)
             }
             RequestKind::Vote => {

@@ -4,11 +4,12 @@
 //! gives up early does not undo the work of a handshake); who answered the dial is checked against the node that was meant;
 //! a stream, the request, its answer. Failure: the error says whether the request may have been done.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::select_ok;
 use ringmain_replication::NodeId;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -44,6 +45,9 @@ pub(crate) struct Peers {
     port: Option<Port>,
     cluster_id: String,
     me: ReplicaId,
+    /// Where voters listen by the configuration. A cluster whose nodes all moved at once has other addresses in its log,
+    /// and nobody who could record the new ones.
+    configured: BTreeMap<NodeId, Address>,
     /// One for each node, and each of its addresses, that was ever called.
     peers: Mutex<HashMap<(NodeId, Address), Arc<Peer>>>,
 }
@@ -69,8 +73,13 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Peers {
-    pub(crate) fn new(port: Option<Port>, cluster_id: String, me: ReplicaId) -> Arc<Self> {
-        Arc::new(Self { port, cluster_id, me, peers: Mutex::new(HashMap::new()) })
+    pub(crate) fn new(
+        port: Option<Port>,
+        cluster_id: String,
+        me: ReplicaId,
+        configured: BTreeMap<NodeId, Address>,
+    ) -> Arc<Self> {
+        Arc::new(Self { port, cluster_id, me, configured, peers: Mutex::new(HashMap::new()) })
     }
 
     pub(crate) fn me(&self) -> ReplicaId {
@@ -160,10 +169,14 @@ impl Peers {
         let dialled = match &self.port {
             None => Err("this node is alone".to_owned()),
             Some(port) => {
-                let dial = port.dial(peer.node, &peer.address);
-                tokio::time::timeout(DIAL_TIMEOUT, dial)
-                    .await
-                    .unwrap_or_else(|_| Err(format!("nobody answers at {}", peer.address)))
+                let configured = self.configured.get(&peer.node).filter(|other| **other != peer.address);
+                let addresses = std::iter::once(&peer.address).chain(configured);
+                // Whichever has the right certificate is the node.
+                let dials = select_ok(addresses.map(|address| Box::pin(port.dial(peer.node, address))));
+                match tokio::time::timeout(DIAL_TIMEOUT, dials).await {
+                    Ok(first) => first.map(|(connection, _)| connection),
+                    Err(_) => Err(format!("nobody answers at {}", peer.address)),
+                }
             }
         };
         {

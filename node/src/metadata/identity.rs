@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ringmain_metadata::{ClusterId, TopicId};
+use ringmain_metadata::{ClusterId, IncarnationId, TopicId};
 
 /// A new cluster id. It never begins with a dash, so that it can be an argument of a command.
 pub fn random_cluster_id() -> io::Result<ClusterId> {
@@ -17,6 +17,11 @@ pub fn random_cluster_id() -> io::Result<ClusterId> {
 /// version 4 UUID is none of them, since its version bits are set.
 pub fn random_topic_id() -> io::Result<TopicId> {
     random_version_4_uuid().map(TopicId)
+}
+
+/// What tells a start of a node from all its others.
+pub(super) fn random_incarnation_id() -> io::Result<IncarnationId> {
+    random_version_4_uuid().map(IncarnationId)
 }
 
 /// A random version 4 UUID as text, as member ids of groups end with.

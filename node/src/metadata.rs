@@ -7,18 +7,22 @@
 //! What must hold: an image is a function of the records alone; a record is applied only after it is durable; what a
 //! restart reads back gives the image that was there before.
 
+pub mod cluster;
 pub mod control_thread;
 pub mod data_directory;
+mod handle;
 mod identity;
 pub mod store;
 mod watch;
 
-pub use control_thread::{MetadataError, MetadataHandle, MetadataOptions};
+pub use control_thread::MetadataOptions;
 pub use data_directory::{DataDirectory, DataDirectoryError};
+pub use handle::{MetadataError, MetadataHandle};
 pub use identity::{random_cluster_id, random_topic_id, random_uuid_text};
 pub use ringmain_metadata::{
-    ApplyError, ClusterId, ConfigResource, IncarnationId, LeaderEpoch, MetadataImage, MetadataRecord, NodeId,
-    NodeImage, PartitionEpoch, PartitionImage, RecordError, TopicId, TopicImage, controller,
+    ApplyError, ClusterId, ConfigResource, Endpoint, IncarnationId, LeaderEpoch, MetadataImage,
+    MetadataRecord, NodeId, NodeImage, PartitionEpoch, PartitionImage, PeerEndpoints, RecordError, Sessions,
+    TopicId, TopicImage, controller,
 };
 pub(crate) use ringmain_metadata::{OFFSETS_TOPIC, is_internal_topic};
 pub use watch::ImageWatch;

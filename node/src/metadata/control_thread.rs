@@ -1,4 +1,4 @@
-//! The metadata thread: requests in, decisions by the controller, durable, then applied and published, then answered.
+//! The metadata thread of a node that is alone: requests in, decisions by the controller, durable, then applied and published, then answered.
 //!
 //! In steps, for whatever waits: each request is decided against the image that the ones before it give; all their
 //! records are committed together, so a hundred topics cost one flush; the new image is published; every request is
@@ -9,23 +9,18 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use futures_channel::oneshot;
-use ringmain_protocol::ErrorCode;
 
-use super::controller::{
-    AlterConfigs, ConfigTarget, Controller, ControllerOptions, CreatePartitions, CreateTopic, CreatedTopic,
-    Decision, DeleteTopic, DeletedTopic, ElectedPartition, ElectionKind, ProducerIdBlock, Reassignment,
-    Refusal, UpdateFeature,
-};
+use super::controller::{Controller, ControllerAnswer, ControllerOptions, ControllerRequest};
 use super::data_directory::DataDirectory;
+use super::handle::{MetadataError, MetadataHandle};
 use super::identity::random_topic_id;
-
 use super::store::{RecordLog, Store, StoreError};
-use super::watch::{ImagePublisher, ImageWatch};
-use super::{MetadataImage, MetadataRecord, NodeId};
+use super::watch::ImagePublisher;
+use super::{MetadataImage, MetadataRecord, NodeId, Sessions};
 use crate::config::{HostPort, NodeConfig};
 
 /// Requests that may wait for the thread. A client that changes metadata waits for its answer, so more than this is a
@@ -86,37 +81,9 @@ pub enum MetadataStartError {
     Thread(io::Error),
 }
 
-/// Why a request was not decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum MetadataError {
-    /// Too many wait already.
-    #[error("too many metadata changes wait; try again")]
-    Busy,
-    /// The thread has ended: the node is stopping, or its store failed.
-    #[error("the metadata of this node cannot be changed any more; its log says why")]
-    Stopped,
-}
-
-impl MetadataError {
-    /// The code for the client; it tries again with either.
-    pub fn error_code(self) -> ErrorCode {
-        match self {
-            Self::Busy => ErrorCode::REQUEST_TIMED_OUT,
-            Self::Stopped => ErrorCode::KAFKA_STORAGE_ERROR,
-        }
-    }
-}
-
-/// How every shard reaches the metadata thread. The thread ends with [`MetadataHandle::stop`] or the last handle.
-#[derive(Debug, Clone)]
-pub struct MetadataHandle {
-    requests: SyncSender<Request>,
-    watch: ImageWatch,
-}
-
 /// The thread itself, to wait for its end.
 #[derive(Debug)]
-pub struct MetadataThread(JoinHandle<()>);
+pub struct MetadataThread(pub(super) JoinHandle<()>);
 
 impl MetadataThread {
     /// Waits until the thread has ended, after it was told to.
@@ -128,29 +95,12 @@ impl MetadataThread {
 }
 
 /// What waits for the thread.
-enum Request {
+#[derive(Debug)]
+pub(super) enum Request {
     /// A change to decide.
-    Decide(Decide),
+    Decide(ControllerRequest, Reply),
     /// The node stops.
     Stop,
-}
-
-/// Decides a request: the records to commit, and what to do once they are.
-type Decide = Box<dyn FnOnce(Decider<'_>) -> (Vec<MetadataRecord>, Answer) + Send>;
-
-/// Sends the answer: the decided one, or `Stopped`.
-type Answer = Box<dyn FnOnce(Result<(), MetadataError>) + Send>;
-
-/// What a request is decided with.
-struct Decider<'a> {
-    controller: Controller<'a>,
-    new_topic_id: &'a mut dyn FnMut() -> ringmain_storage::TopicId,
-}
-
-impl std::fmt::Debug for Request {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Request")
-    }
 }
 
 /// Reads the metadata of a data directory, registers this node in it, and starts the thread.
@@ -184,7 +134,7 @@ fn run(
     let (requests, receiver) = sync_channel(QUEUE_REQUESTS_MAX);
     let control = ControlThread { log, image, options, publisher, requests: receiver };
     let thread = thread::Builder::new().name("metadata".to_owned()).spawn(move || control.run())?;
-    Ok((MetadataHandle { requests, watch }, MetadataThread(thread)))
+    Ok((MetadataHandle::alone(requests, watch), MetadataThread(thread)))
 }
 
 /// What a start records: the cluster when there is none yet, and this node's next registration.
@@ -217,7 +167,7 @@ impl<L: RecordLog> ControlThread<L> {
             let mut stop = false;
             for request in waiting {
                 match request {
-                    Request::Decide(decide) => batch.push(decide),
+                    Request::Decide(request, reply) => batch.push((request, reply)),
                     Request::Stop => stop = true,
                 }
             }
@@ -231,150 +181,40 @@ impl<L: RecordLog> ControlThread<L> {
         }
     }
 
-    fn decide(&mut self, batch: Vec<Decide>) -> Result<(), StoreError> {
+    fn decide(&mut self, batch: Vec<(ControllerRequest, Reply)>) -> Result<(), StoreError> {
         let mut image = MetadataImage::clone(&self.image);
         let mut records = Vec::new();
         let mut answers = Vec::with_capacity(batch.len());
-        for request in batch {
-            let decider = Decider {
-                controller: Controller::new(&image, &self.options),
-                new_topic_id: &mut || random_topic_id().expect("the kernel's random generator is there"),
-            };
-            let (decided, answer) = request(decider);
+        // Nobody else is there to be alive or silent.
+        let mut sessions = Sessions::begin(&image, u64::MAX, 0);
+        for (request, reply) in batch {
+            let decision =
+                Controller::new(&image, &self.options).decide(&request, &mut sessions, 0, &mut || {
+                    random_topic_id().expect("the kernel's random generator is there")
+                });
             image = image
-                .after(&decided)
+                .after(&decision.records)
                 .expect("the controller decides against the image that it is applied to");
-            records.extend(decided);
-            answers.push(answer);
+            records.extend(decision.records);
+            answers.push((decision.answer, reply));
         }
         let committed = if records.is_empty() { Ok(()) } else { self.log.commit(&records, &image) };
         if committed.is_ok() && !records.is_empty() {
             self.image = Arc::new(image);
             self.publisher.publish(Arc::clone(&self.image));
         }
-        let outcome = if committed.is_ok() { Ok(()) } else { Err(MetadataError::Stopped) };
-        answers.into_iter().for_each(|answer| answer(outcome));
+        let is_committed = committed.is_ok();
+        for (answer, reply) in answers {
+            let outcome = if is_committed { Ok(answer) } else { Err(MetadataError::Stopped) };
+            // A client that is gone needs no answer.
+            let _ = reply.send(outcome);
+        }
         committed
     }
 }
 
-impl MetadataHandle {
-    /// The newest image.
-    pub fn image(&self) -> Arc<MetadataImage> {
-        self.watch.current()
-    }
-
-    /// Ends the thread once what waits is decided. Tasks that never end hold handles for as long as the process lives, so
-    /// a stop cannot wait for the last of them.
-    pub fn stop(&self) {
-        // The only failure is that the thread has ended already.
-        if self.requests.send(Request::Stop).is_err() {
-            tracing::debug!("the metadata thread had ended before it was told to");
-        }
-    }
-
-    /// A watch of the images to come.
-    pub fn watch(&self) -> ImageWatch {
-        self.watch.clone()
-    }
-
-    /// Makes topics; see [`Controller::create_topics`].
-    pub async fn create_topics(
-        &self,
-        topics: Vec<CreateTopic>,
-        validate_only: bool,
-    ) -> Result<Vec<Result<CreatedTopic, Refusal>>, MetadataError> {
-        self.request(move |decider| {
-            decider.controller.create_topics(&topics, validate_only, decider.new_topic_id)
-        })
-        .await
-    }
-
-    /// Deletes topics; see [`Controller::delete_topics`].
-    pub async fn delete_topics(
-        &self,
-        topics: Vec<DeleteTopic>,
-    ) -> Result<Vec<Result<DeletedTopic, Refusal>>, MetadataError> {
-        self.request(move |decider| decider.controller.delete_topics(&topics)).await
-    }
-
-    /// Adds partitions; see [`Controller::create_partitions`].
-    pub async fn create_partitions(
-        &self,
-        topics: Vec<CreatePartitions>,
-        validate_only: bool,
-    ) -> Result<Vec<Result<(), Refusal>>, MetadataError> {
-        self.request(move |decider| decider.controller.create_partitions(&topics, validate_only)).await
-    }
-
-    /// Changes configurations; see [`Controller::alter_configs`].
-    pub async fn alter_configs(
-        &self,
-        resources: Vec<(ConfigTarget, AlterConfigs)>,
-        validate_only: bool,
-    ) -> Result<Vec<Result<(), Refusal>>, MetadataError> {
-        self.request(move |decider| decider.controller.alter_configs(&resources, validate_only)).await
-    }
-
-    /// Elects leaders; see [`Controller::elect_leaders`].
-    pub async fn elect_leaders(
-        &self,
-        kind: ElectionKind,
-        partitions: Option<Vec<(String, i32)>>,
-    ) -> Result<Vec<ElectedPartition>, MetadataError> {
-        self.request(move |decider| decider.controller.elect_leaders(kind, partitions.as_deref())).await
-    }
-
-    /// Moves partitions; see [`Controller::reassign`].
-    pub async fn reassign(
-        &self,
-        partitions: Vec<Reassignment>,
-    ) -> Result<Vec<Result<(), Refusal>>, MetadataError> {
-        self.request(move |decider| decider.controller.reassign(&partitions)).await
-    }
-
-    /// Takes a node out of the cluster; see [`Controller::unregister_node`].
-    pub async fn unregister_node(&self, node_id: NodeId) -> Result<Result<(), Refusal>, MetadataError> {
-        self.request(move |decider| decider.controller.unregister_node(node_id)).await
-    }
-
-    /// Changes levels of features; see [`Controller::update_features`].
-    pub async fn update_features(
-        &self,
-        updates: Vec<UpdateFeature>,
-        validate_only: bool,
-    ) -> Result<Result<(), Refusal>, MetadataError> {
-        self.request(move |decider| decider.controller.update_features(&updates, validate_only)).await
-    }
-
-    /// Takes the next block of producer ids for `node_id`.
-    pub async fn allocate_producer_ids(
-        &self,
-        node_id: NodeId,
-    ) -> Result<Result<ProducerIdBlock, Refusal>, MetadataError> {
-        self.request(move |decider| decider.controller.allocate_producer_ids(node_id)).await
-    }
-
-    async fn request<T: Send + 'static>(
-        &self,
-        decide: impl FnOnce(Decider<'_>) -> Decision<T> + Send + 'static,
-    ) -> Result<T, MetadataError> {
-        let (sender, receiver) = oneshot::channel();
-        let request = Request::Decide(Box::new(move |decider| {
-            let Decision { records, answer } = decide(decider);
-            let reply: Answer = Box::new(move |outcome| {
-                // A client that is gone needs no answer.
-                let _ = sender.send(outcome.map(|()| answer));
-            });
-            (records, reply)
-        }));
-        match self.requests.try_send(request) {
-            Ok(()) => receiver.await.unwrap_or(Err(MetadataError::Stopped)),
-            Err(TrySendError::Full(_)) => Err(MetadataError::Busy),
-            Err(TrySendError::Disconnected(_)) => Err(MetadataError::Stopped),
-        }
-    }
-}
+/// Takes the answer to a request.
+type Reply = oneshot::Sender<Result<ControllerAnswer, MetadataError>>;
 
 #[cfg(test)]
 mod tests;

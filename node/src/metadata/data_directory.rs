@@ -4,7 +4,9 @@
 //! ```text
 //! lock           locked with flock by the process that uses the directory; its contents mean nothing
 //! format         what this module writes, see below; made once
-//! metadata.redb  the metadata log
+//! metadata.redb  the metadata log of a node that is alone
+//! quorum.redb    that of a node in a cluster, with its votes
+//! starts         which starts of a node in a cluster wrote here
 //! journal/       the shards' journals
 //! ```
 //! `format` is five lines of text, so that an operator can read it, replaced atomically:
@@ -22,6 +24,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::cluster::is_member_of_cluster;
 use super::{ClusterId, NodeId, random_cluster_id};
 
 /// First line of `format`.
@@ -101,6 +104,27 @@ pub enum DataDirectoryError {
         /// Its version.
         found: u32,
     },
+    /// It belongs to another cluster than the node's certificate.
+    #[error(
+        "the data directory {path} belongs to cluster {found}, but the node's certificate is of cluster {configured}; use \
+         the certificates of cluster {found}, or choose another directory",
+        path = path.display()
+    )]
+    OtherCluster {
+        /// Which directory.
+        path: PathBuf,
+        /// Whose it is.
+        found: ClusterId,
+        /// The certificate's.
+        configured: ClusterId,
+    },
+    /// It belongs to a node of a cluster, and this one is configured without one.
+    #[error(
+        "the data directory {} belongs to a node of a cluster, but the configuration has no section [cluster]; add it, or \
+         choose another directory",
+        .0.display()
+    )]
+    InCluster(PathBuf),
     /// It belongs to another node.
     #[error(
         "the data directory {path} belongs to node {found}, but node_id is {configured}; set node_id = {found}, or \
@@ -118,19 +142,34 @@ pub enum DataDirectoryError {
 }
 
 impl DataDirectory {
-    /// Takes the directory for this process; makes it when there is none.
-    pub fn open(path: &Path, node_id: NodeId) -> Result<Self, DataDirectoryError> {
+    /// Takes the directory for this process; makes it when there is none. The cluster of a node that is alone is drawn when
+    /// its directory is made; that of others is `cluster`.
+    pub fn open(
+        path: &Path,
+        node_id: NodeId,
+        cluster: Option<&ClusterId>,
+    ) -> Result<Self, DataDirectoryError> {
         fs::create_dir_all(path).map_err(failed("create the data directory", path))?;
         let lock = lock(path)?;
         let format_path = path.join(FORMAT_FILE);
         let (format, created) = match fs::read_to_string(&format_path) {
             Ok(text) => (parse_format(path, &text)?, false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (make_format(path, node_id)?, true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (make_format(path, node_id, cluster)?, true)
+            }
             Err(error) => return Err(failed("read", &format_path)(error)),
         };
         if format.node_id != node_id {
             let (path, found) = (path.to_owned(), format.node_id);
             return Err(DataDirectoryError::OtherNode { path, found, configured: node_id });
+        }
+        match cluster {
+            Some(configured) if *configured != format.cluster_id => {
+                let (path, found) = (path.to_owned(), format.cluster_id);
+                return Err(DataDirectoryError::OtherCluster { path, found, configured: configured.clone() });
+            }
+            None if is_member_of_cluster(path) => return Err(DataDirectoryError::InCluster(path.to_owned())),
+            _ => {}
         }
         Ok(Self { path: path.to_owned(), cluster_id: format.cluster_id, node_id, created, _lock: lock })
     }
@@ -181,7 +220,11 @@ fn lock(directory: &Path) -> Result<File, DataDirectoryError> {
     }
 }
 
-fn make_format(directory: &Path, node_id: NodeId) -> Result<Format, DataDirectoryError> {
+fn make_format(
+    directory: &Path,
+    node_id: NodeId,
+    cluster: Option<&ClusterId>,
+) -> Result<Format, DataDirectoryError> {
     for entry in fs::read_dir(directory).map_err(failed("list", directory))? {
         let name = entry.map_err(failed("list", directory))?.file_name();
         if !NAMES_OF_A_NEW_DIRECTORY.iter().any(|allowed| name == *allowed) {
@@ -189,10 +232,11 @@ fn make_format(directory: &Path, node_id: NodeId) -> Result<Format, DataDirector
             return Err(DataDirectoryError::NotOurs { path: directory.to_owned(), found });
         }
     }
-    let format = Format {
-        cluster_id: random_cluster_id().map_err(failed("make a cluster id for", directory))?,
-        node_id,
+    let cluster_id = match cluster {
+        Some(cluster) => cluster.clone(),
+        None => random_cluster_id().map_err(failed("make a cluster id for", directory))?,
     };
+    let format = Format { cluster_id, node_id };
     let new_path = directory.join(FORMAT_FILE_NEW);
     let write = || -> io::Result<()> {
         let mut file = File::create(&new_path)?;
@@ -256,11 +300,11 @@ mod tests {
     fn a_new_directory_is_made_and_found_again() {
         let temporary = TemporaryDirectory::new("data-directory");
         let path = temporary.path().join("below");
-        let made = DataDirectory::open(&path, NodeId(3)).expect("made");
+        let made = DataDirectory::open(&path, NodeId(3), None).expect("made");
         assert!(made.is_new());
         let cluster_id = made.cluster_id().clone();
         drop(made);
-        let found = DataDirectory::open(&path, NodeId(3)).expect("found");
+        let found = DataDirectory::open(&path, NodeId(3), None).expect("found");
         assert!(!found.is_new());
         assert_eq!(found.cluster_id(), &cluster_id);
     }
@@ -268,8 +312,8 @@ mod tests {
     #[test]
     fn a_second_user_is_refused() {
         let temporary = TemporaryDirectory::new("lock");
-        let _first = DataDirectory::open(temporary.path(), NodeId(1)).expect("made");
-        let second = DataDirectory::open(temporary.path(), NodeId(1));
+        let _first = DataDirectory::open(temporary.path(), NodeId(1), None).expect("made");
+        let second = DataDirectory::open(temporary.path(), NodeId(1), None);
         assert!(matches!(second, Err(DataDirectoryError::InUse(_))));
     }
 
@@ -278,23 +322,25 @@ mod tests {
         let temporary = TemporaryDirectory::new("half");
         fs::write(temporary.path().join(FORMAT_FILE_NEW), "ringm").expect("written");
         fs::create_dir(temporary.path().join("lost+found")).expect("made");
-        assert!(DataDirectory::open(temporary.path(), NodeId(1)).expect("made").is_new());
+        assert!(DataDirectory::open(temporary.path(), NodeId(1), None).expect("made").is_new());
     }
 
     #[test]
     fn what_is_not_ours_is_refused() {
         let temporary = TemporaryDirectory::new("foreign");
         fs::write(temporary.path().join("thesis.txt"), "precious").expect("written");
-        let refused = DataDirectory::open(temporary.path(), NodeId(1)).expect_err("refused").to_string();
+        let refused =
+            DataDirectory::open(temporary.path(), NodeId(1), None).expect_err("refused").to_string();
         assert!(refused.contains("it holds 'thesis.txt'"), "{refused}");
     }
 
     #[test]
     fn another_node_version_or_damage_is_refused_with_a_sentence() {
         let temporary = TemporaryDirectory::new("refused");
-        drop(DataDirectory::open(temporary.path(), NodeId(1)).expect("made"));
-        let refused =
-            |node: i32| DataDirectory::open(temporary.path(), NodeId(node)).expect_err("refused").to_string();
+        drop(DataDirectory::open(temporary.path(), NodeId(1), None).expect("made"));
+        let refused = |node: i32| {
+            DataDirectory::open(temporary.path(), NodeId(node), None).expect_err("refused").to_string()
+        };
         assert!(refused(2).contains("belongs to node 1, but node_id is 2"), "{}", refused(2));
         let path = temporary.path().join(FORMAT_FILE);
         let text = fs::read_to_string(&path).expect("there");

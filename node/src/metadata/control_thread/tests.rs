@@ -1,5 +1,6 @@
 //! The thread over a real store across restarts, and over a log that fails.
 
+use super::super::controller::{CreateTopic, CreatedTopic, Refusal};
 use super::*;
 use crate::metadata::store::tests::TemporaryDirectory;
 
@@ -28,7 +29,7 @@ fn options() -> MetadataOptions {
 }
 
 fn start_in(directory: &TemporaryDirectory) -> (DataDirectory, MetadataHandle, MetadataThread) {
-    let data = DataDirectory::open(directory.path(), NodeId(1)).expect("opens");
+    let data = DataDirectory::open(directory.path(), NodeId(1), None).expect("opens");
     let (handle, thread) = start(&data, options()).expect("starts");
     (data, handle, thread)
 }
@@ -94,7 +95,7 @@ fn the_store_of_another_cluster_is_refused() {
     }
     let name = crate::metadata::data_directory::METADATA_FILE;
     std::fs::copy(one.path().join(name), other.path().join(name)).expect("copied");
-    let data = DataDirectory::open(other.path(), NodeId(1)).expect("opens");
+    let data = DataDirectory::open(other.path(), NodeId(1), None).expect("opens");
     let refused = start(&data, options()).expect_err("refused").to_string();
     assert!(refused.contains("belongs to cluster"), "{refused}");
 }

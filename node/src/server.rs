@@ -8,6 +8,7 @@ mod accept;
 mod connection;
 mod connections;
 mod cores;
+mod joining;
 mod limits;
 mod outgoing;
 mod receive_buffers;
@@ -45,7 +46,7 @@ pub use summary::Summary;
 
 use crate::{
     config::{NodeConfig, Origin, describe::NodeFacts},
-    metadata::{DataDirectory, DataDirectoryError, IncarnationId, MetadataOptions, NodeId, control_thread},
+    metadata::{DataDirectory, DataDirectoryError, MetadataOptions, NodeId, control_thread},
     observability::AdminServer,
     runtime::{self, ExecutorHandle, TickSource},
     shard::{Inbox, Mailbox, NodeShared, mailbox},
@@ -59,8 +60,10 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
     let limits = Limits::from_process(&config)?;
     let cores = cores::assign(config.shards, config.first_core)?;
     probe_ring().map_err(StartError::Ring)?;
+    let member = joining::member(&config)?;
+    let cluster_id = member.as_ref().map(|member| &member.cluster_id);
     let directory = patiently(
-        || DataDirectory::open(&config.data_dir, NodeId(config.node_id)),
+        || DataDirectory::open(&config.data_dir, NodeId(config.node_id), cluster_id),
         |error| matches!(error, DataDirectoryError::InUse(_)),
     )?;
     let facts = probe_disk(directory.path()).map_err(StartError::Disk)?;
@@ -70,8 +73,11 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
     let sockets = bind(&config, cores.len())?;
     let port = sockets[0].local_addr().map_err(StartError::Socket)?.as_socket().map_or(0, |it| it.port());
     let advertised = config.advertised_address(port);
-    let (metadata, metadata_thread) =
-        control_thread::start(&directory, MetadataOptions::new(&config, advertised.clone()))?;
+    let options = MetadataOptions::new(&config, advertised.clone());
+    let (metadata, metadata_thread) = match member {
+        None => control_thread::start(&directory, options)?,
+        Some(member) => joining::start(&directory, options, member, cores.len())?,
+    };
     let facts_for_clients = NodeFacts {
         listener: format!("PLAINTEXT://{}:{port}", config.network.listen.host),
         advertised_listener: format!("PLAINTEXT://{advertised}"),
@@ -83,28 +89,35 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
         limits,
         advertised,
         facts: facts_for_clients,
+        incarnation_id: metadata.incarnation(),
         metadata,
-        incarnation_id: IncarnationId::default(),
         ticks: TickSource::calibrated(),
         mailboxes,
         stopping: AtomicBool::new(false),
     });
     let replayed = shard_main::replay_journals(&node, &directory, facts, cores[0])?;
     let mut shards = start_shards(&node, &directory, facts, &cores, inboxes)?;
-    shards.accept(sockets)?;
-
-    let admin = start_admin(&node)?;
-
-    let admin_address = admin.as_ref().map(AdminServer::address);
-    ready(&Summary::new(&node, &directory, facts, &cores, port, admin_address, &replayed));
-    let signal = signals.wait()?;
-    tracing::info!(signal, "stop");
+    let mut stop = joining::register(&node, &shards, &signals)?;
+    let mut admin = None;
+    if stop.is_none() {
+        shards.serving()?;
+        shards.accept(sockets)?;
+        stop = joining::serve(&node, &signals)?;
+        admin = start_admin(&node)?;
+    }
+    if stop.is_none() {
+        let admin_address = admin.as_ref().map(AdminServer::address);
+        ready(&Summary::new(&node, &directory, facts, &cores, port, admin_address, &replayed));
+        stop = joining::wait_for_stop(&node, &signals)?;
+    }
+    tracing::info!(signal = stop.unwrap_or("none"), "stop");
+    joining::hand_over(&node);
     admin.into_iter().for_each(AdminServer::stop);
     shards.stop(&node)?;
     node.metadata.stop();
     metadata_thread.join();
     tracing::info!("stopped");
-    Ok(())
+    joining::outcome(&node)
 }
 
 /// The admin endpoint. Its default port may be taken by another node of this machine: that is no reason not to serve.
@@ -159,6 +172,10 @@ fn bind(config: &NodeConfig, shards: usize) -> Result<Vec<socket2::Socket>, Star
 struct Shards {
     executors: Vec<ExecutorHandle<ShardEnd>>,
     node: Arc<NodeShared>,
+    /// Tells of each when it has taken its roles.
+    serving: mpsc::Receiver<()>,
+    /// Logs that could not be opened.
+    damaged: usize,
 }
 
 /// Starts all shards and waits until each has recovered its logs.
@@ -169,7 +186,8 @@ fn start_shards(
     cores: &[usize],
     inboxes: Vec<Inbox>,
 ) -> Result<Shards, StartError> {
-    let (started, starts) = mpsc::channel();
+    let (opened, opens) = mpsc::channel();
+    let (serving, serves) = mpsc::channel();
     let mut executors = Vec::with_capacity(cores.len());
     for ((number, &core), inbox) in (0..).zip(cores).zip(inboxes) {
         let start = ShardStart {
@@ -178,19 +196,33 @@ fn start_shards(
             root: directory.path().to_owned(),
             facts,
             inbox,
-            started: started.clone(),
+            opened: opened.clone(),
+            serving: serving.clone(),
         };
         let name = format!("shard-{number}");
         executors.push(runtime::start_executor(&name, core, move |ring| shard_main::run(start, ring))?);
     }
-    drop(started);
+    drop((opened, serving));
+    let mut damaged = 0;
     for _ in cores {
-        starts.recv().map_err(|_| StartError::Executor("a shard ended while it started".into()))??;
+        damaged += opens.recv().map_err(|_| ended_early())??;
     }
-    Ok(Shards { executors, node: node.clone() })
+    Ok(Shards { executors, node: node.clone(), serving: serves, damaged })
+}
+
+fn ended_early() -> StartError {
+    StartError::Executor("a shard ended while it started".into())
 }
 
 impl Shards {
+    /// Waits until each has taken its roles.
+    fn serving(&self) -> Result<(), StartError> {
+        for _ in &self.executors {
+            self.serving.recv().map_err(|_| ended_early())?;
+        }
+        Ok(())
+    }
+
     /// Gives each shard its socket.
     fn accept(&mut self, sockets: Vec<socket2::Socket>) -> Result<(), StartError> {
         let count = ConnectionCount::new(self.node.limits.connections_max);

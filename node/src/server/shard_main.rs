@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::{Either, select};
 use ringmain_storage::{
     ReplayReport, ShardId, Store, StoreError, StoreOptions,
     disk::{
@@ -19,7 +20,7 @@ use ringmain_storage::{
 
 use super::StartError;
 use crate::{
-    metadata::DataDirectory,
+    metadata::{DataDirectory, ImageWatch},
     runtime::{self, NodeDisk},
     shard::{Inbox, NodeShared, Shard},
 };
@@ -34,8 +35,10 @@ pub(super) struct ShardStart {
     pub(super) root: PathBuf,
     pub(super) facts: DiskFacts,
     pub(super) inbox: Inbox,
-    /// Told once the shard has recovered.
-    pub(super) started: mpsc::Sender<Result<(), StartError>>,
+    /// Told once its logs are open, with the number of those that cannot be.
+    pub(super) opened: mpsc::Sender<Result<usize, StartError>>,
+    /// Told once it has taken its roles by an image that knows this start of the node.
+    pub(super) serving: mpsc::Sender<()>,
 }
 
 /// How often a stopping shard looks whether its connections have ended.
@@ -45,27 +48,26 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// Runs a shard to its end.
 pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
-    let ShardStart { id, node, root, facts, inbox, started } = start;
+    let ShardStart { id, node, root, facts, inbox, opened, serving } = start;
     let shard = match open(id, node, root, facts, ring).await {
         Ok(shard) => shard,
         Err(error) => {
             // The main thread waits for this and ends the process.
-            drop(started.send(Err(error)));
+            drop(opened.send(Err(error)));
             return Ok(());
         }
     };
+    let damaged = shard.open_logs(&shard.metadata().image()).await;
+    // The main thread waits for exactly one answer of each shard.
+    drop(opened.send(Ok(damaged)));
+    runtime::spawn(shard.clone().serve_inbox(inbox));
     let mut images = shard.metadata().watch();
-    if let Some(image) = images.changed().await {
-        let damaged = shard.open_logs(&image).await;
-        if damaged > 0 {
-            tracing::error!(shard = id.0, damaged, "some partitions cannot be opened");
-        }
-        shard.apply(image).await;
+    if !take_roles(&shard, &mut images).await {
+        return close(&shard).await;
     }
     runtime::spawn(shard.clone().commit());
     runtime::spawn(shard.clone().keep_zeros_ahead());
     runtime::spawn(shard.clone().keep_settled());
-    runtime::spawn(shard.clone().serve_inbox(inbox));
     shard.start_maintenance();
     let applying = shard.clone();
     runtime::spawn(async move {
@@ -73,10 +75,30 @@ pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
             applying.apply(image).await;
         }
     });
-    // The main thread waits for exactly one answer of each shard.
-    drop(started.send(Ok(())));
+    // As above.
+    serving.send(()).unwrap_or_default();
     shard.stopped().await;
     close(&shard).await
+}
+
+/// Applies images until one of them knows this start of the node; false when the node is told to stop before.
+async fn take_roles(shard: &Rc<Shard>, images: &mut ImageWatch) -> bool {
+    let taken = std::pin::pin!(async {
+        while let Some(image) = images.changed().await {
+            let registered = image.nodes().get(&shard.node().node_id());
+            let is_this_start =
+                registered.is_some_and(|node| node.incarnation_id == shard.node().incarnation_id);
+            shard.apply(image).await;
+            if is_this_start {
+                return true;
+            }
+        }
+        false
+    });
+    match select(taken, std::pin::pin!(shard.stopped())).await {
+        Either::Left((taken, _)) => taken,
+        Either::Right(_) => false,
+    }
 }
 
 async fn open(

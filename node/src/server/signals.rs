@@ -1,6 +1,6 @@
 //! SIGTERM and SIGINT: waited for by one thread alone, sent to other nodes, and got when a parent process is gone.
 
-use std::{io, mem::MaybeUninit};
+use std::{io, mem::MaybeUninit, time::Duration};
 
 use super::StartError;
 
@@ -26,6 +26,25 @@ pub(crate) fn block() -> Result<Signals, StartError> {
 }
 
 impl Signals {
+    /// Waits for one of them, for so long at most.
+    pub(super) fn wait_for(&self, time: Duration) -> Result<Option<&'static str>, StartError> {
+        let time = libc::timespec {
+            tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: libc::c_long::from(time.subsec_nanos()),
+        };
+        // SAFETY: the set and the time are live values; no information about the signal is asked for.
+        let signal = unsafe { libc::sigtimedwait(&self.0, std::ptr::null_mut(), &time) };
+        match signal {
+            libc::SIGTERM => Ok(Some("SIGTERM")),
+            signal if signal > 0 => Ok(Some("SIGINT")),
+            _ => match io::Error::last_os_error() {
+                // The time is over, or the wait was interrupted by a signal of another kind (a debugger).
+                error if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR)) => Ok(None),
+                error => Err(StartError::Signals(error)),
+            },
+        }
+    }
+
     /// Waits for one of them.
     pub(crate) fn wait(&self) -> Result<&'static str, StartError> {
         let mut signal = 0;

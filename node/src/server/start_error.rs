@@ -6,7 +6,7 @@ use ringmain_storage::{
 };
 
 use crate::{
-    metadata::{DataDirectoryError, control_thread::MetadataStartError},
+    metadata::{DataDirectoryError, cluster::ClusterStartError, control_thread::MetadataStartError},
     runtime::ExecutorError,
 };
 
@@ -25,6 +25,15 @@ pub enum StartError {
     /// The metadata store.
     #[error(transparent)]
     Metadata(#[from] MetadataStartError),
+    /// The node's part in its cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterStartError),
+    /// The certificates of a node in a cluster.
+    #[error("the certificates of this node cannot be used: {0}")]
+    Certificates(String),
+    /// The node had to end by itself.
+    #[error("{0}")]
+    Ended(String),
     /// The logs.
     #[error("the logs cannot be opened: {0}")]
     Store(#[source] StoreError),

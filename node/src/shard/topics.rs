@@ -127,6 +127,7 @@ impl Shard {
         }
         self.apply_to_coordinators(&before, &image);
         self.topics.applied.set(version);
+        self.metadata().applied(self.id().0, version);
         self.topics.waiting.borrow_mut().drain(..).for_each(Waker::wake);
     }
 

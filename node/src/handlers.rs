@@ -300,7 +300,8 @@ fn refusal_parts<T>(result: Result<T, Refusal>) -> (ErrorCode, Option<Text<'stat
 
 /// The answer to each item of a request that the metadata thread could not carry out.
 fn refused_by_service<T>(items: usize, error: &MetadataError) -> Vec<Result<T, Refusal>> {
-    tracing::error!(%error, "change metadata");
+    // Clients try again for as long as there is no controller.
+    tracing::warn!(%error, "change metadata");
     let refusal = || Refusal::new(error.error_code(), error.to_string());
     (0..items).map(|_| Err(refusal())).collect()
 }

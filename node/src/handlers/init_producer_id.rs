@@ -32,8 +32,9 @@ pub(super) async fn answer(shard: &Rc<Shard>, request: &InitProducerIdRequest<'_
     match shard.next_producer_id().await {
         Ok(producer_id) => InitProducerIdResponse { producer_id, producer_epoch: 0, ..Default::default() },
         Err(error) => {
-            tracing::error!(code = %error, "allocate a producer id");
-            refused(error)
+            tracing::warn!(code = %error, "allocate a producer id");
+            // As Kafka, whatever keeps the controller from it: older clients take any other error for good.
+            refused(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
         }
     }
 }

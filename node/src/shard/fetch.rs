@@ -315,3 +315,44 @@ impl FetchNumbers {
         *number
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::MetadataRecord;
+
+    /// Nodes 1 and 4 in rack a, 2 in b, 3 in c; the third is fenced.
+    fn image() -> MetadataImage {
+        let started = |(id, rack): (i32, &str)| MetadataRecord::LoneNodeStarted {
+            node_id: NodeId(id),
+            registration_epoch: i64::from(id),
+            host: "localhost".to_owned(),
+            port: 9092,
+            rack: Some(rack.to_owned()),
+        };
+        let mut records: Vec<_> = [(1, "a"), (2, "b"), (3, "c"), (4, "a")].map(started).into();
+        records.push(MetadataRecord::NodeChanged {
+            node_id: NodeId(3),
+            registration_epoch: 3,
+            fenced: true,
+            stopping_since: None,
+        });
+        MetadataImage::default().after(&records).expect("these records fit each other")
+    }
+
+    fn partition(in_sync: &[i32]) -> PartitionImage {
+        let replicas = [1, 2, 3, 4].map(NodeId).into();
+        PartitionImage::created(replicas, in_sync.iter().copied().map(NodeId).collect())
+    }
+
+    #[test]
+    fn a_consumer_is_pointed_at_its_own_rack() {
+        let preferred = |in_sync: &[i32], rack| in_rack(&image(), &partition(in_sync), rack);
+        assert_eq!(preferred(&[1, 2, 3], "b"), Some(NodeId(2)));
+        assert_eq!(preferred(&[1, 3], "b"), None, "who is not in sync lags behind");
+        assert_eq!(preferred(&[1, 2, 3], "c"), None, "it is fenced");
+        assert_eq!(preferred(&[1, 2, 4], "a"), None, "the leader is there itself");
+        assert_eq!(preferred(&[2, 4], "a"), Some(NodeId(4)));
+        assert_eq!(preferred(&[1, 2, 3], "elsewhere"), None);
+    }
+}

@@ -3,6 +3,7 @@
 use ringmain_protocol::messages::{FetchPartition, FetchTopic, ForgottenTopic};
 
 use super::*;
+use crate::metadata::NodeId;
 
 const NOW_MS: i64 = 1_000_000;
 /// The id of the topic `t`.
@@ -87,6 +88,15 @@ fn an_error_is_told_and_so_is_its_end() {
     assert_eq!(named(&sessions.finish(session, &[failed(), empty(5)])), [0]);
     let session = begin(&sessions, &request(id, 2, &[]), NOW_MS).expect("the next epoch");
     assert_eq!(named(&sessions.finish(session, &[empty(5), empty(5)])), [0]);
+}
+
+#[test]
+fn another_replica_to_ask_is_told() {
+    let sessions = sessions(10);
+    let id = begun(&sessions);
+    let session = begin(&sessions, &request(id, 1, &[]), NOW_MS).expect("the next epoch");
+    let elsewhere = PartitionFetched { preferred_replica: Some(NodeId(2)), ..empty(5) };
+    assert_eq!(named(&sessions.finish(session, &[empty(5), elsewhere])), [1]);
 }
 
 #[test]

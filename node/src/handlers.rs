@@ -238,7 +238,7 @@ async fn answer(shard: &Rc<Shard>, info: RequestInfo, body: &[u8]) -> Result<Res
         ApiKey::UpdateFeatures => {
             info.answer(&update_features::answer(shard, info, &decode(info, body)?).await)
         }
-        ApiKey::DescribeQuorum => info.answer(&describe_quorum::answer(shard, &decode(info, body)?)),
+        ApiKey::DescribeQuorum => info.answer(&describe_quorum::answer(shard, &decode(info, body)?).await),
         ApiKey::DescribeTopicPartitions => {
             info.answer(&describe_topic_partitions::answer(shard, &decode(info, body)?))
         }

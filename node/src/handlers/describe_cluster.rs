@@ -38,7 +38,7 @@ pub(super) fn answer(shard: &Shard, request: &DescribeClusterRequest) -> Describ
     let told = nodes::registered(&image).filter(|node| request.include_fenced_brokers || !node.is_fenced);
     let mut response = DescribeClusterResponse {
         cluster_id: Text::Owned(image.cluster_id().to_owned()),
-        controller_id: nodes::controller(shard),
+        controller_id: nodes::controller(shard, &image),
         brokers: told.map(broker).collect(),
         ..Default::default()
     };

@@ -71,7 +71,7 @@ pub(super) async fn answer(
     let mut response = MetadataResponse {
         brokers: nodes::unfenced(&image).map(broker).collect(),
         cluster_id: Some(Text::Owned(image.cluster_id().to_owned())),
-        controller_id: nodes::controller(shard),
+        controller_id: nodes::controller(shard, &image),
         topics,
         ..Default::default()
     };

@@ -53,9 +53,11 @@ pub(super) fn reachable(image: &MetadataImage, id: NodeId) -> Option<ReachableNo
     image.nodes().get(&id).filter(|node| !node.fenced).map(|node| ReachableNode::new(id, node))
 }
 
-/// Where clients send what the controller decides. Every node passes such requests on.
-pub(super) fn controller(shard: &Shard) -> i32 {
-    shard.node().node_id().0
+/// Where clients send what the controller decides. Every node passes such requests on, so where the controller is not
+/// known, or is no node that clients are told of, this one will do.
+pub(super) fn controller(shard: &Shard, image: &MetadataImage) -> i32 {
+    let controller = shard.metadata().controller_id().and_then(|id| reachable(image, id));
+    controller.map_or(shard.node().node_id().0, |node| node.id)
 }
 
 /// Who leads a partition, if it is a node that serves.

@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 /// Begins to write diagnostics of at least this level, and makes a panic in any thread end the process: a shard whose
 /// invariant is broken must not go on, and the others could not do without it.
 pub fn init(level: &str) {
-    let filter = EnvFilter::try_new(format!("warn,ringmain={level},ringmain_storage={level}"))
+    // Of the consensus only what stops it: that a peer is away is said once, by what is ours, and not with every heartbeat.
+    let filter = EnvFilter::try_new(format!("warn,openraft=error,ringmain={level}"))
         .expect("the level was checked with the configuration");
     tracing_subscriber::fmt()
         .with_env_filter(filter)

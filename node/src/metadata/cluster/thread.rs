@@ -101,7 +101,7 @@ async fn run(parts: Parts, started: Sender<Result<ImageWatch, ClusterStartError>
         };
     handle.0.quorum.set(quorum.clone()).expect("one thread sets it once");
     tokio::spawn(tell_who_leads(quorum.clone()));
-    tokio::spawn(watch_for_failure(quorum.clone(), handle.clone()));
+    let watching = tokio::spawn(watch_for_failure(quorum.clone(), handle.clone()));
     let deciding = ControllerTask {
         quorum: quorum.clone(),
         requests,
@@ -138,6 +138,8 @@ async fn run(parts: Parts, started: Sender<Result<ImageWatch, ClusterStartError>
             Order::Stop => break,
         }
     }
+    // From here on it stops because it was told to.
+    watching.abort();
     quorum.stop().await;
 }
 

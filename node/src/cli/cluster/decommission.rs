@@ -68,7 +68,7 @@ pub(super) fn replace(arguments: &ClusterReplaceArguments) -> Result<(), Failure
 }
 
 /// The plan by which one node gets every replica of another. Where it has one already, the node with the fewest gets it.
-fn substitution(snapshot: &Snapshot, old: i32, new: i32) -> Result<Plan, Failure> {
+pub(super) fn substitution(snapshot: &Snapshot, old: i32, new: i32) -> Result<Plan, Failure> {
     let mut plan = Plan::new();
     let mut has_both = false;
     for placement in &snapshot.partitions {

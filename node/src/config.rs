@@ -264,7 +264,9 @@ impl NodeConfig {
     fn check(&self) -> Result<(), ConfigProblems> {
         let mut problems = Vec::new();
         let mut problem = |key: &'static str, message: String| {
-            problems.push(ConfigProblem { origin: self.settings.origin(key).clone(), message });
+            // Several options under one name have no one place.
+            let origin = self.settings.origin_of(key).unwrap_or(&Origin::Default).clone();
+            problems.push(ConfigProblem { origin, message });
         };
         match &self.network.advertised {
             Some(address) if address.is_wildcard() => problem(
@@ -292,7 +294,7 @@ impl NodeConfig {
         }
         cluster::problems(self, &mut problem);
         if let Err(error) = TopicConfig::resolve(&self.topic_defaults.layers(), &Default::default()) {
-            problem("data_dir", format!("topic_defaults: {error}"));
+            problem("topic_defaults", format!("topic_defaults: {error}"));
         }
         if problems.is_empty() { Ok(()) } else { Err(ConfigProblems(problems)) }
     }

@@ -67,6 +67,9 @@ impl fmt::Display for Voter {
     }
 }
 
+/// The topic configuration by which the controller counts too.
+const MIN_IN_SYNC: &str = "min.insync.replicas";
+
 /// Heartbeats that have to fit into a session: one may be lost, one may be late.
 const HEARTBEATS_PER_SESSION: u64 = 3;
 
@@ -100,6 +103,17 @@ impl ClusterConfig {
         self.check_addresses(node, problem);
         self.check_voters(node, problem);
         self.check_certificates(node, problem);
+        // Leader and controller must count alike, so what one node's file says is not asked.
+        if node.topic_defaults.get(MIN_IN_SYNC).is_some() {
+            problem(
+                "topic_defaults",
+                format!(
+                    "{MIN_IN_SYNC} has no effect in one node's file; set it for a topic ('ringmain topic alter NAME --set \
+                     {MIN_IN_SYNC}=2'), or for all as a broker configuration of the cluster (kafka-configs.sh \
+                     --entity-type brokers --entity-default)"
+                ),
+            );
+        }
         if self.session_timeout_ms < self.heartbeat_ms.saturating_mul(HEARTBEATS_PER_SESSION) {
             problem(
                 "cluster.session_timeout_ms",

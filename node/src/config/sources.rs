@@ -140,6 +140,11 @@ impl Settings {
         &self.setting(key).origin
     }
 
+    /// Where the value of an option was given, if there is such an option.
+    pub fn origin_of(&self, key: &str) -> Option<&Origin> {
+        self.options.get(key).map(|setting| &setting.origin)
+    }
+
     /// Whether anything gives the option a value.
     pub fn is_set(&self, key: &str) -> bool {
         *self.origin(key) != Origin::Default

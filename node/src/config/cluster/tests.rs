@@ -131,6 +131,33 @@ fn parts_of_a_cluster_without_an_address_are_refused() {
 }
 
 #[test]
+fn what_all_nodes_must_agree_on_is_not_taken_from_one_file() {
+    let directory = directory_with_certificates("cluster-min-in-sync");
+    let text = format!(
+        "[cluster]\nlisten = '127.0.0.1:9192'\nvoters = ['1@127.0.0.1:9192']\n{CERTIFICATES}\
+         [topic_defaults]\nmin.insync.replicas = 2\n"
+    );
+    let problem = load(directory.path(), &text).expect_err("invalid");
+    assert!(problem.starts_with("topic_defaults: min.insync.replicas has no effect"), "{problem}");
+}
+
+/// The files that the documentation shows can be used as they are, on hosts that have the certificates.
+#[test]
+fn the_examples_are_valid() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/three-hosts");
+    let directory = TemporaryDirectory::new("cluster-examples");
+    let (authority, _) = Authority::create(directory.path(), CLUSTER_ID, 10).expect("made");
+    for node in 1..=3 {
+        authority
+            .issue(&IssueOptions { node: NodeId(node), hosts: Vec::new(), valid_days: 10 })
+            .expect("issued");
+        let text = std::fs::read_to_string(examples.join(format!("node-{node}.toml"))).expect("there");
+        let config = load(directory.path(), &text).expect("valid");
+        assert_eq!((config.node_id, config.topics.default_replication_factor), (node, 3));
+    }
+}
+
+#[test]
 fn voters_are_written_as_they_are_read() {
     for text in ["1@a:1", "0@127.0.0.1:9192", "7@[::1]:65535"] {
         assert_eq!(Voter::parse(text).expect(text).to_string(), text);

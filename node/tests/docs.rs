@@ -46,3 +46,19 @@ fn a_table_that_differs_is_noticed() {
     assert_ne!(listed[0], served(ApiKey::Produce));
     assert_eq!(listed[0][..2], served(ApiKey::Produce)[..2]);
 }
+
+/// What the page on clusters shows for host 1 says what the example file says.
+#[test]
+fn the_page_shows_the_example_of_three_hosts() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let page = fs::read_to_string(docs.join("cluster.md")).expect("the page is there");
+    let (_, shown) = page.split_once("```toml\n").expect("the page shows a file");
+    let (shown, _) = shown.split_once("```").expect("the file ends");
+    let example = fs::read_to_string(docs.join("examples/three-hosts/node-1.toml")).expect("it is there");
+    let settings = |text: &str| {
+        let lines = text.lines().map(|line| line.split_once('#').map_or(line, |(setting, _)| setting).trim());
+        lines.filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(settings(shown), settings(&example));
+    assert!(settings(shown).len() > 10);
+}

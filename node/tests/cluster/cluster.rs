@@ -16,6 +16,7 @@ use super::{
         final_logs,
         view::{self, Description, View},
     },
+    disk::{FileSystem, Machine},
     history::FinalLog,
     network::Network,
     node::Node,
@@ -38,17 +39,19 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts three nodes on nothing; `extra` are further lines of their configuration.
-    pub(crate) fn start(name: &str, extra: &str) -> Result<Cluster, String> {
+    /// Starts three nodes on nothing; with a seed, on disks of their own that it makes forget.
+    pub(crate) fn start(name: &str, disks: Option<u64>) -> Result<Cluster, String> {
         let product = Product::from_environment();
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cluster-{name}-{}", process::id()));
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         product.found(&folder)?;
-        for node in NODES {
-            product.configure(&folder, node, &NODES, extra)?;
-        }
         let network = Network::start(&NODES)?;
-        let nodes = NODES.map(|node| Node::new(node, &product, &folder)).into();
+        let mut nodes = Vec::new();
+        for (number, file_system) in NODES.into_iter().zip(FileSystem::ALL.into_iter().cycle()) {
+            let seed = |seed| seed ^ u64::from(number.unsigned_abs());
+            let disk = disks.map(|disks| Machine::start(file_system, &folder, seed(disks))).transpose()?;
+            nodes.push(Node::new(number, &NODES, &product, &folder, disk)?);
+        }
         let mut cluster = Cluster { nodes, network, folder, is_kept: false };
         for node in &mut cluster.nodes {
             node.start()?;
@@ -189,6 +192,7 @@ impl Cluster {
         self.network.heal()?;
         for node in &mut self.nodes {
             node.resume()?;
+            node.restore_power()?;
             node.start()?;
         }
         Ok(())

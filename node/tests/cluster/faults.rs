@@ -13,6 +13,7 @@ use ringmain_storage::disk::simulated::Random;
 
 use super::{
     cluster::{Cluster, NODES},
+    node::Node,
     product::Product,
     recorder::Recorder,
 };
@@ -45,6 +46,9 @@ pub(crate) enum Fault {
     Lose,
     /// Killed, and back with an empty disk.
     Wipe,
+    /// A machine without power: its disk forgets what was not flushed.
+    CutPower,
+    CutPowerOfAll,
 }
 
 /// Those that are here twice come twice as often.
@@ -66,6 +70,10 @@ const USUAL: &[Fault] = &[
 
 /// Processes that die: the leader of something, the controller, anybody, all of them.
 pub(crate) const KILLS: &[Fault] = &[Fault::Kill, Fault::Kill, Fault::Kill, Fault::KillAll];
+
+/// For nodes with disks of their own.
+pub(crate) const POWER_CUTS: &[Fault] =
+    &[Fault::CutPower, Fault::CutPower, Fault::CutPowerOfAll, Fault::Kill, Fault::Isolate];
 
 /// The faults of a usual run. Kafka 3.9 does not promise to bear the loss of a disk: its node takes its old place with it.
 pub(crate) fn usual() -> &'static [Fault] {
@@ -138,7 +146,7 @@ impl<'r> Nemesis<'r> {
         self.note(&format!("{fault:?} of node {victim} ({role})"));
         match fault {
             Fault::Kill => cluster.node(victim).kill(),
-            Fault::KillAll => cluster.nodes.iter_mut().try_for_each(super::node::Node::kill),
+            Fault::KillAll => cluster.nodes.iter_mut().try_for_each(Node::kill),
             Fault::Stop => {
                 // A node that stands still cannot stop.
                 cluster.node(victim).resume()?;
@@ -161,6 +169,8 @@ impl<'r> Nemesis<'r> {
                 cluster.network.lose(percent)
             }
             Fault::Wipe => self.wipe(cluster, victim),
+            Fault::CutPower => cluster.node(victim).cut_power(),
+            Fault::CutPowerOfAll => cluster.nodes.iter_mut().try_for_each(Node::cut_power),
         }
     }
 

@@ -6,10 +6,12 @@
 //! the folder with the jars of a Kafka 3.9 broker, which is then tested instead. A run that fails keeps its folder
 //! and prints where: what the nodes said, what happened when, and what every client saw.
 //!
-//! Needs root, `ip` and `nft`; says `SKIPPED` otherwise, which is a failure in CI.
+//! Needs root, `ip`, `nft`, /dev/fuse, loop devices and mkfs; says `SKIPPED` otherwise, which is a failure in CI.
 
 mod client;
 mod cluster;
+#[path = "../../../storage/tests/power_cut/machine.rs"]
+mod disk;
 mod faults;
 mod history;
 mod machine;
@@ -17,6 +19,8 @@ mod network;
 mod node;
 mod product;
 mod recorder;
+#[path = "../../../storage/tests/power_cut/volatile_disk.rs"]
+mod volatile_disk;
 mod workload;
 
 use std::{
@@ -41,11 +45,11 @@ const SAFE: &[(&str, &str)] = &[("min.insync.replicas", "2")];
 /// A run: its name, and what has to come true.
 type Run = (&'static str, fn(u64) -> Result<String, String>);
 
-const RUNS: &[Run] = &[("kills", kills), ("faults", faults), ("control", control)];
+const RUNS: &[Run] = &[("kills", kills), ("faults", faults), ("power", power), ("control", control)];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    if let Err(missing) = machine::enter() {
+    if let Err(missing) = disk::prepare().and_then(|()| machine::enter()) {
         println!("SKIPPED: no cluster in networks of its own: {missing}");
         let in_ci = env::var("CI").as_deref() == Ok("true");
         return if in_ci { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -79,6 +83,12 @@ fn kills(seed: u64) -> Result<String, String> {
     judged(&plan, workload::run(&plan)?)
 }
 
+/// The power of one node, or of all at once, is cut: what they acknowledged was on disks.
+fn power(seed: u64) -> Result<String, String> {
+    let plan = Plan { has_disks: true, ..plan("power", seed, seconds() / 2, faults::POWER_CUTS) };
+    judged(&plan, workload::run(&plan)?)
+}
+
 /// Everything, as it comes.
 fn faults(seed: u64) -> Result<String, String> {
     let plan = plan("faults", seed, seconds(), faults::usual());
@@ -95,7 +105,7 @@ fn plan(name: &'static str, seed: u64, seconds: u64, faults: &'static [faults::F
         producers: 3,
         configs: SAFE,
         acks: Acks::All,
-        extra: "",
+        has_disks: false,
         pause: Duration::from_millis(5),
         story: Story::Drawn,
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{
+    disk::Machine,
     machine,
     network::Network,
     product::{Product, node_folder},
@@ -24,12 +25,23 @@ pub(crate) struct Node {
     folder: PathBuf,
     process: Option<Child>,
     is_paused: bool,
+    /// A disk of its own that forgets what was not flushed when its power is cut.
+    disk: Option<Machine>,
 }
 
 impl Node {
-    /// A node whose configuration is written; it does not run yet.
-    pub(crate) fn new(number: i32, product: &Product, folder: &Path) -> Node {
-        Node { number, product: product.clone(), folder: folder.to_owned(), process: None, is_paused: false }
+    /// A node with its configuration; it does not run yet.
+    pub(crate) fn new(
+        number: i32,
+        nodes: &[i32],
+        product: &Product,
+        folder: &Path,
+        disk: Option<Machine>,
+    ) -> Result<Node, String> {
+        let (product, folder) = (product.clone(), folder.to_owned());
+        let node = Node { number, product, folder, process: None, is_paused: false, disk };
+        node.product.configure(&node.folder, number, nodes, &node.data_dir())?;
+        Ok(node)
     }
 
     pub(crate) fn number(&self) -> i32 {
@@ -41,7 +53,10 @@ impl Node {
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
-        node_folder(&self.folder, self.number).join("data")
+        match &self.disk {
+            Some(disk) => disk.root().join("data"),
+            None => node_folder(&self.folder, self.number).join("data"),
+        }
     }
 
     fn output_path(&self) -> PathBuf {
@@ -56,7 +71,7 @@ impl Node {
         let said = File::options().create(true).append(true).open(self.output_path());
         let said = said.map_err(|error| format!("{}: {error}", self.output_path().display()))?;
         let copy = said.try_clone().map_err(|error| error.to_string())?;
-        let mut command = self.product.command(&self.folder, self.number)?;
+        let mut command = self.product.command(&self.folder, self.number, &self.data_dir())?;
         command.stdin(Stdio::null()).stdout(copy).stderr(said);
         machine::confine(&mut command, Some(&Network::name(self.number)))?;
         let child = command.spawn().map_err(|error| format!("node {} cannot run: {error}", self.number))?;
@@ -116,6 +131,21 @@ impl Node {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(format!("{}: {error}", self.data_dir().display()))
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// The power of the whole machine goes: what its disk had not flushed is lost, torn or kept, as it comes.
+    pub(crate) fn cut_power(&mut self) -> Result<(), String> {
+        let disk = self.disk.as_mut().ok_or("this node has no disk of its own")?;
+        disk.cut_power();
+        self.kill()
+    }
+
+    /// The machine has power again, if it had lost it.
+    pub(crate) fn restore_power(&mut self) -> Result<(), String> {
+        match &mut self.disk {
+            Some(disk) if self.process.is_none() => disk.restart(),
             _ => Ok(()),
         }
     }

@@ -53,13 +53,13 @@ impl Product {
         }
     }
 
-    /// Writes the configuration of a node into its folder; `extra` are further lines of it.
+    /// Writes the configuration of a node into its folder.
     pub(crate) fn configure(
         &self,
         folder: &Path,
         node: i32,
         nodes: &[i32],
-        extra: &str,
+        data_dir: &Path,
     ) -> Result<(), String> {
         let home = node_folder(folder, node);
         fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
@@ -68,15 +68,15 @@ impl Product {
                 let number = node.to_string();
                 let words = ["cert", "node", "--node-id", &number, "--directory"];
                 ringmain(&words, &folder.join("certificates"))?;
-                ("ringmain.toml", ringmain_configuration(node, nodes) + extra)
+                ("ringmain.toml", ringmain_configuration(node, nodes, data_dir))
             }
-            Product::Kafka(_) => ("server.properties", kafka_configuration(&home, node, nodes) + extra),
+            Product::Kafka(_) => ("server.properties", kafka_configuration(node, nodes, data_dir)),
         };
         fs::write(home.join(name), text).map_err(|error| format!("{name}: {error}"))
     }
 
     /// The command that runs a node, in the foreground. Prepares its data directory if that takes a program.
-    pub(crate) fn command(&self, folder: &Path, node: i32) -> Result<Command, String> {
+    pub(crate) fn command(&self, folder: &Path, node: i32, data_dir: &Path) -> Result<Command, String> {
         let home = node_folder(folder, node);
         match self {
             Product::Ringmain => {
@@ -94,7 +94,7 @@ impl Product {
                 let class_path = format!("{}/*", jars.display());
                 let properties = home.join("server.properties");
                 let properties = properties.to_str().ok_or("the tests' paths are UTF-8")?;
-                if !home.join("data/meta.properties").exists() {
+                if !data_dir.join("meta.properties").exists() {
                     let words = [
                         "-Xmx128m",
                         "-cp",
@@ -126,12 +126,12 @@ fn ringmain(words: &[&str], folder: &Path) -> Result<(), String> {
     machine::run(env!("CARGO_BIN_EXE_ringmain"), &[words, &[folder]].concat())
 }
 
-fn ringmain_configuration(node: i32, nodes: &[i32]) -> String {
+fn ringmain_configuration(node: i32, nodes: &[i32], data_dir: &Path) -> String {
     let voters: Vec<String> =
         nodes.iter().map(|node| format!("\"{node}@{}\"", Product::peer_address(*node))).collect();
     format!(
         "node_id = {node}
-data_dir = \"data\"
+data_dir = \"{}\"
 shards = 2
 
 [network]
@@ -153,6 +153,7 @@ initial_rebalance_delay_ms = 0
 [memory]
 tail_bytes_per_shard = \"64MiB\"
 ",
+        data_dir.display(),
         Product::client_address(node),
         Network::address(node),
         Product::peer_address(node),
@@ -160,7 +161,7 @@ tail_bytes_per_shard = \"64MiB\"
     )
 }
 
-fn kafka_configuration(home: &Path, node: i32, nodes: &[i32]) -> String {
+fn kafka_configuration(node: i32, nodes: &[i32], data_dir: &Path) -> String {
     let voters: Vec<String> =
         nodes.iter().map(|node| format!("{node}@{}", Product::peer_address(*node))).collect();
     format!(
@@ -171,7 +172,7 @@ advertised.listeners=PLAINTEXT://{client}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.quorum.voters={voters}
-log.dirs={home}/data
+log.dirs={data_dir}
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 replica.lag.time.max.ms=5000
@@ -184,6 +185,6 @@ auto.create.topics.enable=false
         client = Product::client_address(node),
         peer = Product::peer_address(node),
         voters = voters.join(","),
-        home = home.display(),
+        data_dir = data_dir.display(),
     )
 }

@@ -32,8 +32,8 @@ pub(crate) struct Plan {
     pub(crate) partitions: i32,
     pub(crate) producers: u64,
     pub(crate) configs: &'static [(&'static str, &'static str)],
-    /// Further lines of the nodes' configuration.
-    pub(crate) extra: &'static str,
+    /// Each node on a disk of its own, whose power can be cut.
+    pub(crate) has_disks: bool,
     /// Between two rounds of a producer.
     pub(crate) pause: Duration,
     pub(crate) acks: Acks,
@@ -58,7 +58,8 @@ pub(crate) struct Verdict {
 
 /// Runs a plan; an error is a run that could not be brought to its end.
 pub(crate) fn run(plan: &Plan) -> Result<Verdict, String> {
-    let mut cluster = Cluster::start(&format!("{}-{}", plan.name, plan.seed), plan.extra)?;
+    let mut cluster =
+        Cluster::start(&format!("{}-{}", plan.name, plan.seed), plan.has_disks.then_some(plan.seed))?;
     let recorder = Arc::new(Recorder::new());
     let mut nemesis = Nemesis::new(plan.seed, plan.faults, &recorder, plan.name, plan.partitions);
     let result = act(plan, &mut cluster, &recorder, &mut nemesis);

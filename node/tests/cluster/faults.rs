@@ -176,11 +176,18 @@ impl<'r> Nemesis<'r> {
 
     fn wipe(&mut self, cluster: &mut Cluster, victim: i32) -> Result<(), String> {
         cluster.heal()?;
-        let took = cluster.wait_until_in_sync(&self.topic, self.partitions)?;
-        cluster.wait_until_in_sync(OFFSETS_TOPIC, OFFSETS_PARTITIONS)?;
+        let took = self.wait_until_in_sync(cluster)?;
         self.note(&format!("everything is in sync after {took:?}: node {victim} loses its disk"));
         cluster.node(victim).kill()?;
         cluster.node(victim).wipe()
+    }
+
+    /// Waits until everything that the run uses is in sync; how long that took.
+    pub(crate) fn wait_until_in_sync(&self, cluster: &mut Cluster) -> Result<Duration, String> {
+        let begin = Instant::now();
+        cluster.wait_until_in_sync(&self.topic, self.partitions)?;
+        cluster.wait_until_in_sync(OFFSETS_TOPIC, OFFSETS_PARTITIONS)?;
+        Ok(begin.elapsed())
     }
 
     /// Who is hit: the leader of some partition, a follower, the controller, or anybody.

@@ -6,7 +6,7 @@
 //! the folder with the jars of a Kafka 3.9 broker, which is then tested instead. A run that fails keeps its folder
 //! and prints where: what the nodes said, what happened when, and what every client saw.
 //!
-//! Needs root, `ip`, `nft`, /dev/fuse, loop devices and mkfs; says `SKIPPED` otherwise, which is a failure in CI.
+//! Needs root, `ip`, `nft`, /dev/fuse, loop devices, mkfs, Java, Maven and Python; says `SKIPPED` otherwise, which is a failure in CI.
 
 mod client;
 mod cluster;
@@ -19,6 +19,8 @@ mod network;
 mod node;
 mod product;
 mod recorder;
+#[path = "../support/mod.rs"]
+mod support;
 #[path = "../../../storage/tests/power_cut/volatile_disk.rs"]
 mod volatile_disk;
 mod workload;
@@ -26,11 +28,12 @@ mod workload;
 use std::{
     env,
     process::ExitCode,
+    sync::OnceLock,
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
-use client::producer::Acks;
+use client::{foreign::Programs, producer::Acks};
 use cluster::{Cluster, NODES};
 use faults::Nemesis;
 use history::Anomaly;
@@ -45,11 +48,17 @@ const SAFE: &[(&str, &str)] = &[("min.insync.replicas", "2")];
 /// A run: its name, and what has to come true.
 type Run = (&'static str, fn(u64) -> Result<String, String>);
 
-const RUNS: &[Run] = &[("kills", kills), ("faults", faults), ("power", power), ("control", control)];
+/// The real clients of the runs that have some.
+static PROGRAMS: OnceLock<Programs> = OnceLock::new();
+
+const RUNS: &[Run] =
+    &[("kills", kills), ("faults", faults), ("power", power), ("rolling", rolling), ("control", control)];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    if let Err(missing) = disk::prepare().and_then(|()| machine::enter()) {
+    // What is fetched has to be there before the network is left.
+    let prepared = Programs::prepare().map(|programs| PROGRAMS.get_or_init(|| programs));
+    if let Err(missing) = prepared.and_then(|_| disk::prepare()).and_then(|()| machine::enter()) {
         println!("SKIPPED: no cluster in networks of its own: {missing}");
         let in_ci = env::var("CI").as_deref() == Ok("true");
         return if in_ci { ExitCode::FAILURE } else { ExitCode::SUCCESS };
@@ -108,7 +117,33 @@ fn plan(name: &'static str, seed: u64, seconds: u64, faults: &'static [faults::F
         has_disks: false,
         pause: Duration::from_millis(5),
         story: Story::Drawn,
+        programs: None,
     }
+}
+
+/// One node after the other is stopped and started again; real clients notice nothing that they do not get over.
+fn rolling(seed: u64) -> Result<String, String> {
+    let programs = PROGRAMS.get().expect("they are prepared before anything runs");
+    let plan = Plan {
+        story: Story::Told(restart_one_by_one),
+        programs: Some(programs),
+        ..plan("rolling", seed, 0, &[])
+    };
+    judged(&plan, workload::run(&plan)?)
+}
+
+fn restart_one_by_one(cluster: &mut Cluster, nemesis: &mut Nemesis<'_>) -> Result<(), String> {
+    const WORK: Duration = Duration::from_secs(1);
+    for node in NODES {
+        thread::sleep(WORK);
+        nemesis.note(&format!("node {node} is asked to stop"));
+        let took = cluster.node(node).terminate()?;
+        nemesis.note(&format!("it stopped within {took:?}"));
+        cluster.node(node).start()?;
+        let took = nemesis.wait_until_in_sync(cluster)?;
+        nemesis.note(&format!("everything was in sync {took:?} after its start"));
+    }
+    Ok(())
 }
 
 /// Producers that wait for the leader alone lose what it had for itself: the runs have to see it, or they prove nothing.
@@ -134,6 +169,11 @@ fn a_leader_by_itself(cluster: &mut Cluster, nemesis: &mut Nemesis<'_>) -> Resul
 
 /// No anomaly, and enough happened to have had some.
 fn judged(plan: &Plan, verdict: Verdict) -> Result<String, String> {
+    if !verdict.client_errors.is_empty() {
+        let shown: Vec<&str> = verdict.client_errors.iter().take(10).map(String::as_str).collect();
+        let count = verdict.client_errors.len();
+        return Err(format!("{}\n{count} errors of real clients:\n{}", verdict.summary, shown.join("\n")));
+    }
     if !verdict.anomalies.is_empty() {
         return Err(format!("{}\n{}", verdict.summary, workload::shown(&verdict.anomalies)));
     }

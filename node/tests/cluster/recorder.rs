@@ -5,7 +5,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::history::{Contradiction, History};
@@ -13,6 +13,7 @@ use crate::history::{Contradiction, History};
 /// A history that is being written, and the word that the run is over.
 pub(crate) struct Recorder {
     begin: Instant,
+    begin_wall: Duration,
     history: Mutex<History>,
     producers: AtomicU32,
     operations: AtomicU64,
@@ -33,6 +34,7 @@ impl Recorder {
     pub(crate) fn new() -> Recorder {
         Recorder {
             begin: Instant::now(),
+            begin_wall: SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is after 1970"),
             history: Mutex::default(),
             producers: AtomicU32::new(0),
             operations: AtomicU64::new(0),
@@ -43,6 +45,11 @@ impl Recorder {
 
     pub(crate) fn now(&self) -> Duration {
         self.begin.elapsed()
+    }
+
+    /// A time of day, in milliseconds since 1970, on the run's clock.
+    pub(crate) fn at(&self, wall_ms: u64) -> Duration {
+        Duration::from_millis(wall_ms).saturating_sub(self.begin_wall)
     }
 
     pub(crate) fn history(&self) -> MutexGuard<'_, History> {

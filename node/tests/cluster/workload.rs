@@ -6,11 +6,12 @@ use std::{
     fs,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
     client::{
+        foreign::{Foreigners, Programs},
         producer::{Acks, Producer},
         reader::{Reader, Style},
     },
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) pause: Duration,
     pub(crate) acks: Acks,
     pub(crate) story: Story,
+    /// Real clients work beside ours.
+    pub(crate) programs: Option<&'static Programs>,
 }
 
 /// What happens to the cluster while the clients work.
@@ -54,6 +57,8 @@ pub(crate) struct Verdict {
     pub(crate) operations: u64,
     pub(crate) summary: String,
     pub(crate) anomalies: Vec<Anomaly>,
+    /// What real clients were told that they do not get over by themselves.
+    pub(crate) client_errors: Vec<String>,
 }
 
 /// Runs a plan; an error is a run that could not be brought to its end.
@@ -66,21 +71,22 @@ pub(crate) fn run(plan: &Plan) -> Result<Verdict, String> {
     let events = format!("seed {}\n{}", plan.seed, nemesis.events);
     let faults = nemesis.count;
     match result {
-        Ok(healing) => {
+        Ok((healing, client_errors)) => {
             let history = recorder.history();
             let anomalies = history::check(&history);
-            if !anomalies.is_empty() && plan.acks == Acks::All {
+            let is_wanted = plan.acks == Acks::All;
+            if is_wanted && !(anomalies.is_empty() && client_errors.is_empty()) {
                 cluster.keep();
-                keep(&cluster, &events, &history, &anomalies)?;
+                keep(&cluster, &events, &history, &anomalies, &client_errors)?;
             }
             let summary = summary(&recorder, &history, faults, healing);
-            Ok(Verdict { operations: recorder.operations(), summary, anomalies })
+            Ok(Verdict { operations: recorder.operations(), summary, anomalies, client_errors })
         }
         Err(reason) => {
             cluster.keep();
             // Not even this can be done without the lock: every client has ended, or will with the process.
             let history = recorder.history();
-            keep(&cluster, &events, &history, &history::check(&history))?;
+            keep(&cluster, &events, &history, &history::check(&history), &[])?;
             Err(format!("{reason}\nthe last events:\n{}", tail(&events)))
         }
     }
@@ -91,10 +97,11 @@ fn act(
     cluster: &mut Cluster,
     recorder: &Arc<Recorder>,
     nemesis: &mut Nemesis<'_>,
-) -> Result<Duration, String> {
+) -> Result<(Duration, Vec<String>), String> {
     let topic = plan.name;
     cluster.create_topic(topic, plan.partitions, plan.configs)?;
     let clients = clients(plan, recorder);
+    let foreigners = foreigners(plan, cluster)?;
     let struck = match plan.story {
         Story::Drawn => nemesis.run(cluster, plan.duration),
         Story::Told(story) => story(cluster, nemesis),
@@ -108,11 +115,32 @@ fn act(
         client.join().map_err(|_| "a client panicked")?;
     }
     let healing = healed?;
+    let errors = match foreigners {
+        Some(foreigners) => foreigners.finish(&mut recorder.history(), |wall_ms| recorder.at(wall_ms))?,
+        None => Vec::new(),
+    };
     nemesis.note(&format!("everything was in sync after {healing:?}"));
     cluster.wait_until_in_sync(topic, plan.partitions)?;
     let logs = cluster.final_logs(topic, plan.partitions)?;
     recorder.history().final_logs = logs;
-    Ok(healing)
+    Ok((healing, errors))
+}
+
+/// Real clients, if the plan has some: once all of them are at work.
+fn foreigners(plan: &Plan, cluster: &Cluster) -> Result<Option<Foreigners>, String> {
+    const AT_WORK_LIMIT: Duration = Duration::from_secs(60);
+    let Some(programs) = plan.programs else { return Ok(None) };
+    let brokers: Vec<String> = Cluster::bootstrap().iter().map(|(_, address)| address.to_string()).collect();
+    let folder = &cluster.folder;
+    let foreigners = Foreigners::start(programs, folder, &brokers.join(","), plan.name, plan.partitions)?;
+    let begin = Instant::now();
+    while !foreigners.are_at_work() {
+        if begin.elapsed() > AT_WORK_LIMIT {
+            return Err(format!("not every real client is at work after {AT_WORK_LIMIT:?}"));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(Some(foreigners))
 }
 
 fn clients(plan: &Plan, recorder: &Arc<Recorder>) -> Vec<JoinHandle<()>> {
@@ -157,10 +185,17 @@ fn summary(recorder: &Recorder, history: &History, faults: usize, healing: Durat
 }
 
 /// Writes down everything that is needed to understand what went wrong.
-fn keep(cluster: &Cluster, events: &str, history: &History, anomalies: &[Anomaly]) -> Result<(), String> {
+fn keep(
+    cluster: &Cluster,
+    events: &str,
+    history: &History,
+    anomalies: &[Anomaly],
+    client_errors: &[String],
+) -> Result<(), String> {
     let lines = |lines: Vec<String>| lines.join("\n") + "\n";
     let files = [
         ("events", events.to_owned()),
+        ("client-errors", lines(client_errors.to_vec())),
         ("anomalies", lines(anomalies.iter().map(ToString::to_string).collect())),
         ("sends", lines(history.sends.iter().map(|send| format!("{send:?}")).collect())),
         ("commits", lines(history.commits.iter().map(|commit| format!("{commit:?}")).collect())),

@@ -2,6 +2,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod final_logs;
+pub(crate) mod foreign;
 pub(crate) mod producer;
 pub(crate) mod progress;
 pub(crate) mod reader;

@@ -57,6 +57,12 @@ async fn serve(incoming: quinn::Incoming, port: &Port, answers: Arc<Answers>) {
     let from = incoming.remote_address();
     let connection = match tokio::time::timeout(HANDSHAKE_TIMEOUT, incoming).await {
         Ok(Ok(connection)) => connection,
+        // One who gave up by himself, most often because this process did not run for a while.
+        Ok(Err(
+            error @ (quinn::ConnectionError::ConnectionClosed(_)
+            | quinn::ConnectionError::ApplicationClosed(_)
+            | quinn::ConnectionError::Reset),
+        )) => return tracing::debug!("a connection from {from} was given up: {error}"),
         Ok(Err(error)) => return tracing::warn!("a connection from {from} was refused: {error}"),
         Err(_) => return tracing::warn!("a connection from {from} did not finish its handshake"),
     };

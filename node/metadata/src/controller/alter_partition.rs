@@ -74,14 +74,12 @@ impl Controller<'_> {
             } else {
                 self.alter_partition(request.node_id, item)
             };
-            answer.push(result.and_then(|(state, changed)| {
-                if changed {
-                    records.push(MetadataRecord::PartitionChanged {
-                        topic_id: item.topic_id,
-                        partition: item.partition,
-                        state: state.clone(),
-                    });
-                }
+            answer.push(result.and_then(|state| {
+                records.push(MetadataRecord::PartitionChanged {
+                    topic_id: item.topic_id,
+                    partition: item.partition,
+                    state: state.clone(),
+                });
                 if state.leader != Some(request.node_id) {
                     // The change completed a reassignment that takes the leader away: it is made, and the one who
                     // asked for it must look again.
@@ -93,12 +91,9 @@ impl Controller<'_> {
         Decision { records, answer: Ok(answer) }
     }
 
-    /// The state afterwards, and whether it is a new one.
-    fn alter_partition(
-        &self,
-        node_id: NodeId,
-        item: &AlterPartition,
-    ) -> Result<(PartitionImage, bool), Refusal> {
+    /// The state afterwards, always a new one: where a leader asks for what there is, it takes back a proposal of which copies
+    /// may be on their way, and the higher epoch makes all of them old.
+    fn alter_partition(&self, node_id: NodeId, item: &AlterPartition) -> Result<PartitionImage, Refusal> {
         let refused = |code| Err(Refusal::of(code));
         let Some(topic) = self.image.topic_by_id(item.topic_id) else {
             return refused(ErrorCode::UNKNOWN_TOPIC_ID);
@@ -110,10 +105,11 @@ impl Controller<'_> {
         let mut change = self.change(topic, before);
         change.after.in_sync = item.in_sync.iter().map(|(node, _)| *node).collect();
         change.after.recovering = item.recovering;
-        Ok(match change.decide(&|node| self.may_lead(node)) {
-            Some(after) => (after, true),
-            None => (before.clone(), false),
-        })
+        let again = || {
+            let partition_epoch = PartitionEpoch(before.partition_epoch.0 + 1);
+            PartitionImage { partition_epoch, ..before.clone() }
+        };
+        Ok(change.decide(&|node| self.may_lead(node)).unwrap_or_else(again))
     }
 
     fn check_change(

@@ -23,6 +23,6 @@ pub use identity::{NodeEpoch, NodeId, PartitionEpoch};
 pub use partition::{
     Acks, AnsweredFetch, AssignedReplica, Assignment, CommitRule, Effect, EpochEnd, Event, FetchAnswer,
     FetchId, FetchOutcome, FetchRefusal, Fetched, FollowerFetch, InSyncAnswer, InSyncMember, InSyncProposal,
-    OutgoingFetch, Partition, Persisted, ProduceOutcome, ProduceRefusal, RecoveredLog, RequestToken,
-    Settings,
+    OutgoingFetch, Partition, Persisted, ProduceOutcome, ProduceRefusal, RecoveredLog, ReplicaStatus,
+    RequestToken, Settings,
 };

@@ -23,6 +23,7 @@ mod proposal;
 mod replica;
 mod roles;
 mod settings;
+mod status;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -41,6 +42,7 @@ pub use progress::Persisted;
 pub use proposal::{InSyncAnswer, InSyncMember, InSyncProposal};
 use ringmain_storage::{LeaderEpoch, Offset};
 pub use settings::{RecoveredLog, Settings};
+pub use status::ReplicaStatus;
 
 use crate::identity::{NodeEpoch, NodeId, PartitionEpoch};
 use crate::planted;
@@ -125,6 +127,11 @@ impl Partition {
             return self.log.end;
         }
         self.high_watermark
+    }
+
+    /// The first offset of the log, as far as this replica was told.
+    pub fn log_start(&self) -> Offset {
+        self.log.start
     }
 
     /// The epoch in which this replica leads or follows.

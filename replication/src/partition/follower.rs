@@ -13,7 +13,7 @@ use crate::planted;
 
 /// A fetch that is not answered yet.
 #[derive(Debug, Clone, Copy)]
-struct Outstanding {
+pub(super) struct Outstanding {
     fetch: FetchId,
     position: Offset,
     last_epoch: Option<LeaderEpoch>,
@@ -23,8 +23,8 @@ struct Outstanding {
 /// What only a follower has.
 #[derive(Debug)]
 pub(super) struct Follower {
-    leader: NodeId,
-    outstanding: Option<Outstanding>,
+    pub(super) leader: NodeId,
+    pub(super) outstanding: Option<Outstanding>,
     /// The answer whose records are being appended, and the high watermark that it brought.
     appending: Option<(FetchId, Offset)>,
     /// After a refusal: not to ask again before.

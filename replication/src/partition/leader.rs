@@ -21,9 +21,9 @@ pub(super) struct Leader {
     /// The end of the log when this leadership began. Whoever has less may lack records that were committed before: a
     /// new leader knows the high watermark late.
     epoch_start: Offset,
-    in_sync: InSyncReplicas,
+    pub(super) in_sync: InSyncReplicas,
     /// All replicas but this one.
-    replicas: Vec<ReplicaProgress>,
+    pub(super) replicas: Vec<ReplicaProgress>,
     /// `acks=1`: wait until the leader has written.
     waiting_for_write: Waiting,
     /// `acks=all`: wait for the high watermark.

@@ -77,6 +77,15 @@ impl ReplicaProgress {
         self.answered = None;
     }
 
+    /// Below it the replica's log is known to be equal to the leader's.
+    pub(super) fn position(&self) -> Option<Offset> {
+        self.position
+    }
+
+    pub(super) fn last_caught_up_ms(&self) -> i64 {
+        self.last_caught_up_ms
+    }
+
     /// As far as it counts for the high watermark; `None` before the first fetch in this leadership.
     pub(super) fn persisted(&self, rule: CommitRule) -> Option<Offset> {
         self.persisted.map(|persisted| persisted.by(rule))

@@ -125,6 +125,17 @@ impl<D: Disk> Log<D> {
         }
     }
 
+    /// Whether the batch that holds `offset` is in memory and its place is known: a read from there needs no disk.
+    #[must_use]
+    pub fn is_in_memory(&self, offset: Offset) -> bool {
+        let mut state = self.0.state.borrow_mut();
+        if offset < state.log_start_offset || offset >= state.log_end_offset {
+            return offset == state.log_end_offset;
+        }
+        let Ok(place) = state.place_of(offset) else { return false };
+        state.tail.start_in(place.segment).is_some_and(|start| place.position >= start)
+    }
+
     /// Does what a step asks for to find the batch that holds `offset`.
     pub(super) async fn make_progress(&self, step: Step, offset: Offset) -> Result<(), Damage> {
         match step {

@@ -9,6 +9,7 @@ mod compaction;
 mod coordinators;
 mod counters;
 mod fetch;
+mod file_range;
 mod gather;
 mod in_flight;
 mod log_key_hash;

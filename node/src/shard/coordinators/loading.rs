@@ -9,16 +9,14 @@
 //! too: half of the groups would make consumers begin where they must not. While too few replicas are in sync, nothing more
 //! is committed, and the coordinator waits with them.
 
-use std::{
-    collections::BTreeSet, fs::File, io, os::unix::fs::FileExt, rc::Rc, time::Duration, time::Instant,
-};
+use std::{collections::BTreeSet, io, rc::Rc, time::Duration, time::Instant};
 
 use bytes::Bytes;
 use ringmain_group::{Event, GroupListing, Loaded};
 use ringmain_protocol::records::{BatchError, RecordBatch, batches};
-use ringmain_storage::{Offset, Piece, ReadError, disk::FileRange};
+use ringmain_storage::{Offset, Piece, ReadError};
 
-use super::Coordinator;
+use super::{super::file_range::read_range, Coordinator};
 use crate::{
     runtime,
     shard::{FetchWaiter, Shard},
@@ -204,22 +202,6 @@ impl Coordinator {
             self.step(shard, Event::TopicsDeleted { topics: &gone });
         }
     }
-}
-
-/// Reads a checked part of a segment, on a thread of the shard's pool: it may have left the page cache.
-async fn read_range(range: FileRange) -> Result<Bytes, io::Error> {
-    if let Some(bytes) = range.memory() {
-        return Ok(bytes.clone());
-    }
-    runtime::run_blocking(move || {
-        let descriptor = range.descriptor().expect("a range that is not in memory has a descriptor");
-        let file = File::from(descriptor.try_clone_to_owned()?);
-        let length = usize::try_from(range.length()).expect("a part of a segment fits into memory");
-        let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, range.position())?;
-        Ok(Bytes::from(bytes))
-    })
-    .await
 }
 
 fn report(partition: i32, found: &Found, elapsed_ms: u64) {

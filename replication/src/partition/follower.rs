@@ -111,6 +111,9 @@ impl Partition {
             Fetched::Records { base } if base < self.log.end && self.log.is_empty() => {
                 self.restart_at(base, effects)
             }
+            // The leader's log was compacted: one batch stands for several, and this log ends in the midst of them. Nothing is
+            // lost by cutting them off: what is left of them is in the leader's batch.
+            Fetched::Records { base } if base < self.log.end => self.cut_into_batch(base, effects),
             Fetched::Records { .. } => self.ask_later(now_ms),
             Fetched::Nothing => {
                 self.learn_high_watermark(answer.high_watermark, effects);
@@ -226,6 +229,17 @@ impl Partition {
         self.high_watermark = self.high_watermark.min(to);
         self.stop_asking();
         effects.push(Effect::TruncateLog { to, loses_committed });
+    }
+
+    /// Makes room for a batch of the leader that begins before this log's end.
+    fn cut_into_batch(&mut self, base: Offset, effects: &mut Vec<Effect>) {
+        if base <= self.log.start {
+            self.restart_at(base, effects);
+            return;
+        }
+        self.high_watermark = self.high_watermark.min(base);
+        self.stop_asking();
+        effects.push(Effect::TruncateLog { to: base, loses_committed: false });
     }
 
     fn restart_at(&mut self, at: Offset, effects: &mut Vec<Effect>) {

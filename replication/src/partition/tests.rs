@@ -151,3 +151,56 @@ fn older_leadership_is_a_broken_invariant() {
     let mut partition = leader(CommitRule::Flushed);
     step(&mut partition, 0, assign(assignment(&[1], &[1], 2, 2)));
 }
+
+/// A follower of node 2 with offsets 0..10 in its log, and the fetch that it has sent.
+fn follower() -> (Partition, OutgoingFetch) {
+    let mut partition = replica(CommitRule::Flushed, 1);
+    let effects = step(&mut partition, 0, assign(assignment(&[2, 1], &[2], 3, 1)));
+    assert_eq!(effects, vec![Effect::SendFetch { leader: NodeId(2) }]);
+    let fetch = partition.outgoing_fetch().expect("it has asked");
+    (partition, fetch)
+}
+
+fn records_from(base: i64, fetch: &OutgoingFetch) -> Event {
+    Event::FetchAnswered(FetchAnswer {
+        leader_epoch: fetch.leader_epoch,
+        fetch: fetch.fetch,
+        position: fetch.position,
+        high_watermark: Offset::new(20),
+        log_start: Offset::ZERO,
+        outcome: Fetched::Records { base: Offset::new(base) },
+    })
+}
+
+#[test]
+fn a_batch_that_compaction_made_of_several_takes_the_place_of_their_beginning() {
+    let (mut partition, fetch) = follower();
+    let effects = step(&mut partition, 0, records_from(4, &fetch));
+    assert_eq!(effects, vec![Effect::TruncateLog { to: Offset::new(4), loses_committed: false }]);
+    let cut = Event::LogTruncated {
+        start: Offset::ZERO,
+        end: Offset::new(4),
+        last_epoch: Some(LeaderEpoch::new(1)),
+    };
+    assert_eq!(step(&mut partition, 0, cut), vec![Effect::SendFetch { leader: NodeId(2) }]);
+    assert_eq!(partition.outgoing_fetch().map(|fetch| fetch.position), Some(Offset::new(4)));
+}
+
+#[test]
+fn a_batch_that_begins_before_the_whole_log_takes_its_place() {
+    let (mut partition, fetch) = follower();
+    let effects = step(&mut partition, 0, records_from(0, &fetch));
+    assert_eq!(effects, vec![Effect::RestartLog { at: Offset::ZERO }]);
+}
+
+#[test]
+fn only_what_waits_wants_a_tick() {
+    let mut alone = leader(CommitRule::Flushed);
+    assert!(!alone.wants_tick());
+    append(&mut alone, 1, ACKS_ALL, 12);
+    assert!(alone.wants_tick(), "a request waits");
+    let (mut partition, fetch) = follower();
+    assert!(!partition.wants_tick(), "its fetch is on the way");
+    step(&mut partition, 0, Event::FetchFailed { fetch: fetch.fetch });
+    assert!(partition.wants_tick(), "it has to ask again");
+}

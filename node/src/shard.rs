@@ -18,15 +18,16 @@ mod maintenance;
 mod partition;
 mod produce;
 mod replicas;
+mod replication;
 mod router;
 mod topics;
 mod turn_clock;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     collections::HashMap,
     future::{Future, poll_fn},
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -45,6 +46,7 @@ pub(crate) use gather::Gather;
 pub(crate) use mailbox::{Inbox, Mailbox, mailbox};
 pub(crate) use partition::Partition;
 pub(crate) use produce::{ProduceAnswer, ProduceOperation, Reply, RequestBytesGuard};
+pub(crate) use replication::Replication;
 pub(crate) use turn_clock::TurnClock;
 
 use crate::{
@@ -56,6 +58,9 @@ use crate::{
 };
 use log_key_hash::LogKeyHashing;
 use mailbox::{Credit, Credits};
+
+/// Ticks in which every partition has had its turn.
+const TICKS_FOR_ALL: usize = 10;
 
 /// What all shards of a node share; read-only after start.
 pub(crate) struct NodeShared {
@@ -78,6 +83,8 @@ pub(crate) struct NodeShared {
 
 /// One core of the node.
 pub(crate) struct Shard {
+    /// Itself, for tasks that outlive a call.
+    this: Weak<Shard>,
     id: ShardId,
     node: Arc<NodeShared>,
     store: Store<NodeDisk>,
@@ -86,6 +93,11 @@ pub(crate) struct Shard {
     topics: topics::Topics,
     unserved: replicas::UnservedLogs,
     coordinators: coordinators::Coordinators,
+    /// Set once, where the node is in a cluster.
+    replication: OnceCell<replication::Replication>,
+    replication_counters: replication::ReplicationCounters,
+    /// Ticks so far; each takes a share of the partitions that wait for nothing.
+    ticks: Cell<usize>,
     credits: Vec<Rc<Credits>>,
     listener: RefCell<Option<Rc<Listener>>>,
     connections: Connections,
@@ -116,7 +128,11 @@ impl Shard {
     /// A shard with its store open and no partitions yet.
     pub(crate) fn new(id: ShardId, node: Arc<NodeShared>, store: Store<NodeDisk>, ring: Ring) -> Rc<Self> {
         let shards = node.mailboxes.len();
-        Rc::new(Self {
+        Rc::new_cyclic(|this| Self {
+            this: this.clone(),
+            replication: OnceCell::new(),
+            replication_counters: replication::ReplicationCounters::default(),
+            ticks: Cell::new(0),
             id,
             store,
             ring,
@@ -145,6 +161,11 @@ impl Shard {
             producer_ids: Cell::new(ProducerIdBlock { first: 0, count: 0 }),
             node,
         })
+    }
+
+    /// A handle to itself.
+    pub(crate) fn shared(&self) -> Rc<Self> {
+        self.this.upgrade().expect("whoever calls it holds it")
     }
 
     pub(crate) fn id(&self) -> ShardId {
@@ -239,13 +260,13 @@ impl Shard {
         F: FnOnce(Rc<Partition>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, ErrorCode>> + 'static,
     {
-        let on_owner = move |shard: Rc<Shard>| async move {
-            match shard.partition(key) {
-                Some(partition) => job(partition).await,
-                None => Err(shard.absent(key)),
-            }
-        };
+        let on_owner = move |shard: Rc<Shard>| async move { job(shard.open_partition(key)?).await };
         self.run_on(self.owner(key), on_owner).await
+    }
+
+    /// A partition of this shard, or why it is not open.
+    pub(crate) fn open_partition(&self, key: LogKey) -> Result<Rc<Partition>, ErrorCode> {
+        self.partition(key).ok_or_else(|| self.absent(key))
     }
 
     /// The key of a partition that the metadata knows.
@@ -254,9 +275,18 @@ impl Shard {
         Some(LogKey { topic_id: topic.topic_id(), partition })
     }
 
-    /// Partitions with requests that wait.
-    fn waiting_partitions(&self) -> Vec<Rc<Partition>> {
-        self.partitions.borrow().values().filter(|partition| partition.has_waiting()).cloned().collect()
+    /// Partitions that have something to do at this tick: those that wait for something, and in a cluster a share of the
+    /// others, so that each of them has its turn within a second.
+    fn partitions_to_tick(&self) -> Vec<Rc<Partition>> {
+        let share = self.ticks.get() % TICKS_FOR_ALL;
+        self.ticks.set(share + 1);
+        let is_in_cluster = self.replication.get().is_some();
+        let partitions = self.partitions.borrow();
+        let is_due = |place: usize, partition: &Partition| {
+            (is_in_cluster && place % TICKS_FOR_ALL == share) || partition.wants_tick()
+        };
+        let due = partitions.values().enumerate().filter(|(place, partition)| is_due(*place, partition));
+        due.map(|(_, partition)| partition.clone()).collect()
     }
 
     /// Partitions that are open here.

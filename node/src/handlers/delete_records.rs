@@ -54,10 +54,14 @@ async fn delete(shard: &Rc<Shard>, topic: &str, partition: i32, offset: i64) -> 
         // As Kafka: a compacted topic keeps the last value of each key.
         return Err(ErrorCode::POLICY_VIOLATION);
     }
-    shard.on_partition(key, async move |partition| delete_below(&partition, offset).await).await
+    let job = move |shard: Rc<Shard>| async move {
+        let partition = shard.open_partition(key)?;
+        delete_below(&shard, &partition, offset).await
+    };
+    shard.run_on(shard.owner(key), job).await
 }
 
-async fn delete_below(partition: &Partition, offset: i64) -> Result<i64, ErrorCode> {
+async fn delete_below(shard: &Shard, partition: &Partition, offset: i64) -> Result<i64, ErrorCode> {
     partition.check_leader(ANY_EPOCH)?;
     let high_watermark = partition.high_watermark();
     let offset = match offset {
@@ -77,6 +81,7 @@ async fn delete_below(partition: &Partition, offset: i64) -> Result<i64, ErrorCo
                 }
             }
         })?;
+        partition.log_start_advanced(shard);
         partition.wake_fetches();
     }
     Ok(log.log_start_offset().value())

@@ -2,6 +2,8 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
+    io,
+    net::ToSocketAddrs,
     path::PathBuf,
     rc::Rc,
     sync::{Arc, mpsc},
@@ -20,9 +22,10 @@ use ringmain_storage::{
 
 use super::StartError;
 use crate::{
+    config::HostPort,
     metadata::{DataDirectory, ImageWatch},
     runtime::{self, NodeDisk},
-    shard::{Inbox, NodeShared, Shard},
+    shard::{Inbox, NodeShared, Replication, Shard},
 };
 
 /// How a shard ended.
@@ -111,7 +114,25 @@ async fn open(
     let options = store_options(&node);
     let disk = open_disk(&node, root, facts, ring.clone());
     let store = Store::open(disk, id, options).await.map_err(StartError::Store)?;
-    Ok(Shard::new(id, node, store, ring))
+    let shard = Shard::new(id, node, store, ring);
+    start_replication(&shard)?;
+    Ok(shard)
+}
+
+/// Opens this shard's port for other nodes; they are told of it when this node registers.
+fn start_replication(shard: &Rc<Shard>) -> Result<(), StartError> {
+    let (Some(identity), Some(cluster)) = (shard.metadata().identity(), &shard.config().cluster) else {
+        return Ok(());
+    };
+    let HostPort { host, port } = &cluster.listen;
+    let unusable = |error| StartError::Listen { address: format!("{host}:{port}"), error };
+    let shard_port = port.checked_add(1 + shard.id().0).ok_or(io::ErrorKind::AddrNotAvailable.into());
+    let address = (host.as_str(), shard_port.map_err(unusable)?)
+        .to_socket_addrs()
+        .map_err(unusable)?
+        .next()
+        .ok_or_else(|| unusable(io::ErrorKind::AddrNotAvailable.into()))?;
+    Replication::start(shard, address, (*identity).clone()).map_err(StartError::Replication)
 }
 
 fn open_disk(node: &NodeShared, root: PathBuf, facts: DiskFacts, ring: Ring) -> NodeDisk {
@@ -145,6 +166,9 @@ async fn close(shard: &Rc<Shard>) -> ShardEnd {
     while shard.connections().count() > 0 && waited < STOP_TIME {
         runtime::sleep(STOP_STEP).await;
         waited += STOP_STEP;
+    }
+    if let Some(replication) = shard.replication() {
+        replication.stop().await;
     }
     shard.store().clone().close().await?;
     shard.ring().stop().await;

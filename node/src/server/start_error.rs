@@ -1,5 +1,6 @@
 //! Why a node cannot start, as a sentence that says what to do.
 
+use ringmain_replication::quic::EndpointError;
 use ringmain_storage::{
     StoreError,
     disk::{DiskError, direct::RingError},
@@ -45,6 +46,9 @@ pub enum StartError {
         /// Why.
         error: std::io::Error,
     },
+    /// A shard's port for other nodes.
+    #[error(transparent)]
+    Replication(EndpointError),
     /// A socket that was bound could not be used.
     #[error("listen: {0}")]
     Socket(#[source] std::io::Error),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use ringmain_group::GroupState;
 
-use super::{Shard, coordinators::GroupValues};
+use super::{Shard, coordinators::GroupValues, replication::ReplicationValues};
 use crate::observability::StageValues;
 
 /// A number that only grows.
@@ -70,6 +70,7 @@ pub(crate) struct CounterValues {
     disk_flushes: u64,
     disk_operations: u64,
     groups: GroupValues,
+    replication: ReplicationValues,
 }
 
 /// How one of the numbers is exported.
@@ -85,7 +86,7 @@ pub(crate) struct Metric {
 impl CounterValues {
     /// All of them.
     #[rustfmt::skip]
-    pub(crate) const METRICS: [Metric; 33] = [
+    pub(crate) const METRICS: [Metric; 60] = [
         Metric { name: "connections_accepted", help: "Connections accepted.", is_counter: true, value: |it| it.connections_accepted },
         Metric { name: "connections_refused", help: "Connections closed at once: the node had as many as it may have.", is_counter: true, value: |it| it.connections_refused },
         Metric { name: "connections_idle_closed", help: "Connections closed because nothing moved for limits.connection_idle_ms.", is_counter: true, value: |it| it.connections_idle_closed },
@@ -119,6 +120,33 @@ impl CounterValues {
         Metric { name: "group_writes_failed", help: "Writes of groups or offsets that failed; their clients try again.", is_counter: true, value: |it| it.groups.counters.writes_failed },
         Metric { name: "group_coordinators_loading", help: "Partitions of __consumer_offsets that are being read; their groups wait.", is_counter: false, value: |it| it.groups.loading },
         Metric { name: "group_load_milliseconds", help: "Time spent reading partitions of __consumer_offsets.", is_counter: true, value: |it| it.groups.load_ms },
+        Metric { name: "replication_sent_bytes", help: "Record bytes sent to followers.", is_counter: true, value: |it| it.replication.bytes_sent },
+        Metric { name: "replication_catch_up_sent_bytes", help: "Record bytes sent to followers that were read from disk.", is_counter: true, value: |it| it.replication.catch_up_bytes_sent },
+        Metric { name: "replication_received_bytes", help: "Record bytes received from leaders.", is_counter: true, value: |it| it.replication.bytes_received },
+        Metric { name: "replication_batches_appended", help: "Record batches appended as a follower.", is_counter: true, value: |it| it.replication.batches_appended },
+        Metric { name: "replication_fetches_received", help: "Fetches of followers, counted by partition.", is_counter: true, value: |it| it.replication.fetches_received },
+        Metric { name: "replication_answers_sent", help: "Answers to followers, counted by partition.", is_counter: true, value: |it| it.replication.answers_sent },
+        Metric { name: "replication_answers_received", help: "Answers of leaders, counted by partition.", is_counter: true, value: |it| it.replication.answers_received },
+        Metric { name: "replication_answers_failed", help: "Answers of leaders that were damaged or could not be appended.", is_counter: true, value: |it| it.replication.answers_failed },
+        Metric { name: "replication_in_sync_changes", help: "In-sync sets that the controller changed for leaders of the shard.", is_counter: true, value: |it| it.replication.in_sync_changes },
+        Metric { name: "replication_truncations", help: "Logs cut because the leader has another history.", is_counter: true, value: |it| it.replication.truncations },
+        Metric { name: "replication_restarts", help: "Logs begun anew because the leader's begins later.", is_counter: true, value: |it| it.replication.restarts },
+        Metric { name: "partitions_led", help: "Partitions that the shard leads.", is_counter: false, value: |it| it.replication.partitions_led },
+        Metric { name: "partitions_followed", help: "Partitions that the shard follows.", is_counter: false, value: |it| it.replication.partitions_followed },
+        Metric { name: "partitions_under_replicated", help: "Partitions led here of which a replica is not in sync.", is_counter: false, value: |it| it.replication.partitions_under_replicated },
+        Metric { name: "replication_follower_lag_records_max", help: "The most records that a follower lacks of a partition led here.", is_counter: false, value: |it| it.replication.follower_lag_records_max },
+        Metric { name: "replication_follower_lag_milliseconds_max", help: "The longest time that a follower which lacks records has not had everything.", is_counter: false, value: |it| it.replication.follower_lag_ms_max },
+        Metric { name: "quic_received_bytes", help: "Bytes of datagrams received from other nodes.", is_counter: true, value: |it| it.replication.quic.bytes_received },
+        Metric { name: "quic_sent_bytes", help: "Bytes of datagrams sent to other nodes.", is_counter: true, value: |it| it.replication.quic.bytes_sent },
+        Metric { name: "quic_datagrams_received", help: "Datagrams received.", is_counter: true, value: |it| it.replication.quic.datagrams_received },
+        Metric { name: "quic_datagrams_sent", help: "Datagrams sent.", is_counter: true, value: |it| it.replication.quic.datagrams_sent },
+        Metric { name: "quic_datagrams_ignored", help: "Datagrams that belonged to no connection and began none.", is_counter: true, value: |it| it.replication.quic.datagrams_ignored },
+        Metric { name: "quic_sends_delayed", help: "Times that the kernel took no more datagrams.", is_counter: true, value: |it| it.replication.quic.sends_delayed },
+        Metric { name: "quic_stalls", help: "Times that the shard came so late that its peers had to be asked whether they are there.", is_counter: true, value: |it| it.replication.quic.stalls },
+        Metric { name: "quic_connections_established", help: "Connections between nodes that came about, in both directions.", is_counter: true, value: |it| it.replication.quic.connections_established },
+        Metric { name: "quic_connections_refused", help: "Connections that did not come about.", is_counter: true, value: |it| it.replication.quic.connections_refused },
+        Metric { name: "quic_connections_ended", help: "Connections that ended.", is_counter: true, value: |it| it.replication.quic.connections_ended },
+        Metric { name: "quic_peers_silent", help: "Connections that ended because the peer fell silent.", is_counter: true, value: |it| it.replication.quic.peers_silent },
     ];
 }
 
@@ -152,6 +180,7 @@ impl Shard {
             disk_flushes: ring.flushes,
             disk_operations: ring.operations,
             groups: self.group_values(),
+            replication: self.replication_values(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use super::{Partition, Shard};
 use crate::runtime;
 
-/// How often produce requests are looked through for those whose time is up.
+/// How often partitions are told that time has passed, if they wait for something.
 const DEADLINE_PERIOD: Duration = Duration::from_millis(100);
 /// How often the store settles, checkpoints and gives back.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ impl Shard {
     async fn keep_deadlines(self: Rc<Self>) {
         while !self.is_stopping() {
             runtime::sleep(DEADLINE_PERIOD).await;
-            for partition in self.waiting_partitions() {
+            for partition in self.partitions_to_tick() {
                 partition.tick(&self);
             }
         }

@@ -5,17 +5,19 @@
 //! activated or the shard has no room; every operation is answered exactly once.
 //! Does not do: validation of batches (the receiving core did it), decisions about replicas (`ringmain-replication`).
 
+mod replica;
+
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    rc::Rc,
+    rc::{Rc, Weak},
     sync::Arc,
 };
 
 use ringmain_protocol::{ErrorCode, records::RecordBatchHeader};
 use ringmain_replication::{
     Assignment, CommitRule, Effect, Event, NodeEpoch, NodeId, ProduceOutcome, ProduceRefusal, RecoveredLog,
-    RequestToken, Settings,
+    RequestToken,
 };
 use ringmain_storage::{
     AppendError, CompactionConfig, LeaderEpoch, Log, LogConfig, LogKey, Offset, ProducerCheck, ProducerError,
@@ -27,6 +29,7 @@ use super::{
     fetch::FetchWaiter,
     in_flight::InFlight,
     produce::{ProduceAnswer, ProduceOperation},
+    replication,
 };
 use crate::{
     config::{NodeConfig, TopicConfig},
@@ -47,6 +50,8 @@ struct Appending {
 
 /// One partition.
 pub(crate) struct Partition {
+    /// Itself, for tasks that outlive a call.
+    this: Weak<Partition>,
     log: Log<NodeDisk>,
     topic: Arc<str>,
     machine: RefCell<ringmain_replication::Partition>,
@@ -58,6 +63,8 @@ pub(crate) struct Partition {
     fetch_waiters: RefCell<Vec<FetchWaiter>>,
     /// Set once the topic is deleted or the shard gave the partition up.
     closed: Cell<bool>,
+    /// What is under way with its replicas on other nodes.
+    work: replica::ReplicaWork,
 }
 
 impl Partition {
@@ -65,7 +72,7 @@ impl Partition {
     pub(crate) fn new(
         log: Log<NodeDisk>,
         config: &TopicConfig,
-        node: NodeId,
+        node_config: &NodeConfig,
         node_epoch: NodeEpoch,
     ) -> Rc<Self> {
         let recovered = RecoveredLog {
@@ -74,14 +81,16 @@ impl Partition {
             last_epoch: log.latest_epoch(),
         };
         let machine = ringmain_replication::Partition::new(
-            node,
+            NodeId(node_config.node_id),
             node_epoch,
             recovered,
             commit_rule(config),
             config.min_insync_replicas,
-            Settings::default(),
+            replication::settings(node_config),
         );
-        Rc::new(Self {
+        Rc::new_cyclic(|this| Self {
+            this: this.clone(),
+            work: replica::ReplicaWork::default(),
             topic: log.identity().topic.as_str().into(),
             machine: RefCell::new(machine),
             in_flight: RefCell::default(),
@@ -91,6 +100,10 @@ impl Partition {
             closed: Cell::new(false),
             log,
         })
+    }
+
+    fn shared(&self) -> Rc<Self> {
+        self.this.upgrade().expect("whoever calls it holds it")
     }
 
     pub(crate) fn key(&self) -> LogKey {
@@ -258,9 +271,10 @@ impl Partition {
 
     /// A round of group commit wrote or flushed this log, or failed to.
     pub(crate) fn progressed(&self, shard: &Shard, progress: Progress, flushed: bool) {
+        // What began before a cut may be told after it: never more than the log itself says.
         let event = match progress.result {
-            Ok(up_to) if flushed => Event::Flushed { up_to },
-            Ok(up_to) => Event::Written { up_to },
+            Ok(up_to) if flushed => Event::Flushed { up_to: up_to.min(self.log.flushed_offset()) },
+            Ok(up_to) => Event::Written { up_to: up_to.min(self.log.written_offset()) },
             Err(error) if error.is_recoverable() => {
                 tracing::warn!(topic = %self.topic, partition = self.key().partition, %error, "append is postponed");
                 Event::WriteRefused
@@ -273,12 +287,12 @@ impl Partition {
         self.step(shard, event);
     }
 
-    /// Whether produce requests wait for an answer.
-    pub(crate) fn has_waiting(&self) -> bool {
-        self.machine.borrow().has_waiting()
+    /// Whether the next tick is needed soon.
+    pub(crate) fn wants_tick(&self) -> bool {
+        self.machine.borrow().wants_tick()
     }
 
-    /// Answers requests whose time is up.
+    /// Answers requests whose time is up, repeats what was lost, notices who lags.
     pub(crate) fn tick(&self, shard: &Shard) {
         self.step_now(shard, Event::Tick);
     }
@@ -367,15 +381,13 @@ impl Partition {
                 self.wake_fetches();
                 shard.leadership_moved(self);
             }
-            // A partition of this node has one replica until the transport between nodes is there: no peer asks, and
-            // there is nobody to ask.
-            Effect::SendFetch { .. }
-            | Effect::AnswerFetch(_)
-            | Effect::AppendFetched { .. }
-            | Effect::TruncateLog { .. }
-            | Effect::RestartLog { .. }
-            | Effect::AdvanceLogStart { .. }
-            | Effect::ProposeInSync => unreachable!("{effect:?} of a partition with one replica"),
+            Effect::SendFetch { leader } => shard.ask_leader(leader, self.key()),
+            Effect::AnswerFetch(answer) => self.answer_fetch(answer),
+            Effect::AppendFetched { fetch } => self.append_fetched(shard, fetch, effects),
+            Effect::TruncateLog { to, loses_committed } => self.truncate(shard, to, loses_committed),
+            Effect::RestartLog { at } => self.restart_log(shard, at),
+            Effect::AdvanceLogStart { to } => self.advance_start(shard, to),
+            Effect::ProposeInSync => shard.propose_in_sync(self.key()),
         }
     }
 

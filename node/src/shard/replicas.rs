@@ -73,8 +73,7 @@ impl Shard {
                 }
                 None => {
                     let Some(log) = self.unserved.without_role.borrow_mut().remove(&key) else { continue };
-                    let node = NodeId(self.node.node_id().0);
-                    let open = Partition::new(log, topic.config(), node, node_epoch);
+                    let open = Partition::new(log, topic.config(), self.config(), node_epoch);
                     self.partitions.borrow_mut().insert(key, open.clone());
                     open
                 }

@@ -1,8 +1,9 @@
 //! The cluster's metadata: which nodes, topics, partitions and configurations there are.
 //!
-//! A change is decided by [`controller`] (pure, in `ringmain-metadata`), written as [`MetadataRecord`]s to [`store`] (durable before anything is
-//! answered), and applied to the immutable [`MetadataImage`], of which every shard gets the newest. [`control_thread`] is the
-//! thread that does so. With one node the store is a file; the quorum takes its place behind [`store::RecordLog`].
+//! A change is decided by [`controller`] (pure, in `ringmain-metadata`), written as [`MetadataRecord`]s (durable before
+//! anything is answered), and applied to the immutable [`MetadataImage`], of which every shard gets the newest. Of a node that
+//! is alone [`control_thread`] does so, and keeps the records in a file ([`store`]); of a node in a cluster [`cluster`], with the
+//! quorum. [`MetadataHandle`] is how the shards reach either.
 //!
 //! What must hold: an image is a function of the records alone; a record is applied only after it is durable; what a
 //! restart reads back gives the image that was there before.

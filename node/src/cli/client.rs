@@ -170,16 +170,14 @@ impl Client {
 
     /// Sends a request to the broker that changes metadata.
     pub(super) fn ask_controller<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
-        if self.nodes.is_empty() {
-            self.metadata(Some(&[]))?;
-        }
+        let mut is_known = !self.nodes.is_empty();
         self.retry(|client| {
-            let controller_id = client.controller_id;
-            if client.nodes.contains_key(&controller_id) {
-                client.node(controller_id)?.call(request)
-            } else {
-                client.any()?.call(request)
+            // After a failure another node may be the controller, and this one may be gone.
+            if !is_known {
+                client.metadata_once(Some(&[]))?;
             }
+            is_known = false;
+            client.controller()?.call(request)
         })
     }
 
@@ -264,14 +262,15 @@ impl Client {
     fn any(&mut self) -> Result<&mut Connection, ClientError> {
         if self.first.is_none() {
             let mut problem = None;
-            for address in &self.bootstrap {
+            // Those that were named at the start may be the ones that are gone.
+            for address in self.bootstrap.iter().chain(self.nodes.values()) {
                 match Connection::open(address, self.timeout) {
                     Ok(connection) => {
                         self.was_reached = true;
                         self.first = Some(connection);
                         break;
                     }
-                    Err(error) => problem = Some(error),
+                    Err(error) => problem = problem.or(Some(error)),
                 }
             }
             if let (None, Some(problem)) = (&self.first, problem) {
@@ -279,6 +278,12 @@ impl Client {
             }
         }
         self.first.as_mut().ok_or(ClientError::NoBrokers)
+    }
+
+    /// To the node that changes metadata, or to any, which passes it on.
+    fn controller(&mut self) -> Result<&mut Connection, ClientError> {
+        let controller_id = self.controller_id;
+        if self.nodes.contains_key(&controller_id) { self.node(controller_id) } else { self.any() }
     }
 
     fn node(&mut self, node_id: i32) -> Result<&mut Connection, ClientError> {

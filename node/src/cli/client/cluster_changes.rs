@@ -168,10 +168,7 @@ impl Client {
     /// Asks the node that is the controller now.
     fn ask_controller_once<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
         self.metadata_once(Some(&[]))?;
-        let controller_id = self.controller_id;
-        let connection =
-            if self.nodes.contains_key(&controller_id) { self.node(controller_id)? } else { self.any()? };
-        connection.call(request)
+        self.controller()?.call(request)
     }
 }
 

@@ -26,6 +26,9 @@ const CLIENT_ID: &str = "ringmain-cli";
 /// The largest answer that is taken: what a broker sends at most for a fetch of ours, with room for a large batch.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
+/// How long a host may take to accept: one that is gone refuses nothing, and another one may answer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
 /// The last version of Fetch that names topics: the tools know no ids.
 const FETCH_VERSION_MAX: i16 = 12;
 
@@ -60,7 +63,7 @@ pub(in crate::cli) struct Answer {
 impl Connection {
     pub(in crate::cli) fn open(address: &HostPort, timeout: Duration) -> Result<Self, ClientError> {
         let unreachable = |error| ClientError::Unreachable { address: address.clone(), error };
-        let stream = connect(address, timeout).map_err(unreachable)?;
+        let stream = connect(address, timeout.min(CONNECT_LIMIT)).map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
         stream.set_read_timeout(Some(timeout)).map_err(unreachable)?;
         stream.set_write_timeout(Some(timeout)).map_err(unreachable)?;
@@ -219,12 +222,12 @@ fn header(sent: Sent) -> RequestHeader<'static> {
     }
 }
 
-/// Tries each address of the name; the last error speaks for all.
 /// The newest version that the tools speak.
 fn known_max(api_key: ApiKey) -> i16 {
     if api_key == ApiKey::Fetch { FETCH_VERSION_MAX } else { api_key.versions().max }
 }
 
+/// Tries each address of the name; the last error speaks for all.
 fn connect(address: &HostPort, timeout: Duration) -> io::Result<TcpStream> {
     let mut problem = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for resolved in (address.host.as_str(), address.port).to_socket_addrs()? {

@@ -68,7 +68,7 @@ pub(in crate::cli) struct ClusterNodesArguments {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "BEHIND is how many records each follower is behind what is in sync, by node; '?' when a node does not answer.
+    after_help = "BEHIND is how many records each follower is behind the leader, by node; '?' when a node does not answer.
 ELIGIBLE are replicas that left the in-sync set and still have everything that was acknowledged with acks=all.
 
 Examples:

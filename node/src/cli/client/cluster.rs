@@ -100,8 +100,6 @@ pub(in crate::cli) struct LogDirsView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) struct LogOnNode {
     pub(in crate::cli) bytes: i64,
-    /// Records behind what is known to be in sync.
-    pub(in crate::cli) lag: i64,
 }
 
 impl Client {
@@ -281,7 +279,7 @@ impl Client {
                 for partition in topic.partitions.iter().filter(|partition| !partition.is_future_key) {
                     let key =
                         TopicPartition { topic: topic.name.to_string(), index: partition.partition_index };
-                    let log = LogOnNode { bytes: partition.partition_size, lag: partition.offset_lag };
+                    let log = LogOnNode { bytes: partition.partition_size };
                     view.logs.insert(key, log);
                 }
             }

@@ -14,6 +14,9 @@ use ringmain_protocol::messages::{
 
 use super::{Client, ClientError, TopicView, decoded};
 
+/// Who asks a replica for its own log, and not the leader for what is in sync (Kafka's debugging consumer).
+const ANY_REPLICA: i32 = -2;
+
 /// One partition of one topic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::cli) struct TopicPartition {
@@ -112,6 +115,43 @@ impl Client {
                 .collect();
             client.offsets_once(&led, timestamp)
         })
+    }
+
+    /// Where the logs of some partitions end on one node, whether it leads them or follows. Empty when the node cannot be
+    /// asked, and without those that it does not keep.
+    pub(in crate::cli) fn ends_on(
+        &mut self,
+        node_id: i32,
+        partitions: &BTreeSet<&TopicPartition>,
+    ) -> BTreeMap<TopicPartition, i64> {
+        let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
+        for partition in partitions {
+            topics.entry(&partition.topic).or_default().push(ListOffsetsPartition {
+                partition_index: partition.index,
+                timestamp: LATEST_TIMESTAMP,
+                ..Default::default()
+            });
+        }
+        let topics = topics.into_iter().map(|(name, partitions)| ListOffsetsTopic { name, partitions });
+        let request =
+            ListOffsetsRequest { replica_id: ANY_REPLICA, topics: topics.collect(), ..Default::default() };
+        let mut ends = BTreeMap::new();
+        let answer = self.node(node_id).and_then(|node| node.call(&request));
+        // It is not known then, and what others say is all the more wanted.
+        let Ok(answer) = answer else {
+            self.connections.remove(&node_id);
+            return ends;
+        };
+        let Ok(response) = decoded::<ListOffsetsResponse<'_>>(&answer) else { return ends };
+        for topic in &response.topics {
+            for partition in
+                topic.partitions.iter().filter(|partition| partition.error_code == ErrorCode::NONE)
+            {
+                let key = TopicPartition { topic: topic.name.to_string(), index: partition.partition_index };
+                ends.insert(key, partition.offset);
+            }
+        }
+        ends
     }
 
     /// Asks each leader once.

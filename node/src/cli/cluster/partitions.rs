@@ -1,6 +1,6 @@
 //! `cluster partitions`: where each partition is, who leads, who is in sync, how far the others are behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -8,12 +8,12 @@ use super::health::{could_lead, lacking};
 use super::snapshot::Snapshot;
 use super::{client, numbers};
 use crate::cli::arguments::ClusterPartitionsArguments;
-use crate::cli::client::{LogDirsView, Placement};
+use crate::cli::client::{Client, Placement, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json, table};
 
-/// What each node keeps, of those that answer.
-type Kept = BTreeMap<i32, LogDirsView>;
+/// Where the log of each partition ends, by node, of those that answer.
+type Ends = BTreeMap<i32, BTreeMap<TopicPartition, i64>>;
 
 /// Shows partitions.
 pub(super) fn partitions(arguments: &ClusterPartitionsArguments) -> Result<(), Failure> {
@@ -24,21 +24,16 @@ pub(super) fn partitions(arguments: &ClusterPartitionsArguments) -> Result<(), F
         client.placements(Some(&names))?;
     }
     let snapshot = Snapshot::gather(&mut client)?;
-    let mut kept = Kept::new();
-    for node_id in snapshot.nodes.active() {
-        if let Some(view) = client.log_dirs(node_id)? {
-            kept.insert(node_id, view);
-        }
-    }
     let shown: Vec<&Placement> =
         snapshot.partitions.iter().filter(|placement| is_wanted(&snapshot, placement, arguments)).collect();
+    let ends = ends(&mut client, &snapshot, &shown);
     if arguments.json {
-        return print_json(&shown.iter().map(|placement| as_json(&snapshot, &kept, placement)).collect());
+        return print_json(&shown.iter().map(|placement| as_json(&snapshot, &ends, placement)).collect());
     }
     if shown.is_empty() {
         return print("There are no such partitions.\n");
     }
-    let rows: Vec<Vec<String>> = shown.iter().map(|placement| row(&snapshot, &kept, placement)).collect();
+    let rows: Vec<Vec<String>> = shown.iter().map(|placement| row(&snapshot, &ends, placement)).collect();
     let heading =
         ["TOPIC", "PARTITION", "LEADER", "EPOCH", "REPLICAS", "IN SYNC", "ELIGIBLE", "BEHIND", "NOTE"];
     print(&table(&heading, &rows))
@@ -51,14 +46,30 @@ fn is_wanted(snapshot: &Snapshot, placement: &Placement, arguments: &ClusterPart
         && (!arguments.leaderless || placement.leader.is_none())
 }
 
-/// How far each follower is behind; `None` when its node does not answer.
-fn behind(kept: &Kept, placement: &Placement) -> Vec<(i32, Option<i64>)> {
+/// Asks every active node for its ends: once for what it leads, then for what it follows, so that a follower that keeps up
+/// is not shown behind.
+fn ends(client: &mut Client, snapshot: &Snapshot, shown: &[&Placement]) -> Ends {
+    let mut ends = Ends::new();
+    for leading in [true, false] {
+        for node in snapshot.nodes.active() {
+            let wanted = shown.iter().filter(|placement| {
+                placement.replicas.contains(&node) && (placement.leader == Some(node)) == leading
+            });
+            let wanted: BTreeSet<&TopicPartition> = wanted.map(|placement| &placement.partition).collect();
+            if !wanted.is_empty() {
+                ends.entry(node).or_default().extend(client.ends_on(node, &wanted));
+            }
+        }
+    }
+    ends
+}
+
+/// How many records each follower is behind the leader; `None` when one of them does not tell.
+fn behind(ends: &Ends, placement: &Placement) -> Vec<(i32, Option<i64>)> {
+    let end = |node: i32| ends.get(&node)?.get(&placement.partition).copied();
     let followers = placement.replicas.iter().filter(|node| placement.leader != Some(**node));
-    let lag = |node: &i32| {
-        let view = kept.get(node)?;
-        Some(view.logs.get(&placement.partition)?.lag)
-    };
-    followers.map(|node| (*node, lag(node))).collect()
+    let lag = |node: i32| Some((end(placement.leader?)? - end(node)?).max(0));
+    followers.map(|node| (*node, lag(*node))).collect()
 }
 
 fn note(snapshot: &Snapshot, placement: &Placement) -> String {
@@ -72,8 +83,8 @@ fn note(snapshot: &Snapshot, placement: &Placement) -> String {
     notes.join("; ")
 }
 
-fn row(snapshot: &Snapshot, kept: &Kept, placement: &Placement) -> Vec<String> {
-    let behind = behind(kept, placement).into_iter().filter_map(|(node, lag)| match lag {
+fn row(snapshot: &Snapshot, ends: &Ends, placement: &Placement) -> Vec<String> {
+    let behind = behind(ends, placement).into_iter().filter_map(|(node, lag)| match lag {
         Some(0) => None,
         Some(lag) => Some(format!("{node}:{lag}")),
         None => Some(format!("{node}:?")),
@@ -92,9 +103,9 @@ fn row(snapshot: &Snapshot, kept: &Kept, placement: &Placement) -> Vec<String> {
     ]
 }
 
-fn as_json(snapshot: &Snapshot, kept: &Kept, placement: &Placement) -> Value {
+fn as_json(snapshot: &Snapshot, ends: &Ends, placement: &Placement) -> Value {
     let behind: serde_json::Map<String, Value> =
-        behind(kept, placement).into_iter().map(|(node, lag)| (node.to_string(), json!(lag))).collect();
+        behind(ends, placement).into_iter().map(|(node, lag)| (node.to_string(), json!(lag))).collect();
     json!({
         "topic": placement.partition.topic,
         "partition": placement.partition.index,

@@ -472,7 +472,11 @@ fn watching_appends_looks_and_ends_with_its_reader() {
     assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
 
     // As text, a block each; the signal of Ctrl-C ends it as it ends any program.
-    let mut watching = command(&server, &["group", "list", "--watch=200ms"])
+    // A shell's background job ignores that signal, and what it starts would too.
+    let mut watching = Command::new("env")
+        .args(["--default-signal=INT", env!("CARGO_BIN_EXE_ringmain"), "group", "list", "--watch=200ms"])
+        .env("RINGMAIN_BROKERS", server.address().to_string())
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .expect("the binary runs");

@@ -20,6 +20,7 @@ UDP = 17
 IP_HEADER = 20
 ETHERNET_HEADER = 14
 OUTGOING = 4
+MTU = 1_500
 
 
 def checksum(data):
@@ -49,7 +50,8 @@ def watch(link, victim, ports):
         ip = frame[ETHERNET_HEADER:]
         if kind != OUTGOING or len(ip) < IP_HEADER + 8 or ip[9] != UDP or ip[16:20] != socket.inet_aton(victim):
             continue
-        if struct.unpack("!H", ip[IP_HEADER + 2:IP_HEADER + 4])[0] in ports:
+        # What the kernel will cut into packets only later cannot be sent as one.
+        if len(ip) <= MTU and struct.unpack("!H", ip[IP_HEADER + 2:IP_HEADER + 4])[0] in ports:
             seen.append(frame)
     return seen
 

@@ -3,9 +3,10 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 use support::client::Client;
+use support::feeder::{Feeder, finish};
 use support::members::{self, Event, Group, Member, Noted};
 use support::server::Server;
 use support::tools;
@@ -15,48 +16,6 @@ const PARTITIONS: u32 = 6;
 const SESSION: Duration = Duration::from_secs(6);
 /// A group forms 3 s after its first member; the machine may be busy.
 const FORMS: Duration = Duration::from_secs(40);
-/// Records a second: more than any commit interval can hide, little enough for three clients on one machine.
-const RATE: &str = "400";
-
-/// A producer that goes on until it is told to stop, with its notes of what was acknowledged.
-struct Feeder {
-    process: Child,
-    notes: PathBuf,
-    stop: PathBuf,
-}
-
-impl Feeder {
-    fn start(server: &Server, python: &Path, topic: &str, folder: &Path) -> Self {
-        std::fs::create_dir_all(folder).expect("the folder of notes can be made");
-        let (notes, stop) = (folder.join("producer.notes"), folder.join("producer.stop"));
-        let broker = server.address().to_string();
-        let process = Command::new(python)
-            .arg(tools::sources().join("python/crash_producer.py"))
-            .args([&broker, topic, &PARTITIONS.to_string(), "record"])
-            .args([&notes, &stop])
-            .arg(RATE)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the producer starts");
-        Self { process, notes, stop }
-    }
-
-    /// Stops it; what is stored: partition, offset, value.
-    fn stop(mut self) -> Vec<(u32, u64, String)> {
-        std::fs::write(&self.stop, "").expect("a file can be made");
-        let status = self.process.wait().expect("a child can be waited for");
-        assert!(status.success(), "the producer ended with {status}");
-        let notes = std::fs::read_to_string(&self.notes).expect("the producer has written its notes");
-        let written = notes.lines().map(|line| {
-            let mut words = line.splitn(3, ' ');
-            let mut word = || words.next().expect("three words a line");
-            let number = |word: &str| word.parse().expect("a number");
-            (u32::try_from(number(word())).expect("a partition"), number(word()), word().to_owned())
-        });
-        written.collect()
-    }
-}
 
 /// A folder for the notes of one test; those of the run before go.
 fn folder(name: &str) -> PathBuf {
@@ -72,37 +31,6 @@ fn create_topic(server: &Server, python: &Path, topic: &str) {
     tools::run(command.arg(PARTITIONS.to_string()).arg(topic)).expect("the topic can be created");
 }
 
-/// Waits until the members have read every record, then lets them go; the notes of all.
-fn finish<'a>(feeder: Feeder, members: &'a mut [Member], dead: &'a [Member]) -> Vec<(&'a str, Vec<Noted>)> {
-    let written = feeder.stop();
-    let everybody = || members.iter().chain(dead);
-    let read = || {
-        let notes = everybody().flat_map(Member::notes);
-        let places = notes.filter_map(|noted| match noted.event {
-            Event::Record { partition, offset, .. } => Some((partition, offset)),
-            _ => None,
-        });
-        places.collect::<std::collections::BTreeSet<_>>().len()
-    };
-    members::wait_until(FORMS, || match read() {
-        count if count >= written.len() => Ok(()),
-        count => Err(format!("{count} records of {} were read", written.len())),
-    });
-    for member in members.iter() {
-        member.part();
-    }
-    for member in members.iter_mut() {
-        member.gone();
-    }
-    let notes: Vec<_> = members.iter().chain(dead).map(|member| (member.name(), member.notes())).collect();
-    let again = members::assert_all_read(&written, &notes);
-    let generations = members::assert_one_owner(&notes);
-    members::assert_resumed(&notes);
-    println!("{} records, {again} read again, {generations} generations", written.len());
-    assert!(written.len() > 500 && generations > 0, "too little happened");
-    notes
-}
-
 #[test]
 fn three_languages_share_a_group_and_one_is_killed() {
     let clients = [Client::librdkafka(tools::LIBRDKAFKA), Client::franz(), Client::kafkajs()];
@@ -116,7 +44,7 @@ fn three_languages_share_a_group_and_one_is_killed() {
         let server = Server::start(&name);
         create_topic(&server, &interpreter, &name);
         let folder = folder(&name);
-        let feeder = Feeder::start(&server, &interpreter, &name, &folder);
+        let feeder = Feeder::start(&server, &interpreter, &name, PARTITIONS, &folder);
         let group = Group {
             name: &name,
             topic: &name,
@@ -144,7 +72,7 @@ fn three_languages_share_a_group_and_one_is_killed() {
         if server.is_ours() {
             assert!(after < SESSION + Duration::from_secs(9), "taken over only after {after:?}");
         }
-        finish(feeder, &mut joined, std::slice::from_ref(&victim));
+        finish(feeder, &mut joined, std::slice::from_ref(&victim), FORMS);
     }
     for client in [&python, &go, &javascript] {
         client.did("a group of three languages, one killed");
@@ -155,7 +83,7 @@ fn three_languages_share_a_group_and_one_is_killed() {
 fn restarts_without_a_rebalance(server: &Server, interpreter: &Path, client: &Client, name: &str) {
     create_topic(server, interpreter, name);
     let folder = folder(name);
-    let feeder = Feeder::start(server, interpreter, name, &folder);
+    let feeder = Feeder::start(server, interpreter, name, PARTITIONS, &folder);
     let session = 3 * SESSION;
     let group = Group { name, topic: name, partitions: PARTITIONS, assignor: "range", session, folder };
     let first = group.join(server, client, "first", Some("instance-1"));
@@ -201,7 +129,7 @@ fn restarts_without_a_rebalance(server: &Server, interpreter: &Path, client: &Cl
 fn rebalances_incrementally(server: &Server, interpreter: &Path, client: &Client, name: &str) {
     create_topic(server, interpreter, name);
     let folder = folder(name);
-    let feeder = Feeder::start(server, interpreter, name, &folder);
+    let feeder = Feeder::start(server, interpreter, name, PARTITIONS, &folder);
     let assignor = "cooperative-sticky";
     let group = Group { name, topic: name, partitions: PARTITIONS, assignor, session: SESSION, folder };
     let first = group.join(server, client, "first", None);
@@ -239,7 +167,7 @@ fn rebalances_incrementally(server: &Server, interpreter: &Path, client: &Client
     let longest = reads.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(u64::MAX);
     println!("{}: {} records meanwhile, the longest pause {longest} ms", client.title(), reads.len());
     assert!(longest < 3_000, "the first read nothing for {longest} ms");
-    finish(feeder, &mut [first, second], &[]);
+    finish(feeder, &mut [first, second], &[], FORMS);
     client.did("cooperative rebalance (incremental)");
 }
 
@@ -275,7 +203,7 @@ fn a_group_goes_on_when_the_node_is_killed_and_when_it_is_stopped() {
     let name = "restarts";
     create_topic(&server, &interpreter, name);
     let folder = folder(name);
-    let feeder = Feeder::start(&server, &interpreter, name, &folder);
+    let feeder = Feeder::start(&server, &interpreter, name, PARTITIONS, &folder);
     let watched = folder.join("watch.stop");
     let watched_words = ["watch", name, name, watched.to_str().expect("the tests' paths are UTF-8")];
     let group = Group {
@@ -315,7 +243,7 @@ fn a_group_goes_on_when_the_node_is_killed_and_when_it_is_stopped() {
         });
         println!("after the {round}, everybody had committed within {} ms", members::now_ms() - since);
     }
-    let notes = finish(feeder, &mut members, &[]);
+    let notes = finish(feeder, &mut members, &[], FORMS);
     for (name, notes) in &notes {
         println!("{name}: {:?}", members::by_generation(notes));
     }

@@ -124,7 +124,6 @@ impl Drop for Network {
     }
 }
 
-/// The end of a node's link that is in this process's network.
-pub(crate) fn link(node: i32) -> String {
+fn link(node: i32) -> String {
     format!("to-node-{node}")
 }

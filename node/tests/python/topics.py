@@ -1,4 +1,4 @@
-"""Creates topics: topics.py BROKER PARTITIONS NAME[:config=value,...]..."""
+"""Creates topics with as many replicas as the broker gives: topics.py BROKER PARTITIONS NAME[:config=value,...]..."""
 
 import sys
 
@@ -9,7 +9,7 @@ topics = []
 for name in names:
     name, _, configs = name.partition(":")
     config = dict(pair.split("=") for pair in configs.split(",") if pair)
-    topics.append(NewTopic(name, int(partitions), 1, config=config))
+    topics.append(NewTopic(name, int(partitions), -1, config=config))
 client = AdminClient({"bootstrap.servers": broker})
 for future in client.create_topics(topics, request_timeout=60).values():
     future.result(60)

@@ -1,7 +1,7 @@
 //! A real client behind a program of its own language; all these programs take the same words (see `python/exchange.py`).
 
 use super::ran::{self, Release};
-use super::server::Server;
+use super::server::Brokers;
 use super::{languages, tools};
 use std::fs::File;
 use std::path::Path;
@@ -71,24 +71,24 @@ impl Client {
     }
 
     /// The client's program with its first words.
-    fn command(&self, server: &Server, words: &[&str]) -> Command {
+    fn command(&self, brokers: &impl Brokers, words: &[&str]) -> Command {
         let mut command = Command::new(&self.words[0]);
-        command.args(&self.words[1..]).arg(server.address().to_string()).args(words);
+        command.args(&self.words[1..]).arg(brokers.addresses()).args(words);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
     /// Runs a command to its end; a failure fails the test.
-    pub(crate) fn run(&self, server: &Server, words: &[&str]) -> String {
-        tools::run(&mut self.command(server, words))
+    pub(crate) fn run(&self, brokers: &impl Brokers, words: &[&str]) -> String {
+        tools::run(&mut self.command(brokers, words))
             .unwrap_or_else(|failure| panic!("{}: {failure}", self.title()))
     }
 
     /// Starts a command; all that it says goes to the end of a file.
-    pub(crate) fn spawn(&self, server: &Server, words: &[&str], said: &Path) -> Child {
+    pub(crate) fn spawn(&self, brokers: &impl Brokers, words: &[&str], said: &Path) -> Child {
         let file = File::options().create(true).append(true).open(said).expect("a file can be made");
         let errors = file.try_clone().expect("a file handle can be copied");
-        let mut command = self.command(server, words);
+        let mut command = self.command(brokers, words);
         let child = command.stdin(Stdio::null()).stdout(file).stderr(errors).spawn();
         child.unwrap_or_else(|error| panic!("cannot start {}: {error}", self.title()))
     }

@@ -15,7 +15,7 @@
 //! PARTITIONS are numbers with commas between them, or `-` for none. All processes read one clock.
 
 use super::client::Client;
-use super::server::Server;
+use super::server::Brokers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ impl Group<'_> {
     /// Starts a member; one of the same name goes on in the same notes.
     pub(crate) fn join(
         &self,
-        server: &Server,
+        brokers: &impl Brokers,
         client: &Client,
         name: &str,
         instance: Option<&str>,
@@ -91,7 +91,7 @@ impl Group<'_> {
         let mut words =
             vec!["member", self.name, self.topic, &notes_word, &stop_word, self.assignor, &session];
         words.extend(instance);
-        let process = Some(client.spawn(server, &words, &notes.with_extension("said")));
+        let process = Some(client.spawn(brokers, &words, &notes.with_extension("said")));
         Member { name: name.into(), notes, stop, process }
     }
 

@@ -11,11 +11,12 @@
 
 pub(crate) mod bounds;
 pub(crate) mod client;
+pub(crate) mod cluster;
+pub(crate) mod feeder;
 pub(crate) mod frames;
 pub(crate) mod groups;
 pub(crate) mod languages;
 pub(crate) mod lines;
-pub(crate) mod local_cluster;
 pub(crate) mod members;
 pub(crate) mod openmetrics;
 pub(crate) mod ports;

@@ -41,6 +41,18 @@ pub(crate) struct Server {
     process: Option<Child>,
 }
 
+/// What clients are told to begin with.
+pub(crate) trait Brokers {
+    /// `HOST:PORT`, with commas between several.
+    fn addresses(&self) -> String;
+}
+
+impl Brokers for Server {
+    fn addresses(&self) -> String {
+        self.listen.to_string()
+    }
+}
+
 impl Server {
     /// Starts a server on fresh data with the usual options.
     pub(crate) fn start(name: &str) -> Self {

@@ -119,14 +119,14 @@ async fn run(parts: Parts, started: Sender<Result<ImageWatch, ClusterStartError>
     let (hand_over, wants_stop) = tokio::sync::watch::channel(false);
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Ask { asked, reply, permit } => {
+            Order::Ask { asked, reply, _permit } => {
                 let (quorum, watch) = (quorum.clone(), watch.clone());
                 tokio::spawn(async move {
                     let deadline = Instant::now() + REQUEST_TIMEOUT;
                     let outcome = asking::ask(&quorum, &watch, &asked, deadline).await;
                     // A client that is gone needs no answer.
                     let _ = reply.send(outcome);
-                    drop(permit);
+                    drop(_permit);
                 });
             }
             Order::Register(surviving) => {

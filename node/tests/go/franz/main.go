@@ -12,6 +12,7 @@ package main
 import (
 	"context"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -45,7 +46,7 @@ func main() {
 }
 
 func open(broker string, options ...kgo.Opt) *kgo.Client {
-	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(broker))...)
+	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(strings.Split(broker, ",")...))...)
 	records.Must(err)
 	return client
 }

@@ -2,6 +2,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -57,7 +58,7 @@ final class Stage implements AutoCloseable {
 
     String topic(String suffix, int partitions, Map<String, String> configs) throws Exception {
         String topic = name + "-" + suffix;
-        admin.createTopics(Set.of(new NewTopic(topic, partitions, (short) 1).configs(configs))).all().get();
+        admin.createTopics(Set.of(new NewTopic(topic, Optional.of(partitions), Optional.empty()).configs(configs))).all().get();
         until("the topic " + topic + " is there", () -> {
             try {
                 return Release.topics(admin, topic).get(topic).partitions().size() == partitions;

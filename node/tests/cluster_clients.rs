@@ -163,6 +163,73 @@ fn a_java_group_notices_nothing_of_its_coordinators_end() {
     );
 }
 
+/// What a fetch from the beginning of partition 0 was answered: error, preferred replica, bytes of records.
+fn fetched(cluster: &Cluster, node: usize, version: i16, topic: &str, rack: &str) -> (i16, i32, i32) {
+    const NONE: i32 = -1;
+    let mut connection = Connection::open(cluster.address(node)).expect("the node serves");
+    let (wait_ms, bytes_min, bytes_max) = (0, 1, 1 << 20);
+    let fetch = Frame::request(FETCH, version, 1).i32(NONE).i32(wait_ms).i32(bytes_min).i32(bytes_max).i8(0);
+    let (session, epoch, forgotten) = (0, NONE, 0);
+    let fetch = fetch.i32(session).i32(epoch).i32(1).string(topic).i32(1);
+    let (partition, offset, log_start) = (0, 0, -1);
+    let fetch = fetch.i32(partition).i32(NONE).i64(offset).i64(log_start).i32(bytes_max).i32(forgotten);
+    let fetch = if version >= RACKS_FROM_VERSION { fetch.string(rack) } else { fetch };
+    let answer = connection.ask(&fetch.finish());
+    let mut answer = Answer(&answer);
+    let (_throttle, error, _session) = (answer.i32(), answer.i16(), answer.i32());
+    assert_eq!((error, answer.i32()), (0, 1));
+    assert_eq!((answer.string(), answer.i32()), (topic.to_owned(), 1));
+    let (_partition, error) = (answer.i32(), answer.i16());
+    let (_high_watermark, _stable, _log_start) = (answer.i64(), answer.i64(), answer.i64());
+    let aborted = answer.i32();
+    assert!(aborted <= 0, "there are no transactions");
+    let preferred = if version >= RACKS_FROM_VERSION { answer.i32() } else { NONE };
+    (error, preferred, answer.i32())
+}
+
+const FETCH: i16 = 1;
+const RACKS_FROM_VERSION: i16 = 11;
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+
+#[test]
+fn consumers_read_from_their_racks() {
+    let _alone = whole_machine();
+    let kcat = or_skip!(tools::kcat());
+    let topic = "racks";
+    let cluster = Cluster::start("cluster-racks");
+    let mut create = Command::new(env!("CARGO_BIN_EXE_ringmain"));
+    create.args(["topic", "create", topic, "--partitions", "1", "--brokers", &cluster.addresses()]);
+    tools::run(&mut create).expect("the topic can be created");
+    let records = cluster.folder().join("records");
+    fs::write(&records, "one\ntwo\nthree\n").expect("records can be written");
+    let mut produce = Command::new(kcat);
+    produce.args(["-P", "-b", &cluster.addresses(), "-t", topic, "-l"]).arg(&records);
+    tools::run(&mut produce).expect("records can be produced");
+    await_in_sync(&cluster, kcat);
+    // Whoever is not refused by a version that knows no followers leads.
+    let leader = (1..=3).find(|node| fetched(&cluster, *node, RACKS_FROM_VERSION - 1, topic, "").0 == 0);
+    let leader = leader.expect("the partition has a leader");
+    let rack = |node: usize| format!("rack-{node}");
+    let (error, preferred, length) = fetched(&cluster, leader, RACKS_FROM_VERSION, topic, &rack(leader));
+    assert_eq!((error, preferred), (0, -1), "the leader is in the consumer's rack");
+    assert!(length > 0);
+    for follower in (1..=3).filter(|node| *node != leader) {
+        let old = fetched(&cluster, follower, RACKS_FROM_VERSION - 1, topic, "");
+        assert_eq!(old.0, NOT_LEADER_OR_FOLLOWER);
+        let pointed = fetched(&cluster, leader, RACKS_FROM_VERSION, topic, &rack(follower));
+        assert_eq!(pointed, (0, i32::try_from(follower).expect("small"), 0));
+        // The follower hears of the high watermark with its next fetch.
+        members::wait_until(FORMS, || match fetched(&cluster, follower, RACKS_FROM_VERSION, topic, "") {
+            (0, -1, there) if there == length => Ok(()),
+            other => Err(format!("node {follower} answers {other:?}")),
+        });
+        let mut consume = Command::new(kcat);
+        consume.args(["-C", "-b", &cluster.addresses(), "-t", topic, "-e", "-q", "-X"]);
+        let read = tools::run(consume.arg(format!("client.rack={}", rack(follower))));
+        assert_eq!(read.as_deref(), Ok("one\ntwo\nthree\n"));
+    }
+}
+
 /// What the commands of a script printed, in one text.
 fn play(cluster: &Cluster, class_path: &str, name: &str, script: &str) -> String {
     let folder = cluster.folder().join("tools");

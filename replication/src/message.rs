@@ -1,4 +1,4 @@
-//! What nodes say to each other about the data of partitions: fetches, their answers, and changes of in-sync sets.
+//! What nodes say to each other about the data of partitions: fetches and their answers.
 //!
 //! A message is one frame of whatever carries it. It is made of a header of fixed length, a body of fixed-width fields, and
 //! record batches as they are in the log:
@@ -17,7 +17,6 @@ mod codec;
 mod error;
 mod fetch_answer;
 mod fetch_request;
-mod in_sync;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +29,6 @@ use codec::Take;
 pub use error::MessageError;
 pub use fetch_answer::{FetchAnswers, PartitionAnswer};
 pub use fetch_request::{FetchRequest, PartitionFetch};
-pub use in_sync::{InSyncAnswers, InSyncProposals, PartitionInSyncAnswer, PartitionProposal};
 
 /// First bytes of every message: "RMN1".
 const MAGIC: u32 = 0x524d_4e31;
@@ -53,10 +51,6 @@ pub enum Message {
     FetchRequest(FetchRequest),
     /// A leader answers.
     FetchAnswers(FetchAnswers),
-    /// A leader asks the controller for other in-sync sets.
-    InSyncProposals(InSyncProposals),
-    /// The controller answers.
-    InSyncAnswers(InSyncAnswers),
 }
 
 impl Message {
@@ -64,8 +58,6 @@ impl Message {
         match self {
             Self::FetchRequest(_) => 1,
             Self::FetchAnswers(_) => 2,
-            Self::InSyncProposals(_) => 3,
-            Self::InSyncAnswers(_) => 4,
         }
     }
 
@@ -76,8 +68,6 @@ impl Message {
         match self {
             Self::FetchRequest(request) => request.encode(&mut frame),
             Self::FetchAnswers(answers) => answers.encode(&mut frame, &mut records),
-            Self::InSyncProposals(proposals) => proposals.encode(&mut frame),
-            Self::InSyncAnswers(answers) => answers.encode(&mut frame),
         }
         let record_bytes: usize = records.iter().map(Bytes::len).sum();
         let header = Header {
@@ -111,8 +101,6 @@ impl Message {
         let message = match header.kind {
             1 => Self::FetchRequest(FetchRequest::decode(&mut take)?),
             2 => return Ok(Self::FetchAnswers(FetchAnswers::decode(take, &records)?)),
-            3 => Self::InSyncProposals(InSyncProposals::decode(&mut take)?),
-            4 => Self::InSyncAnswers(InSyncAnswers::decode(&mut take)?),
             kind => return Err(MessageError::Kind(kind)),
         };
         take.end()?;

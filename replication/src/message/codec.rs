@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use ringmain_storage::{LeaderEpoch, LogKey, Offset, TopicId};
 
 use super::MessageError;
-use crate::identity::{NodeEpoch, NodeId, PartitionEpoch};
+use crate::identity::NodeEpoch;
 
 /// Bytes of a [`LogKey`].
 pub(super) const LOG_KEY_BYTES: usize = 20;
@@ -19,8 +19,8 @@ pub(super) fn put_count(body: &mut BytesMut, count: usize) {
     body.put_u32(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
-pub(super) fn put_node_epoch(body: &mut BytesMut, epoch: Option<NodeEpoch>) {
-    body.put_i64(epoch.map_or(-1, |epoch| epoch.0));
+pub(super) fn put_node_epoch(body: &mut BytesMut, epoch: NodeEpoch) {
+    body.put_i64(epoch.0);
 }
 
 /// Reads fields from the front of some bytes.
@@ -74,26 +74,9 @@ impl<'a> Take<'a> {
         Ok(Some(epoch).filter(|epoch| epoch.value() >= 0))
     }
 
-    pub(super) fn partition_epoch(&mut self) -> Result<PartitionEpoch, MessageError> {
-        let epoch = self.i32()?;
-        if epoch < 0 { Err(MessageError::Field("partition epoch")) } else { Ok(PartitionEpoch(epoch)) }
-    }
-
-    pub(super) fn node(&mut self) -> Result<NodeId, MessageError> {
-        let node = self.i32()?;
-        if node < 0 { Err(MessageError::Field("node")) } else { Ok(NodeId(node)) }
-    }
-
     pub(super) fn node_epoch(&mut self) -> Result<NodeEpoch, MessageError> {
-        self.optional_node_epoch()?.ok_or(MessageError::Field("node epoch"))
-    }
-
-    pub(super) fn optional_node_epoch(&mut self) -> Result<Option<NodeEpoch>, MessageError> {
-        match self.i64()? {
-            -1 => Ok(None),
-            epoch if epoch >= 0 => Ok(Some(NodeEpoch(epoch))),
-            _ => Err(MessageError::Field("node epoch")),
-        }
+        let epoch = self.i64()?;
+        if epoch < 0 { Err(MessageError::Field("node epoch")) } else { Ok(NodeEpoch(epoch)) }
     }
 
     /// Nothing is left.

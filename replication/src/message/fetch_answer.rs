@@ -157,7 +157,7 @@ fn outcome(take: &mut Take<'_>) -> Result<FetchOutcome, MessageError> {
 impl FetchAnswers {
     pub(super) fn encode(&self, body: &mut BytesMut, records: &mut Vec<Bytes>) {
         body.reserve(12 + self.answers.len() * ANSWER_BYTES);
-        codec::put_node_epoch(body, Some(self.node_epoch));
+        codec::put_node_epoch(body, self.node_epoch);
         codec::put_count(body, self.answers.len());
         self.answers.iter().for_each(|answer| answer.encode(body, records));
     }

@@ -118,7 +118,7 @@ impl PartitionFetch {
 impl FetchRequest {
     pub(super) fn encode(&self, body: &mut BytesMut) {
         body.reserve(16 + self.fetches.len() * FETCH_BYTES + self.forgotten.len() * LOG_KEY_BYTES);
-        codec::put_node_epoch(body, Some(self.node_epoch));
+        codec::put_node_epoch(body, self.node_epoch);
         codec::put_count(body, self.fetches.len());
         self.fetches.iter().for_each(|fetch| fetch.encode(body));
         codec::put_count(body, self.forgotten.len());

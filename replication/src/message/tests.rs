@@ -3,10 +3,8 @@
 use ringmain_storage::{LeaderEpoch, LogKey, Offset, TopicId};
 
 use super::*;
-use crate::identity::{NodeEpoch, NodeId, PartitionEpoch};
-use crate::partition::{
-    EpochEnd, FetchOutcome, FetchRefusal, InSyncAnswer, InSyncMember, InSyncProposal, Persisted,
-};
+use crate::identity::NodeEpoch;
+use crate::partition::{EpochEnd, FetchOutcome, FetchRefusal, Persisted};
 
 fn log(partition: i32) -> LogKey {
     LogKey { topic_id: TopicId([7; 16]), partition }
@@ -40,22 +38,6 @@ fn answer(partition: i32, outcome: FetchOutcome, records: &[&'static [u8]]) -> P
 
 fn messages() -> Vec<Message> {
     let parts = EpochEnd { epoch: LeaderEpoch::new(3), end: Offset::new(42) };
-    let member = |node, node_epoch: Option<i64>| InSyncMember {
-        node: NodeId(node),
-        node_epoch: node_epoch.map(NodeEpoch),
-    };
-    let proposal = InSyncProposal {
-        leader_epoch: LeaderEpoch::new(9),
-        partition_epoch: PartitionEpoch(12),
-        in_sync: vec![member(1, Some(4)), member(2, None)],
-    };
-    let (leader_epoch, partition_epoch) = (LeaderEpoch::new(9), PartitionEpoch(13));
-    let said = [
-        InSyncAnswer::Committed { leader_epoch, partition_epoch, in_sync: vec![NodeId(1), NodeId(2)] },
-        InSyncAnswer::Ineligible { leader_epoch, partition_epoch },
-        InSyncAnswer::Stale,
-    ];
-    let said = said.into_iter().map(|answer| PartitionInSyncAnswer { log: log(3), answer });
     let refusals = [
         FetchRefusal::NotLeader,
         FetchRefusal::FencedLeaderEpoch,
@@ -78,11 +60,6 @@ fn messages() -> Vec<Message> {
         }),
         Message::FetchRequest(FetchRequest { node_epoch: NodeEpoch(6), fetches: vec![], forgotten: vec![] }),
         Message::FetchAnswers(FetchAnswers { node_epoch: NodeEpoch(6), answers }),
-        Message::InSyncProposals(InSyncProposals {
-            node_epoch: NodeEpoch(4),
-            proposals: vec![PartitionProposal { log: log(1), proposal }],
-        }),
-        Message::InSyncAnswers(InSyncAnswers { answers: said.collect() }),
     ]
 }
 
@@ -167,11 +144,10 @@ fn counts_are_not_believed() {
     let mut body = 6_i64.to_be_bytes().to_vec();
     body.extend(u32::MAX.to_be_bytes());
     body.extend([0; 200]);
-    for kind in [1, 2, 3] {
+    for kind in [1, 2] {
         let short = MessageError::Body("too short for what it counts");
         assert_eq!(Message::decode(&with_body(kind, &body, &[])), Err(short));
     }
-    assert!(Message::decode(&with_body(4, &body[8..], &[])).is_err());
 }
 
 #[test]

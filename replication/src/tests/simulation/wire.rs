@@ -5,11 +5,8 @@ use ringmain_storage::{LogKey, TopicId};
 
 use super::log::Record;
 use super::message::Message;
-use crate::message::{
-    FetchAnswers, FetchRequest, InSyncAnswers, InSyncProposals, Message as Framed, PartitionAnswer,
-    PartitionFetch, PartitionInSyncAnswer, PartitionProposal,
-};
-use crate::{AnsweredFetch, FetchId, NodeEpoch, OutgoingFetch};
+use crate::message::{FetchAnswers, FetchRequest, Message as Framed, PartitionAnswer, PartitionFetch};
+use crate::{AnsweredFetch, FetchId, OutgoingFetch};
 
 /// Bytes of a record here.
 const RECORD_BYTES: usize = 20;
@@ -66,22 +63,6 @@ pub(super) fn carried(message: Message) -> Message {
                 outcome: back.outcome,
             };
             Message::Fetched { partition, answer, records }
-        }
-        Message::Propose { partition, from, proposal } => {
-            let proposals = vec![PartitionProposal { log: log(partition), proposal }];
-            let proposals = InSyncProposals { node_epoch: NodeEpoch(0), proposals };
-            let Framed::InSyncProposals(mut back) = there_and_back(Framed::InSyncProposals(proposals)) else {
-                panic!("proposals");
-            };
-            Message::Propose { partition, from, proposal: back.proposals.remove(0).proposal }
-        }
-        Message::Proposed { partition, answer } => {
-            let answers =
-                InSyncAnswers { answers: vec![PartitionInSyncAnswer { log: log(partition), answer }] };
-            let Framed::InSyncAnswers(mut back) = there_and_back(Framed::InSyncAnswers(answers)) else {
-                panic!("answers");
-            };
-            Message::Proposed { partition, answer: back.answers.remove(0).answer }
         }
         // Of the clients, and of the control connection.
         other => other,

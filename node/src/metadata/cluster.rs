@@ -203,7 +203,8 @@ impl ClusterHandle {
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn fail(&self, reason: String) {
+    /// Has the node end by itself.
+    pub fn fail(&self, reason: String) {
         tracing::error!("this node cannot go on: {reason}");
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
     }

@@ -281,6 +281,10 @@ impl Partition {
             }
             Err(error) => {
                 tracing::error!(topic = %self.topic, partition = self.key().partition, %error, "stop this replica");
+                if let Some(cluster) = shard.metadata().cluster() {
+                    // All logs are on this disk: others lead sooner when the node is gone than when it answers with errors.
+                    cluster.fail(format!("the disk failed: {error}"));
+                }
                 Event::LogFailed
             }
         };

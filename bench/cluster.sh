@@ -20,7 +20,8 @@
 # default: broker.session.timeout.ms=9000, controller.quorum.fetch.timeout.ms=2000.
 #
 # Ringmain: what `ringmain dev --nodes 3 --write-config` writes. The program is RINGMAIN (by default
-# ../target/release/ringmain), with RINGMAIN_SHARDS shards (by default 1).
+# ../target/release/ringmain), with RINGMAIN_SHARDS shards (by default 1). Its min.insync.replicas is 1 as
+# long as a topic or the cluster has no other: comparisons give --topic-config min.insync.replicas=2.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 releases=$here/../node/tests/kafka
@@ -31,6 +32,10 @@ shards=${RINGMAIN_SHARDS:-1}
 node_count=3
 # A node that does not listen after so many tries, two a second, will not.
 tries_max=120
+
+# The node refuses variables of its name that it does not know.
+unknown=()
+for name in $(compgen -e | grep '^RINGMAIN' || true); do unknown+=(-u "$name"); done
 
 usage() {
     sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2
@@ -96,13 +101,13 @@ PROPERTIES
 }
 
 configure_ringmain() {
-    "$ringmain" dev --nodes "$node_count" --shards "$shards" --listen "127.0.0.1:$port" \
-        --data-dir "$1/data" --write-config "$1/config" >&2
+    env "${unknown[@]}" "$ringmain" dev --nodes "$node_count" --shards "$shards" --admin off \
+        --listen "127.0.0.1:$port" --write-config "$1/config" >&2
 }
 
 # Starts a node and does not wait for it.
 launch() {
-    local folder=$1 id=$2 jars name unknown=()
+    local folder=$1 id=$2 jars
     if [ -e "$folder/node-$id.pid" ] && is_alive "$(cat "$folder/node-$id.pid")"; then
         die "node $id runs already"
     fi
@@ -115,8 +120,7 @@ launch() {
             -cp "$jars/*" kafka.Kafka "$folder/node-$id.properties" >>"$folder/node-$id.output" 2>&1 </dev/null &
         ;;
     ringmain)
-        # The node refuses variables of its name that it does not know.
-        for name in $(compgen -e | grep '^RINGMAIN' || true); do unknown+=(-u "$name"); done
+        # The process of this id becomes the node.
         env "${unknown[@]}" "$ringmain" start --config "$folder/config/node-$id.toml" \
             >>"$folder/node-$id.output" 2>&1 </dev/null &
         ;;

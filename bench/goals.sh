@@ -1,6 +1,6 @@
 #!/bin/bash
-# Measures every goal that concerns one node, against Apache Kafka in the same run, and says which are
-# reached. Needs what kafka.sh needs, and jq.
+# Measures every goal, against Apache Kafka in the same run, and says which are reached. Needs what
+# kafka.sh needs, and jq.
 #
 #   goals.sh all  [OPTION]...         starts both brokers, measures every row, stops them
 #   goals.sh rows                     lists the rows
@@ -22,25 +22,30 @@
 #   --steady-gibibytes N  free memory kept from going back to the host, 0 for none (8)
 #   --start-gigabytes N --start-partitions N   what a start after kill -9 finds (4, 2000)
 #   --idle-partitions N   over which the memory of an idle partition is measured (2000)
+#   --kills N             leaders killed in the row failover (30)
 #   --ringmain PATH --bench PATH      the programs (../target/release/...)
 #
 # Brokers and client run in the same scheduling class. Kafka is warmed until its compilers are quiet.
 # Kafka acknowledges from its page cache; where a row says flushed, its topic has flush.messages=1.
 # "durable" is Ringmain's default, flushed before the acknowledgement; "written" is write.caching=true,
 # written by direct I/O and not flushed. Each comparison measures Kafka twice a round: the control.
+# The rows replicated and failover have clusters of three nodes of their own, by cluster.sh; with one
+# shard all three nodes of each run on the processor --broker-core.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 kafka_version=$("$here/kafka.sh" versions | sort -V | tail -1)
 shards=1 out='' data=/var/tmp rounds=6 seconds=2 others_max=0.1 broker_core=0 client_core=1 nice=0
-steady_gibibytes=8 start_gigabytes=4 start_partitions=2000 idle_partitions=2000
+steady_gibibytes=8 start_gigabytes=4 start_partitions=2000 idle_partitions=2000 kills=30
 ringmain=$here/../target/release/ringmain bench=$here/../target/release/ringmain-bench
-# Of the brokers that are up, as `up` leaves them in a file.
-kafka_pid='' kafka_folder='' ringmain_pid='' ringmain_folder='' steady_pid=''
 # Of the brokers that are up, as `up` leaves them in a file.
 kafka_pid='' kafka_folder='' ringmain_pid='' ringmain_folder='' steady_pid=''
 # A node of a row's own, and whether this call has to end the brokers.
 node_pid='' node_folder='' are_brokers_ours=''
+# Folders of a row's own clusters.
+clusters=()
+# Seconds of load after which a cluster of Kafka is compiled.
+cluster_warm_seconds=45
 kafka_port=${GOALS_KAFKA_PORT:-19592} ringmain_port=${GOALS_RINGMAIN_PORT:-19692}
 
 usage() {
@@ -58,6 +63,7 @@ die() {
 # ---------------------------------------------------------------- the goals
 
 # ROW | what | durability | metric | at most or at least | must | goal
+# Nothing is laid down for replicated work: its rows are held to what a lone node is held to.
 # Rows of the same name come from one measurement. The metric is that of Ringmain with this durability,
 # as a ratio to Kafka in the same round; "=" before it: the value itself, whatever Kafka's is; "!" before
 # it: a number that no comparison gives.
@@ -88,6 +94,16 @@ partitions|throughput over 1,000 partitions, to one|durable|=throughput over man
 memory|RSS, just started, MiB|-|!idle|<=|240|96
 memory|RSS for an idle partition, KiB|-|!partition|<=|64|16
 start|start after kill -9, s|-|!seconds|<=|10|3
+replicated|CPU of 3 nodes a GB, 3 replicas, 1 connection|written|broker CPU a gigabyte|<=|0.5|0.30
+replicated|CPU of 3 nodes a GB, 3 replicas, 1 connection|durable|broker CPU a gigabyte|<=|0.5|0.30
+replicated|throughput, 3 replicas, 1 connection|written|throughput|>=|2|3
+replicated|throughput, 3 replicas, 1 connection|durable|throughput|>=|2|3
+replicated-4|CPU of 3 nodes a GB, 3 replicas, 4 connections|written|broker CPU a gigabyte|<=|0.5|0.30
+replicated-4|CPU of 3 nodes a GB, 3 replicas, 4 connections|durable|broker CPU a gigabyte|<=|0.5|0.30
+replicated-4|throughput, 3 replicas, 4 connections|written|throughput|>=|2|3
+replicated-4|throughput, 3 replicas, 4 connections|durable|throughput|>=|2|3
+failover|leader killed: longest gap, median, s|-|!median|<=|3|1.5
+failover|leader killed: longest gap, worst, s|-|!worst|<=|3|1.5
 GOALS
 }
 
@@ -131,6 +147,7 @@ end_node() {
 # Whatever ends this script: nothing that it started stays, unless it was asked to leave it.
 clean_up() {
     [ -z "$node_pid" ] || end_node TERM
+    end_clusters
     [ -z "$are_brokers_ours" ] || down
 }
 
@@ -231,6 +248,9 @@ measure() {
     partitions) compare "$row" thousand-partitions-against-one '' durable "${flags[@]}" ;;
     memory) measure_memory ;;
     start) measure_start ;;
+    replicated) measure_replicated "$row" 1 ;;
+    replicated-4) measure_replicated "$row" 4 ;;
+    failover) measure_failover ;;
     *) die "there is no row $row: $(rows | tr '\n' ' ')" ;;
     esac
 }
@@ -284,6 +304,72 @@ measure_start() {
     end_node TERM
     note_number start seconds "$(awk "BEGIN { printf \"%.2f\", $ended - $began }")" \
         "$start_gigabytes GB in $start_partitions partitions"
+}
+
+# ---------------------------------------------------------------- rows of clusters
+
+# FOLDER ARGUMENTS...: starts a cluster of three nodes that ends with this script.
+start_cluster() {
+    local folder=$1
+    shift
+    [ ! -e "$folder" ] || die "$folder exists; remove it or choose another --data"
+    clusters+=("$folder")
+    RINGMAIN=$ringmain RINGMAIN_SHARDS=$shards nice -n "$nice" "$here/cluster.sh" up "$@" "$folder" >&2
+}
+
+end_clusters() {
+    local folder
+    for folder in "${clusters[@]}"; do
+        [ ! -e "$folder/cluster" ] || "$here/cluster.sh" down "$folder"
+        rm -rf "$folder"
+    done
+    clusters=()
+}
+
+# FOLDER: the process ids of its nodes, as the harness takes them.
+cluster_pids() { "$here/cluster.sh" pids "$1" | tr , +; }
+
+# ROW CONNECTIONS: as many partitions, so that leaders lie on all nodes.
+measure_replicated() {
+    local row=$1 connections=$2 kafka=$data/goals-kafka-cluster nodes=$data/goals-ringmain-cluster load name
+    local port_kafka=$((kafka_port + 40)) port_nodes=$((ringmain_port + 40)) config targets=()
+    load=(--connections "$connections" --partitions "$connections" --topic-config min.insync.replicas=2)
+    start_cluster "$kafka" kafka "$kafka_version" "$port_kafka"
+    start_cluster "$nodes" ringmain "$port_nodes"
+    "$bench" replicated --broker "127.0.0.1:$port_kafka" "${load[@]}" --seconds "$cluster_warm_seconds" >/dev/null
+    if [ "$shards" -eq 1 ]; then
+        "$here/cluster.sh" pin "$kafka" "$broker_core"
+        "$here/cluster.sh" pin "$nodes" "$broker_core"
+    fi
+    for name in durable written; do
+        config=''
+        [ "$name" != written ] || config=,write.caching=true
+        targets+=("$name=127.0.0.1:$port_nodes,pid=$(cluster_pids "$nodes")$config")
+    done
+    # It ends with an error when the comparison has no result; the report then says why.
+    nice -n "$nice" "$bench" compare replicated --client-core "$client_core" --others-max "$others_max" \
+        --note "goals.sh $row, Kafka $kafka_version, shards $shards" --rounds "$rounds" --seconds "$seconds" \
+        --warm-up 1 "${load[@]}" --json-file "$out/$row.json" --html "$out/$row.html" \
+        "kafka=127.0.0.1:$port_kafka,pid=$(cluster_pids "$kafka")" "${targets[@]}" >"$out/$row.txt" ||
+        [ -s "$out/$row.json" ] || die "$row failed"
+    end_clusters
+}
+
+measure_failover() {
+    local nodes=$data/goals-ringmain-cluster name
+    start_cluster "$nodes" ringmain $((ringmain_port + 40))
+    "$here/cluster.sh" nodes "$nodes" >"$out/failover.nodes"
+    RINGMAIN=$ringmain "$bench" failover --nodes "$out/failover.nodes" --kills "$kills" \
+        --topic-config min.insync.replicas=2 \
+        --restart "'$here/cluster.sh' start '$nodes' {node}" \
+        --json-file "$out/failover.json" --html "$out/failover.html" >"$out/failover.txt"
+    for name in median worst; do
+        note_number failover "$name" \
+            "$(jq -r --arg name "longest gap: $name" \
+                '[.. | .facts? | arrays | .[] | select(.name == $name)] | first | .value / 1000' \
+                "$out/failover.json")" "of $kills kills"
+    done
+    end_clusters
 }
 
 # ---------------------------------------------------------------- the table
@@ -373,6 +459,7 @@ while [ $# -gt 0 ]; do
     --start-gigabytes) start_gigabytes=$2 ;;
     --start-partitions) start_partitions=$2 ;;
     --idle-partitions) idle_partitions=$2 ;;
+    --kills) kills=$2 ;;
     --ringmain) ringmain=$2 ;;
     --bench) bench=$2 ;;
     *) usage ;;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::compare::CompareSettings;
+use crate::processes::Processes;
 use crate::scenario::Kind;
 use crate::scenario::disk::DiskSettings;
 use crate::scenario::failover::FailoverSettings;
@@ -29,6 +30,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Send the same encoded batch as fast as the broker answers, or at a rate.
     Produce(MeasureArgs),
+    /// As produce, to a cluster: acknowledged by all replicas, at the cost of all nodes.
+    Replicated(MeasureArgs),
     /// Produce on a schedule and consume at once: the time from one to the other.
     EndToEnd(MeasureArgs),
     /// Read a topic from its start to its end: from memory, from disk, or while it is produced.
@@ -123,7 +126,7 @@ pub(crate) struct MeasureArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CompareArgs {
     /// The scenario (unless a workload says it), then two brokers or more, the first of which is the
-    /// baseline: NAME=HOST:PORT[,pid=PID][,data-dir=DIR][,TOPIC-CONFIG=VALUE]...
+    /// baseline: NAME=HOST:PORT[,pid=PID[+PID]...][,data-dir=DIR][,TOPIC-CONFIG=VALUE]...
     #[arg(required = true, num_args = 1.., value_name = "SCENARIO|TARGET")]
     what: Vec<String>,
     /// A workload file, in place of a scenario; flags win over what stands in it.
@@ -200,9 +203,10 @@ pub(crate) struct BrokerArgs {
     #[arg(long, value_name = "HOST:PORT", env = "RINGMAIN_BROKERS", default_value = "127.0.0.1:9092",
           value_parser = resolve)]
     pub(crate) broker: SocketAddr,
-    /// The broker's process, on this machine; without it there are no costs.
-    #[arg(long)]
-    pub(crate) broker_pid: Option<u32>,
+    /// The broker's process on this machine, or those of all nodes of its cluster: without them there are
+    /// no costs.
+    #[arg(long, value_name = "PID[+PID]...", value_parser = Processes::parse)]
+    pub(crate) broker_pid: Option<Processes>,
     /// Where the broker keeps its partitions, for reads from disk.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -222,7 +226,7 @@ impl BrokerArgs {
         Target {
             name: "broker".into(),
             address: self.broker,
-            pid: self.broker_pid,
+            processes: self.broker_pid.clone().unwrap_or_default(),
             data_dir: self.data_dir.clone(),
             configs: Vec::new(),
         }

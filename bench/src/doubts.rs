@@ -66,10 +66,16 @@ fn parse_placement(status: &str, stat: &str) -> Option<Placement> {
 
 /// What is wrong with where the broker and this client run; called while the broker still runs.
 pub(crate) fn of_placement(target: &Target) -> io::Result<Vec<String>> {
-    let Some(pid) = target.pid else {
+    if !target.processes.is_known() {
         return Ok(vec![format!("{}: its process is not known, so its costs are not", target.name)]);
-    };
-    Ok(judge_placement(&target.name, &Placement::of_process(pid)?, &Placement::own()?))
+    }
+    let mut doubts = Vec::new();
+    for pid in target.processes.ids() {
+        doubts.extend(judge_placement(&target.name, &Placement::of_process(*pid)?, &Placement::own()?));
+    }
+    // What holds for one node mostly holds for all.
+    doubts.dedup();
+    Ok(doubts)
 }
 
 fn judge_placement(name: &str, broker: &Placement, client: &Placement) -> Vec<String> {

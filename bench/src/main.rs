@@ -12,6 +12,7 @@ mod driver;
 mod measure;
 mod null_broker;
 mod outcome;
+mod processes;
 mod progress;
 mod report;
 mod scenario;
@@ -36,6 +37,7 @@ use crate::context::broker::Terms;
 use crate::context::disk::Disk;
 use crate::context::machine::Machine;
 use crate::driver::wire::client::other;
+use crate::processes::Processes;
 use crate::progress::Progress;
 use crate::report::{Heading, Measured, Report};
 use crate::scenario::disk::{self, DiskSettings};
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> io::Result<ExitCode> {
     match command {
         Command::Produce(args) => measure_kind(Kind::Produce, &args),
+        Command::Replicated(args) => measure_kind(Kind::Replicated, &args),
         Command::EndToEnd(args) => measure_kind(Kind::EndToEnd, &args),
         Command::Consume(args) => measure_kind(Kind::Consume, &args),
         Command::Mixed(args) => measure_kind(Kind::Mixed, &args),
@@ -86,7 +89,7 @@ fn run(command: Command) -> io::Result<ExitCode> {
             let target = Target {
                 name: "null broker".into(),
                 address: broker.address(),
-                pid: Some(broker.pid()),
+                processes: Processes::new(vec![broker.pid()]),
                 data_dir: None,
                 configs: Vec::new(),
             };

@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::context::clocks::{self, CpuTime, MachineTime};
+use crate::processes::Processes;
 use crate::system;
 
 /// Longest latency that the histogram tells apart: a request that takes longer is an outage.
@@ -44,19 +45,19 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// Reads the clocks now; the broker's if its process id is known. The kernel's threads come
+    /// Reads the clocks now; the broker's if its processes are known. The kernel's threads come
     /// first, since they take milliseconds, which must not fall into the measurement.
-    pub(crate) fn begin(broker_pid: Option<u32>) -> io::Result<Self> {
+    pub(crate) fn begin(broker: &Processes) -> io::Result<Self> {
         let kernel = kernel_threads::cpu_time()?;
-        Ok(Self { kernel, ..Self::end(broker_pid)? })
+        Ok(Self { kernel, ..Self::end(broker)? })
     }
 
     /// Reads the clocks now, but for the kernel's threads: those are left to
     /// [`complete`](Self::complete), when nothing is under way any more.
-    pub(crate) fn end(broker_pid: Option<u32>) -> io::Result<Self> {
+    pub(crate) fn end(broker: &Processes) -> io::Result<Self> {
         Ok(Self {
             at: Instant::now(),
-            broker: broker_pid.map(clocks::process_cpu_time).transpose()?,
+            broker: broker.cpu_time()?,
             own: system::own_cpu_time()?,
             machine: clocks::machine_time()?,
             kernel: Duration::ZERO,

@@ -16,6 +16,7 @@ mod many_partitions;
 mod mixed;
 pub(crate) mod options;
 mod produce;
+mod replicated;
 mod session;
 pub(crate) mod settings;
 mod soak;
@@ -45,6 +46,8 @@ use crate::target::Target;
 pub(crate) enum Kind {
     /// Send the same encoded batch as fast as the broker answers, or at a rate.
     Produce,
+    /// As produce, to a cluster: acknowledged by all replicas, at the cost of all nodes.
+    Replicated,
     /// Produce on a schedule and consume at once: the time from one to the other.
     EndToEnd,
     /// Read a topic from its start to its end: from memory, from disk, or while it is produced.
@@ -66,6 +69,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Produce => "produce",
+            Self::Replicated => "replicated",
             Self::EndToEnd => "end-to-end",
             Self::Consume => "consume",
             Self::Mixed => "mixed",
@@ -126,6 +130,7 @@ impl Context {
 pub(crate) fn run(scenario: &Scenario, target: &Target, context: &Context) -> io::Result<Outcome> {
     let run = match scenario.kind {
         Kind::Produce => produce::run,
+        Kind::Replicated => replicated::run,
         Kind::EndToEnd => end_to_end::run,
         Kind::Consume => consume::run,
         Kind::Mixed => mixed::run,
@@ -134,7 +139,7 @@ pub(crate) fn run(scenario: &Scenario, target: &Target, context: &Context) -> io
         Kind::Connections => connections::run,
         Kind::Soak => soak::run,
     };
-    let counters = || target.pid.and_then(|_| DeviceCounters::of_this_machine());
+    let counters = || target.processes.first().and_then(|_| DeviceCounters::of_this_machine());
     let (began, before) = (Instant::now(), counters());
     let mut outcome = match scenario.settings.driver {
         Driver::Wire => run(target, &scenario.settings, context)?,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::processes::Processes;
+
 /// A broker, and how the topics that are created on it are configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Target {
@@ -12,8 +14,8 @@ pub(crate) struct Target {
     pub(crate) name: String,
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// Its process, if it runs on this machine.
-    pub(crate) pid: Option<u32>,
+    /// Its process if it runs on this machine, or those of all nodes of its cluster.
+    pub(crate) processes: Processes,
     /// Where it keeps its partitions, to take their files out of the page cache.
     pub(crate) data_dir: Option<PathBuf>,
     /// Configs of its topics, beside those of the load.
@@ -21,17 +23,20 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads `NAME=HOST:PORT[,pid=PID][,data-dir=DIR][,TOPIC-CONFIG=VALUE]...`.
+    /// Reads `NAME=HOST:PORT[,pid=PID[+PID]...][,data-dir=DIR][,TOPIC-CONFIG=VALUE]...`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut parts = text.split(',');
         let (name, address) = name_and_value(parts.next().unwrap_or_default())?;
-        let mut target =
-            Self { name, address: resolve(&address)?, pid: None, data_dir: None, configs: Vec::new() };
+        let mut target = Self {
+            name,
+            address: resolve(&address)?,
+            processes: Processes::default(),
+            data_dir: None,
+            configs: Vec::new(),
+        };
         for part in parts {
             match name_and_value(part)? {
-                (name, value) if name == "pid" => {
-                    target.pid = Some(value.parse().map_err(|error| format!("pid {value}: {error}"))?);
-                }
+                (name, value) if name == "pid" => target.processes = Processes::parse(&value)?,
                 (name, value) if name == "data-dir" => target.data_dir = Some(value.into()),
                 config => target.configs.push(config),
             }
@@ -62,7 +67,7 @@ mod tests {
     fn targets_carry_their_configs() {
         let text = "kafka=127.0.0.1:9192,pid=12,data-dir=/var/lib/kafka,flush.messages=1";
         let target = Target::parse(text).expect("parses");
-        assert_eq!((target.name.as_str(), target.pid), ("kafka", Some(12)));
+        assert_eq!((target.name.as_str(), target.processes.ids()), ("kafka", &[12][..]));
         assert_eq!(target.data_dir, Some("/var/lib/kafka".into()));
         assert_eq!(target.configs, [("flush.messages".to_owned(), "1".to_owned())]);
         assert!(Target::parse("127.0.0.1:9192").is_err());

@@ -9,6 +9,7 @@ use crate::compare::{self, CompareSettings};
 use crate::driver::wire::client::Client;
 use crate::null_broker;
 use crate::outcome::{Outcome, Phase};
+use crate::processes::Processes;
 use crate::progress::Progress;
 use crate::scenario::options::{Acks, Codec, LoadOptions, ReadFrom, Size};
 use crate::scenario::settings::Settings;
@@ -23,8 +24,8 @@ fn start_broker() -> SocketAddr {
 }
 
 fn target(name: &str, address: SocketAddr) -> Target {
-    let pid = Some(std::process::id());
-    Target { name: name.into(), address, pid, data_dir: None, configs: Vec::new() }
+    let processes = Processes::new(vec![std::process::id()]);
+    Target { name: name.into(), address, processes, data_dir: None, configs: Vec::new() }
 }
 
 fn context() -> Context {
@@ -56,7 +57,7 @@ fn run(kind: Kind, options: &LoadOptions) -> Outcome {
 
 fn existing_topic(address: SocketAddr, topic: &str, partitions: u32) -> Client {
     let mut client = Client::connect(address).expect("connects");
-    client.create_topic(topic, partitions, &[]).expect("creates");
+    client.create_topic(topic, partitions, 1, &[]).expect("creates");
     client
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct TargetFacts {
     pub(crate) broker_configuration: Vec<Setting>,
     /// Its process before the measurement, if it was given and could be read.
     pub(crate) process: Option<Process>,
+    /// Processes of the other nodes of its cluster.
+    pub(crate) other_processes: Vec<u32>,
     /// Memory of its process after the measurement.
     pub(crate) rss_after_bytes: Option<u64>,
     /// Where it keeps its logs, as it says, or as the caller says.
@@ -74,7 +76,7 @@ pub(crate) fn describe(target: &Target, terms: &Terms<'_>) -> TargetFacts {
     let address = target.address;
     let mut unknown = Vec::new();
     let mut known = |what: &str, error: io::Error| unknown.push(format!("{what}: {error}"));
-    let process = target.pid.map(Process::of).transpose().unwrap_or_else(|error| {
+    let process = target.processes.first().map(Process::of).transpose().unwrap_or_else(|error| {
         known("its process", error);
         None
     });
@@ -89,7 +91,9 @@ pub(crate) fn describe(target: &Target, terms: &Terms<'_>) -> TargetFacts {
         target.data_dir.iter().cloned().collect()
     });
     let disk = data_directories.first().filter(|_| is_here(target)).and_then(|path| {
-        Disk::of(path, target.pid).map_err(|error| known("disk of the data directory", error)).ok()
+        Disk::of(path, target.processes.first())
+            .map_err(|error| known("disk of the data directory", error))
+            .ok()
     });
     let told = Told { versions: versions.as_ref(), topic: topic.as_ref(), broker: broker.as_ref() };
     let software = Software::infer(&told, process.as_ref());
@@ -101,6 +105,7 @@ pub(crate) fn describe(target: &Target, terms: &Terms<'_>) -> TargetFacts {
         topic_configuration: topic.map(Settings::worth_reporting).unwrap_or_default(),
         broker_configuration: broker.map(Settings::worth_reporting).unwrap_or_default(),
         process,
+        other_processes: target.processes.ids().iter().skip(1).copied().collect(),
         rss_after_bytes: None,
         data_directories,
         disk,
@@ -118,7 +123,7 @@ impl TargetFacts {
 
 /// Whether the broker runs on this machine: its process is known, or it listens on loopback.
 fn is_here(target: &Target) -> bool {
-    target.pid.is_some() || target.address.ip().is_loopback()
+    target.processes.is_known() || target.address.ip().is_loopback()
 }
 
 /// What is served. An owned answer, since the connection that it came over ends here.
@@ -184,7 +189,7 @@ fn topic_settings(target: &Target, terms: &Terms<'_>) -> io::Result<Settings> {
     }
     let name = format!("ringmain-bench-probe-{}", std::process::id());
     let configs = [terms.configs, &target.configs].concat();
-    Client::connect(address)?.create_replicated_topic(&name, 1, 1, &configs)?;
+    Client::connect(address)?.create_topic(&name, 1, 1, &configs)?;
     let settings = Settings::of_topic(address, &name);
     let deleted = Client::connect(address).and_then(|mut client| client.delete_topic(&name));
     // What went wrong first is what the user should read.

@@ -24,6 +24,11 @@ impl CpuTime {
         self.user + self.system
     }
 
+    /// Together with that of another process.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self { user: self.user + other.user, system: self.system + other.system }
+    }
+
     /// What was added since `earlier`.
     pub(crate) fn since(self, earlier: Self) -> Self {
         Self {

@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod fetcher;
 pub(crate) mod leader_watch;
+pub(crate) mod leaders;
 pub(crate) mod payload;
 pub(crate) mod pipeline;
 pub(crate) mod produce_frame;

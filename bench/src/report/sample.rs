@@ -110,6 +110,7 @@ fn target(name: &str) -> TargetFacts {
         ],
         broker_configuration: Vec::new(),
         process: Some(process(name)),
+        other_processes: Vec::new(),
         rss_after_bytes: None,
         data_directories: vec![PathBuf::from("/data")],
         disk: Some(disk()),

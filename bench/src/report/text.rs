@@ -116,13 +116,22 @@ pub(super) fn process_line(target: &TargetFacts) -> Option<String> {
     };
     let after =
         target.rss_after_bytes.map(|rss| format!(" before, {} after", bytes(rss))).unwrap_or_default();
+    let others = match &target.other_processes[..] {
+        [] => String::new(),
+        pids => format!(" (and {}, whose costs are added)", join(pids)),
+    };
     Some(format!(
-        "pid {} on processors {}, {}, memory {}{after}",
+        "pid {}{others} on processors {}, {}, memory {}{after}",
         process.pid,
         kinds(&process.allowed_processors),
         kinds(&process.scheduling),
         bytes(process.rss_bytes)
     ))
+}
+
+/// Process ids as a list.
+pub(super) fn join(pids: &[u32]) -> String {
+    pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// What a data directory lies on.

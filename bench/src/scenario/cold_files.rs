@@ -100,7 +100,13 @@ mod tests {
 
     fn target(data_dir: Option<PathBuf>) -> Target {
         let address = "127.0.0.1:1".parse().expect("an address");
-        Target { name: "broker".into(), address, pid: None, data_dir, configs: Vec::new() }
+        Target {
+            name: "broker".into(),
+            address,
+            processes: Default::default(),
+            data_dir,
+            configs: Vec::new(),
+        }
     }
 
     #[test]

@@ -7,7 +7,6 @@
 use std::io;
 use std::time::Instant;
 
-use crate::context::clocks::process_rss_bytes;
 use crate::driver::wire::client::Client;
 use crate::outcome::{Better, Fact, Outcome};
 use crate::scenario::Context;
@@ -24,7 +23,7 @@ pub(crate) fn run(target: &Target, settings: &Settings, context: &Context) -> io
         session.produce(&batch, settings.producers())?;
         session.warm_up(settings.warm_up)?;
         let before = session.measure("before", settings.seconds)?;
-        let rss = || target.pid.map(process_rss_bytes).transpose();
+        let rss = || target.processes.rss_bytes();
         let (rss_before, start) = (rss()?, Instant::now());
         let idle = open(target, topic, settings.idle_connections, context)?;
         let (elapsed, rss_after) = (start.elapsed(), rss()?);

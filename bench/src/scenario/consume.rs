@@ -97,6 +97,6 @@ fn read(target: &Target, topic: &str, settings: &Settings, context: &Context) ->
 /// Bytes that the broker had fetched from block devices so far; unknown without its process, or
 /// without the right to look.
 fn device_reads(target: &Target) -> Option<u64> {
-    let counters = fs::read_to_string(format!("/proc/{}/io", target.pid?)).ok()?;
+    let counters = fs::read_to_string(format!("/proc/{}/io", target.processes.first()?)).ok()?;
     counters.lines().find_map(|line| line.strip_prefix("read_bytes: ")?.parse().ok())
 }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use hdrhistogram::Histogram;
+use ringmain_protocol::messages::LATEST_TIMESTAMP;
 
 use crate::context::broker::Terms;
 use crate::driver::wire::client::{Client, other};
@@ -34,6 +35,7 @@ use crate::driver::wire::leader_watch::{Asker, LeaderWatch};
 use crate::driver::wire::stubborn::Work as Writing;
 use crate::measure::{Figures, Sample, Work, latency_histogram};
 use crate::outcome::Outcome;
+use crate::processes::Processes;
 use crate::scenario::Context;
 use crate::system;
 use crate::target::Target;
@@ -88,7 +90,9 @@ struct Scene<'a> {
 pub(crate) fn target(settings: &FailoverSettings) -> io::Result<Target> {
     let nodes = read_nodes(settings)?;
     let address = nodes.addresses()[0];
-    Ok(Target { name: "cluster".into(), address, pid: None, data_dir: None, configs: Vec::new() })
+    // Processes that come and go have no costs to tell.
+    let processes = Processes::default();
+    Ok(Target { name: "cluster".into(), address, processes, data_dir: None, configs: Vec::new() })
 }
 
 /// What its acknowledgements are worth depends on these.
@@ -113,8 +117,7 @@ pub(crate) fn run(
     let cluster = Cluster::new(nodes.addresses());
     let topic = context.next_topic();
     let (partitions, replicas) = (settings.partitions, settings.replication_factor);
-    cluster
-        .ask_any_patiently(|client| client.create_replicated_topic(&topic, partitions, replicas, configs))?;
+    cluster.ask_any_patiently(|client| client.create_topic(&topic, partitions, replicas, configs))?;
     let scene = Scene { settings, context, cluster, topic: &topic };
     let result = scene.kill_all(&mut nodes);
     let deleted = scene.cluster.ask_any_patiently(|client| client.delete_topic(&topic));
@@ -126,7 +129,7 @@ pub(crate) fn run(
 
 impl Scene<'_> {
     fn kill_all(&self, nodes: &mut Nodes) -> io::Result<(Vec<Kill>, Outcome)> {
-        let start = Sample::begin(None)?;
+        let start = Sample::begin(&Processes::default())?;
         let mut latencies = latency_histogram();
         let mut kills = Vec::new();
         for number in 1..=self.settings.kills {
@@ -135,7 +138,7 @@ impl Scene<'_> {
             self.context.progress.say(&format!("kill {number} of {of}: {}", outcome::describe(&kill)));
             kills.push(kill);
         }
-        let end = Sample::end(None)?.complete()?;
+        let end = Sample::end(&Processes::default())?.complete()?;
         let records = kills.iter().map(|kill| kill.records).sum();
         let bytes = records * self.settings.record_size.0;
         let work = Work { requests: records, records, bytes };
@@ -260,7 +263,7 @@ impl Scene<'_> {
     fn log_end(&self, partition: i32) -> io::Result<i64> {
         let view = self.cluster.view(self.topic)?;
         let (_, address) = view.leader_of(partition).ok_or_else(|| other("it has no leader".into()))?;
-        Client::connect_within(address, ANSWER_MAX)?.end_offset(self.topic, partition)
+        Client::connect_within(address, ANSWER_MAX)?.offset(self.topic, partition, LATEST_TIMESTAMP)
     }
 
     fn verify(&self, partition: i32, first_offset: i64, records: u64) -> io::Result<()> {

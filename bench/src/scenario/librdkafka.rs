@@ -9,7 +9,8 @@ use std::io;
 use ringmain_protocol::messages::LATEST_TIMESTAMP;
 
 use crate::driver::librdkafka::{self, Driven, Fetching, Receiving, Sending};
-use crate::driver::wire::client::{Client, other};
+use crate::driver::wire::client::other;
+use crate::driver::wire::leaders::Leaders;
 use crate::outcome::{Better, Fact, NamedLatency, Outcome, Phase};
 use crate::scenario::cold_files::ColdFiles;
 use crate::scenario::consume::{fill, ranges};
@@ -53,7 +54,7 @@ fn produce(target: &Target, topic: &str, settings: &Settings, context: &Context)
     let before = log_end(target, topic, settings)?;
     let sending = sending(settings)?;
     let count = context.processor_count;
-    let driven = librdkafka::produce(target.address, target.pid, topic, &sending, count)?;
+    let driven = librdkafka::produce(target.address, &target.processes, topic, &sending, count)?;
     let grown = log_end(target, topic, settings)? - before;
     if u64::try_from(grown) != Ok(driven.records) {
         return Err(other(format!("{} records were sent, but the log grew by {grown}", driven.records)));
@@ -64,7 +65,8 @@ fn produce(target: &Target, topic: &str, settings: &Settings, context: &Context)
 fn end_to_end(target: &Target, topic: &str, settings: &Settings, context: &Context) -> io::Result<Outcome> {
     let (sending, fetching) = (sending(settings)?, fetching(settings));
     let count = context.processor_count;
-    let driven = librdkafka::end_to_end(target.address, target.pid, topic, &sending, &fetching, count)?;
+    let driven =
+        librdkafka::end_to_end(target.address, &target.processes, topic, &sending, &fetching, count)?;
     Ok(outcome("end to end", "end to end", driven))
 }
 
@@ -75,7 +77,7 @@ fn consume(target: &Target, topic: &str, settings: &Settings, context: &Context)
     let bounds = ranges(target, topic)?.iter().map(|range| (range.start, range.end)).collect();
     let receiving = Receiving { bounds, passes: settings.passes, fetching: fetching(settings) };
     let read = |receiving: &Receiving| {
-        librdkafka::consume(target.address, target.pid, topic, receiving, context.processor_count)
+        librdkafka::consume(target.address, &target.processes, topic, receiving, context.processor_count)
     };
     match settings.from {
         ReadFrom::Warm => drop(read(&Receiving { passes: 1, ..receiving.clone() })?),
@@ -86,8 +88,8 @@ fn consume(target: &Target, topic: &str, settings: &Settings, context: &Context)
 }
 
 fn log_end(target: &Target, topic: &str, settings: &Settings) -> io::Result<i64> {
-    let mut client = Client::connect(target.address)?;
-    Ok(client.offsets(topic, settings.partitions, LATEST_TIMESTAMP)?.iter().sum())
+    let leaders = Leaders::find(target.address, topic, settings.partitions)?;
+    Ok(leaders.offsets(topic, LATEST_TIMESTAMP)?.iter().sum())
 }
 
 fn outcome(name: &'static str, latency_name: &'static str, driven: Driven) -> Outcome {

@@ -41,6 +41,9 @@ pub(crate) struct LoadOptions {
     /// Partitions of the topic; requests go to one after the other.
     #[arg(long)]
     pub(crate) partitions: Option<u32>,
+    /// Replicas of each partition; 1 by default, in `replicated` 3.
+    #[arg(long, value_parser = clap::value_parser!(i16).range(1..=100))]
+    pub(crate) replication_factor: Option<i16>,
     /// Requests a second, begun on a schedule whatever the broker does; latency counts from there.
     #[arg(long)]
     pub(crate) rate: Option<f64>,
@@ -96,12 +99,13 @@ impl Kind {
     /// The names of the options that the scenario uses.
     pub(crate) fn options(self) -> Vec<&'static str> {
         let (fetches, own): (bool, &[&str]) = match self {
-            Self::Produce => (false, &["driver", "topic"]),
-            Self::EndToEnd => (true, &["driver"]),
-            Self::Soak => (true, &[]),
+            Self::Produce => (false, &["driver", "topic", "replication-factor"]),
+            Self::Replicated => (false, &["replication-factor"]),
+            Self::EndToEnd => (true, &["driver", "replication-factor"]),
+            Self::Soak => (true, &["replication-factor"]),
             Self::Consume => (true, &["from", "bytes", "passes", "readers", "driver", "topic"]),
             Self::Mixed => (true, &["bytes", "readers"]),
-            Self::FanOut => (true, &["consumers"]),
+            Self::FanOut => (true, &["consumers", "replication-factor"]),
             Self::ManyPartitions => (false, &[]),
             Self::Connections => (false, &["idle-connections"]),
         };
@@ -285,6 +289,7 @@ mod tests {
             connections: Some(1),
             in_flight: Some(1),
             partitions: Some(1),
+            replication_factor: Some(1),
             rate: Some(1.0),
             seconds: Some(1.0),
             warm_up: Some(1.0),

@@ -9,14 +9,14 @@
 //! Any error, wrong answer or silence ends the run without a result.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ringmain_protocol::messages::LATEST_TIMESTAMP;
 
-use crate::context::clocks::{self, CpuTime};
+use crate::context::clocks::CpuTime;
 use crate::driver::wire::batch::Batch;
-use crate::driver::wire::client::{Client, SILENCE_MAX, other};
+use crate::driver::wire::client::{SILENCE_MAX, other};
+use crate::driver::wire::leaders::Leaders;
 use crate::driver::wire::producers::{ProducerSettings, Producers};
 use crate::driver::wire::reader::{Arrival, Range, Reader, ReaderSettings, share};
 use crate::measure::flow::{BrokerSlice, Flow, Timing};
@@ -51,6 +51,7 @@ pub(crate) struct Session<'a> {
     context: &'a Context,
     target: &'a Target,
     topic: &'a str,
+    leaders: Leaders,
     epoll: Epoll,
     producers: Option<Producers>,
     readers: Vec<Reader>,
@@ -109,11 +110,13 @@ impl<'a> Session<'a> {
         topic: &'a str,
         partitions: u32,
     ) -> io::Result<Self> {
-        let first_offsets = Client::connect(target.address)?.offsets(topic, partitions, LATEST_TIMESTAMP)?;
+        let leaders = Leaders::find(target.address, topic, partitions)?;
+        let first_offsets = leaders.offsets(topic, LATEST_TIMESTAMP)?;
         Ok(Self {
             context,
             target,
             topic,
+            leaders,
             epoll: Epoll::new()?,
             producers: None,
             readers: Vec::new(),
@@ -130,10 +133,6 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn address(&self) -> SocketAddr {
-        self.target.address
-    }
-
     /// Connects producers of `batch`.
     pub(crate) fn produce(&mut self, batch: &Batch, settings: ProducerSettings) -> io::Result<()> {
         assert!(self.producers.is_none(), "producers are connected once");
@@ -146,7 +145,7 @@ impl<'a> Session<'a> {
         };
         self.produced = Flow::new("acknowledgement", timing);
         self.is_acknowledged = settings.acks != 0;
-        let producers = Producers::connect(self.address(), self.topic, &batch.bytes, settings, &self.epoll)?;
+        let producers = Producers::connect(&self.leaders, self.topic, &batch.bytes, settings, &self.epoll)?;
         self.producers = Some(producers);
         Ok(())
     }
@@ -161,8 +160,9 @@ impl<'a> Session<'a> {
         let timing = if has_schedule { Timing::BySchedule } else { Timing::None };
         self.consumed = Flow::new("end to end", timing);
         self.copies = consumers as u64;
+        let address = self.leaders.of((0..).take(ranges.len()))?;
         for _ in 0..consumers {
-            let reader = Reader::connect(self.address(), self.topic, ranges.clone(), settings)?;
+            let reader = Reader::connect(address, self.topic, ranges.clone(), settings)?;
             self.add_reader(reader)?;
         }
         Ok(())
@@ -178,7 +178,7 @@ impl<'a> Session<'a> {
     ) -> io::Result<()> {
         self.consumed = Flow::new("response", Timing::ByEnd);
         for ranges in share(ranges, connections) {
-            let reader = Reader::connect(self.address(), topic, ranges, settings)?;
+            let reader = Reader::connect(self.target.address, topic, ranges, settings)?;
             self.epoll.add(reader.fd(), FIRST_READER + self.readers.len() as u64)?;
             self.readers.push(reader);
         }
@@ -281,7 +281,7 @@ impl<'a> Session<'a> {
 
     /// Measures for `duration`, or until all passes are read.
     fn measure_until(&mut self, what: &str, duration: Option<Duration>) -> io::Result<Window> {
-        let start = Sample::begin(self.target.pid)?;
+        let start = Sample::begin(&self.target.processes)?;
         let begin = start.at();
         let end = begin + duration.unwrap_or(READING_MAX);
         self.last_news = begin;
@@ -300,7 +300,7 @@ impl<'a> Session<'a> {
             (slice_start, cpu) = (now, next_cpu);
             slices += 1;
         }
-        let sample = Sample::end(self.target.pid)?;
+        let sample = Sample::end(&self.target.processes)?;
         self.produced.close(sample.at().min(end));
         self.consumed.close(sample.at().min(end));
         self.settle(begin, end)?;
@@ -364,17 +364,15 @@ impl<'a> Session<'a> {
 
     /// Finishes, and fails unless the log grew by exactly what was sent; says how many requests.
     pub(crate) fn finish_and_verify(self) -> io::Result<u64> {
-        let (address, topic) = (self.address(), self.topic);
+        let (leaders, topic) = (self.leaders.clone(), self.topic);
         let (before, records) = (self.first_offsets.clone(), self.request.records);
         // What got no answer may have been taken, and still be on its way to where readers see it.
         let is_acknowledged = self.is_acknowledged;
         let requests = self.finish()?;
         let sent = requests * records;
-        let partitions = u32::try_from(before.len()).map_err(io::Error::other)?;
-        let mut client = Client::connect(address)?;
         let deadline = Instant::now() + SETTLE_MAX;
         loop {
-            let after = client.offsets(topic, partitions, LATEST_TIMESTAMP)?;
+            let after = leaders.offsets(topic, LATEST_TIMESTAMP)?;
             let grown: i64 = after.iter().zip(&before).map(|(after, before)| after - before).sum();
             let grown = u64::try_from(grown).map_err(io::Error::other)?;
             if grown == sent {
@@ -492,7 +490,7 @@ impl<'a> Session<'a> {
     }
 
     fn broker_cpu(&self) -> io::Result<Option<(Instant, CpuTime)>> {
-        let cpu = self.target.pid.map(clocks::process_cpu_time).transpose()?;
+        let cpu = self.target.processes.cpu_time()?;
         Ok(cpu.map(|cpu| (Instant::now(), cpu)))
     }
 
@@ -507,7 +505,7 @@ impl<'a> Session<'a> {
             let elapsed = ended.duration_since(began).as_secs_f64().max(f64::MIN_POSITIVE);
             after.since(before).total().as_secs_f64() / elapsed
         });
-        let rss_bytes = self.target.pid.map(clocks::process_rss_bytes).transpose()?;
+        let rss_bytes = self.target.processes.rss_bytes()?;
         let broker = BrokerSlice { busy_processors: busy, rss_bytes };
         self.produced.end_slice(at, length, broker);
         self.consumed.end_slice(at, length, broker);

@@ -31,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
     pub(crate) in_flight: usize,
     pub(crate) partitions: u32,
+    pub(crate) replication_factor: i16,
     pub(crate) rate: Option<f64>,
     #[serde(serialize_with = "as_seconds")]
     pub(crate) seconds: Duration,
@@ -88,6 +89,7 @@ impl Settings {
             connections: count("connections", options.connections, 1, CONNECTIONS_MAX)?,
             in_flight: count("in-flight", options.in_flight, 5, 10_000)?,
             partitions: options.partitions.unwrap_or(usual.partitions),
+            replication_factor: options.replication_factor.unwrap_or(usual.replication_factor),
             rate: options.rate.map(|rate| within("rate", rate, 1e-3, 1e9)).transpose()?.or(usual.rate),
             seconds: seconds("seconds", options.seconds.unwrap_or(usual.seconds))?,
             warm_up: seconds("warm-up", options.warm_up.unwrap_or(2.0))?,
@@ -185,6 +187,7 @@ impl Settings {
 struct Usual {
     records_per_request: Option<u32>,
     partitions: u32,
+    replication_factor: i16,
     rate: Option<f64>,
     seconds: f64,
     consumers: usize,
@@ -192,9 +195,16 @@ struct Usual {
 
 impl Usual {
     fn of(kind: Kind) -> Self {
-        let usual =
-            Self { records_per_request: None, partitions: 1, rate: None, seconds: 10.0, consumers: 1 };
+        let usual = Self {
+            records_per_request: None,
+            partitions: 1,
+            replication_factor: 1,
+            rate: None,
+            seconds: 10.0,
+            consumers: 1,
+        };
         match kind {
+            Kind::Replicated => Self { replication_factor: 3, ..usual },
             Kind::Produce | Kind::Consume => usual,
             // Single records, at a rate that leaves every broker idle most of the time.
             Kind::EndToEnd | Kind::Connections => {

@@ -26,7 +26,7 @@ pub(crate) fn with_topic<R>(
     }
     let topic = context.next_topic();
     let configs = [settings.configs.as_slice(), &target.configs].concat();
-    let created = client.create_topic(&topic, partitions, &configs);
+    let created = client.create_topic(&topic, partitions, settings.replication_factor, &configs);
     let result = match created {
         Ok(()) => body(&topic),
         Err(error) => Err(error),

@@ -18,6 +18,7 @@ use hdrhistogram::Histogram;
 
 use crate::measure::{Figures, Sample, Work, latency_histogram, nanoseconds};
 use crate::outcome::{NamedLatency, Outcome, Phase};
+use crate::processes::Processes;
 use crate::scenario::Context;
 
 use self::settings::Link;
@@ -64,13 +65,13 @@ impl Stopwatch {
             return Ok(None);
         }
         if self.start.is_none() && now >= self.warm_at {
-            self.start = Some(Sample::begin(None)?);
+            self.start = Some(Sample::begin(&Processes::default())?);
         }
         Ok(Some(self.start.is_some()))
     }
 
     fn finish(self, work: Work, latencies: Histogram<u64>) -> io::Result<Measured> {
-        let end = Sample::end(None)?.complete()?;
+        let end = Sample::end(&Processes::default())?.complete()?;
         let start = self.start.ok_or_else(|| io::Error::other("the row was over before it was warm"))?;
         Ok(Measured { start, end, work, latencies })
     }

@@ -114,6 +114,10 @@ impl<'r> Nemesis<'r> {
         Nemesis { random, faults, calm_ms_max, recorder, topic, partitions, events, count: 0 }
     }
 
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// Makes faults for so long, and heals the last one.
     pub(crate) fn run(&mut self, cluster: &mut Cluster, duration: Duration) -> Result<(), String> {
         let begin = Instant::now();

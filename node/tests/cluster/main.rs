@@ -19,6 +19,7 @@ mod network;
 mod node;
 mod product;
 mod recorder;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../../../storage/tests/power_cut/volatile_disk.rs"]
@@ -51,8 +52,14 @@ type Run = (&'static str, fn(u64) -> Result<String, String>);
 /// The real clients of the runs that have some.
 static PROGRAMS: OnceLock<Programs> = OnceLock::new();
 
-const RUNS: &[Run] =
-    &[("kills", kills), ("faults", faults), ("power", power), ("rolling", rolling), ("control", control)];
+const RUNS: &[Run] = &[
+    ("kills", kills),
+    ("faults", faults),
+    ("power", power),
+    ("rolling", rolling),
+    ("strangers", strangers),
+    ("control", control),
+];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -144,6 +151,12 @@ fn restart_one_by_one(cluster: &mut Cluster, nemesis: &mut Nemesis<'_>) -> Resul
         nemesis.note(&format!("everything was in sync {took:?} after its start"));
     }
     Ok(())
+}
+
+/// Packets sent again, made up ones, and a node of another cluster: refused, and nothing changes.
+fn strangers(seed: u64) -> Result<String, String> {
+    let plan = Plan { story: Story::Told(strangers::annoy), ..plan("strangers", seed, 0, &[]) };
+    judged(&plan, workload::run(&plan)?)
 }
 
 /// Producers that wait for the leader alone lose what it had for itself: the runs have to see it, or they prove nothing.

@@ -124,6 +124,7 @@ impl Drop for Network {
     }
 }
 
-fn link(node: i32) -> String {
+/// The end of a node's link that is in this process's network.
+pub(crate) fn link(node: i32) -> String {
     format!("to-node-{node}")
 }

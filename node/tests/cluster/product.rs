@@ -5,6 +5,7 @@
 use std::{
     env, fs,
     net::SocketAddr,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -15,6 +16,9 @@ use super::{machine, network::Network};
 const CLIENT_PORT: u16 = 9092;
 const ADMIN_PORT: u16 = 9644;
 const PEER_PORT: u16 = 9192;
+const SHARDS: u16 = 2;
+/// The control plane, and the data plane of each shard.
+pub(crate) const PEER_PORTS: RangeInclusive<u16> = PEER_PORT..=PEER_PORT + SHARDS;
 const KAFKA_CLUSTER_ID: &str = "ringmainClusterTests00";
 /// Three brokers and the clients share two cores.
 const KAFKA_OPTIONS: [&str; 4] = ["-Xmx320m", "-Xms160m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
@@ -132,7 +136,7 @@ fn ringmain_configuration(node: i32, nodes: &[i32], data_dir: &Path) -> String {
     format!(
         "node_id = {node}
 data_dir = \"{}\"
-shards = 2
+shards = {SHARDS}
 
 [network]
 listen = \"{}\"

@@ -17,6 +17,7 @@ pub(crate) mod frames;
 pub(crate) mod groups;
 pub(crate) mod languages;
 pub(crate) mod lines;
+pub(crate) mod local_cluster;
 pub(crate) mod members;
 pub(crate) mod openmetrics;
 pub(crate) mod ports;

@@ -10,6 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::{Driven, Fetching, config, consumer_settings, failed};
 use crate::measure::{Figures, Sample, Work, latency_histogram};
+use crate::processes::Processes;
 
 /// Silence that ends the run.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -27,7 +28,7 @@ pub(crate) struct Receiving {
 /// Reads a topic whole.
 pub(crate) fn consume(
     address: SocketAddr,
-    broker_pid: Option<u32>,
+    broker: &Processes,
     topic: &str,
     receiving: &Receiving,
     processor_count: usize,
@@ -35,11 +36,11 @@ pub(crate) fn consume(
     let config = config(address, &consumer_settings(&receiving.fetching));
     let consumer: BaseConsumer = config.create().map_err(|error| failed(&error))?;
     let mut work = Work::default();
-    let start = Sample::begin(broker_pid)?;
+    let start = Sample::begin(broker)?;
     for _ in 0..receiving.passes {
         read_once(&consumer, topic, &receiving.bounds, &mut work)?;
     }
-    let end = Sample::end(broker_pid)?.complete()?;
+    let end = Sample::end(broker)?.complete()?;
     let held: i64 = receiving.bounds.iter().map(|(first, behind)| behind - first).sum();
     let expected = held * i64::from(receiving.passes);
     if u64::try_from(expected) != Ok(work.records) {

@@ -15,6 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::produce::produce_since;
 use super::{Driven, Fetching, Sending, config, consumer_settings, failed};
 use crate::measure::{latency_histogram, nanoseconds};
+use crate::processes::Processes;
 
 /// While it is unknown how many records come.
 const UNKNOWN: u64 = u64::MAX;
@@ -25,7 +26,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// Produces to a topic that exists and is empty, and consumes it.
 pub(crate) fn end_to_end(
     address: SocketAddr,
-    broker_pid: Option<u32>,
+    broker: &Processes,
     topic: &str,
     sending: &Sending,
     fetching: &Fetching,
@@ -40,7 +41,7 @@ pub(crate) fn end_to_end(
     let began = Instant::now();
     thread::scope(|scope| {
         let received = scope.spawn(|| receiver.receive(began, sending.warm_up, &expected));
-        let driven = produce_since(began, address, broker_pid, topic, sending, processor_count);
+        let driven = produce_since(began, address, broker, topic, sending, processor_count);
         // Without an answer to how many were sent, the receiver must still end.
         expected.store(driven.as_ref().map_or(0, |driven| driven.records), Ordering::Release);
         let latencies = received.join().map_err(|_| io::Error::other("the consumer's thread panicked"))?;

@@ -16,6 +16,7 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::{Driven, FLUSH_MAX, Sending, config, failed, producer_settings};
 use crate::measure::{Figures, Sample, Work, latency_histogram, nanoseconds};
+use crate::processes::Processes;
 use crate::schedule::Schedule;
 
 /// Records handed over before deliveries are looked at again.
@@ -92,19 +93,19 @@ impl ProducerContext for Deliveries {
 /// Produces; the topic exists.
 pub(crate) fn produce(
     address: SocketAddr,
-    broker_pid: Option<u32>,
+    broker: &Processes,
     topic: &str,
     sending: &Sending,
     processor_count: usize,
 ) -> io::Result<Driven> {
-    produce_since(Instant::now(), address, broker_pid, topic, sending, processor_count)
+    produce_since(Instant::now(), address, broker, topic, sending, processor_count)
 }
 
 /// As [`produce`]; the values begin with the nanoseconds from `began` to when their record was due.
 pub(super) fn produce_since(
     began: Instant,
     address: SocketAddr,
-    broker_pid: Option<u32>,
+    broker: &Processes,
     topic: &str,
     sending: &Sending,
     processor_count: usize,
@@ -121,7 +122,7 @@ pub(super) fn produce_since(
         let now = Instant::now();
         if start.is_none() && now >= begin {
             // Deliveries are told to this thread alone, so none comes between the two.
-            start = Some(Sample::begin(broker_pid)?);
+            start = Some(Sample::begin(broker)?);
             senders.iter().for_each(Sender::begin_measurement);
         }
         if now >= end {
@@ -147,7 +148,7 @@ pub(super) fn produce_since(
             None => {}
         }
     }
-    let finish = Sample::end(broker_pid)?;
+    let finish = Sample::end(broker)?;
     let start = start.ok_or_else(|| io::Error::other("the run ended before its measurement began"))?;
     // The histogram ends with the measurement; what is under way is awaited for the count alone.
     let measured: u64 = senders.iter().map(|sender| sender.deliveries().measured).sum();

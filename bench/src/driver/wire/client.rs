@@ -11,9 +11,8 @@ use ringmain_protocol::frame::{FRAME_LENGTH_BYTES, parse_frame_length, request_f
 use ringmain_protocol::header::{RequestHeader, ResponseHeader};
 use ringmain_protocol::messages::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest,
-    DeleteTopicsResponse, LATEST_TIMESTAMP, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse,
-    ListOffsetsTopic, MetadataRequest, MetadataRequestTopic, MetadataResponse, Request, Response,
-    decode_response,
+    DeleteTopicsResponse, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, Request, Response, decode_response,
 };
 use ringmain_protocol::{ApiKey, ErrorCode};
 
@@ -67,20 +66,8 @@ impl Client {
         Ok(Self { stream, correlation_id: 0, response: Vec::new() })
     }
 
-    /// Creates a topic with one replica and waits until each partition has a leader.
-    pub(crate) fn create_topic(
-        &mut self,
-        name: &str,
-        partition_count: u32,
-        configs: &[(String, String)],
-    ) -> io::Result<()> {
-        self.create_replicated_topic(name, partition_count, 1, configs)?;
-        // Metadata may tell of a leader before the leader itself knows; it answers once it does.
-        self.offsets(name, partition_count, LATEST_TIMESTAMP).map(drop)
-    }
-
     /// Creates a topic and waits until each partition has a leader, which need not be this broker.
-    pub(crate) fn create_replicated_topic(
+    pub(crate) fn create_topic(
         &mut self,
         name: &str,
         partition_count: u32,
@@ -140,10 +127,9 @@ impl Client {
         }
     }
 
-    /// The end of one partition, if the node at the other end leads it.
-    pub(crate) fn end_offset(&mut self, topic: &str, partition_index: i32) -> io::Result<i64> {
-        let asked =
-            ListOffsetsPartition { partition_index, timestamp: LATEST_TIMESTAMP, ..Default::default() };
+    /// The offset at `timestamp` of one partition, if the node at the other end leads it.
+    pub(crate) fn offset(&mut self, topic: &str, partition_index: i32, timestamp: i64) -> io::Result<i64> {
+        let asked = ListOffsetsPartition { partition_index, timestamp, ..Default::default() };
         let topics = vec![ListOffsetsTopic { name: topic, partitions: vec![asked] }];
         let request = ListOffsetsRequest { topics, ..Default::default() };
         let response: ListOffsetsResponse<'_> = self.call(LIST_OFFSETS_VERSION, &request)?;

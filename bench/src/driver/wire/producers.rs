@@ -5,13 +5,16 @@
 //! whatever the broker does: a connection whose pipeline is full keeps its own requests waiting and
 //! no others, and their latency counts from when they were due. So who knows the schedule knows when
 //! the request behind any offset was due.
+//!
+//! Where partitions have several leaders, each connection goes to that of its partitions, and keeps to
+//! them without a rate, too.
 
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
 use crate::driver::wire::client::Client;
+use crate::driver::wire::leaders::Leaders;
 use crate::driver::wire::pipeline::Pipeline;
 use crate::driver::wire::produce_frame::{ProduceAnswer, ProduceFrame};
 use crate::schedule::Schedule;
@@ -36,6 +39,8 @@ pub(crate) struct ProducerSettings {
 #[derive(Debug)]
 pub(crate) struct Producers {
     settings: ProducerSettings,
+    /// Whether a connection serves its own partitions only, also without a rate.
+    keeps_to_partitions: bool,
     answer: ProduceAnswer,
     lanes: Vec<Lane>,
     /// When requests begin, if by the clock.
@@ -61,7 +66,7 @@ struct Lane {
 impl Producers {
     /// Connects; tokens are the connections' indices.
     pub(crate) fn connect(
-        address: SocketAddr,
+        leaders: &Leaders,
         topic: &str,
         batch: &[u8],
         settings: ProducerSettings,
@@ -70,12 +75,14 @@ impl Producers {
         let frame = Rc::new(ProduceFrame::new(topic, settings.acks, batch)?);
         let mut lanes = Vec::with_capacity(settings.connections);
         for index in 0..settings.connections {
+            let address = leaders.of(partitions_of(index, &settings))?;
             let pipeline = Pipeline::connect(address, Rc::clone(&frame), settings.in_flight)?;
             epoll.add(pipeline.fd(), index as u64)?;
             lanes.push(Lane { pipeline, begun: 0, is_runnable: true });
         }
         Ok(Self {
             settings,
+            keeps_to_partitions: !leaders.is_one(),
             answer: ProduceAnswer::new(topic)?,
             runnable: if settings.rate.is_some() { Vec::new() } else { (0..lanes.len()).collect() },
             lanes,
@@ -185,6 +192,10 @@ impl Producers {
     /// Number and begin of the request that may begin next on a connection.
     fn next_request(&self, index: usize, now: Instant) -> Option<(u64, Instant)> {
         match self.schedule {
+            None if self.keeps_to_partitions => {
+                let request = self.lanes[index].begun * self.lanes.len() as u64 + index as u64;
+                self.last.is_none_or(|last| now < last).then_some((request, now))
+            }
             None => self.last.is_none_or(|last| now < last).then_some((self.begun, now)),
             Some(schedule) => {
                 let request = self.lanes[index].begun * self.lanes.len() as u64 + index as u64;
@@ -210,5 +221,33 @@ impl Producers {
             }
         }
         Ok(())
+    }
+}
+
+/// The partitions of the requests that belong to a connection.
+fn partitions_of(index: usize, settings: &ProducerSettings) -> impl Iterator<Item = i32> {
+    let (connections, partitions) = (settings.connections as u64, u64::from(settings.partitions));
+    // Behind so many requests they repeat.
+    (0..partitions).map(move |request| ((request * connections + index as u64) % partitions) as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_serves_the_partitions_of_its_requests() {
+        let partitions = |connections, partitions, index| {
+            let settings = ProducerSettings { acks: -1, connections, in_flight: 1, partitions, rate: None };
+            let mut found: Vec<i32> = partitions_of(index, &settings).collect();
+            found.sort_unstable();
+            found.dedup();
+            found
+        };
+        assert_eq!(partitions(4, 4, 3), [3], "one each");
+        assert_eq!(partitions(4, 1, 3), [0], "all share it");
+        assert_eq!(partitions(2, 4, 1), [1, 3]);
+        assert_eq!(partitions(4, 2, 3), [1]);
+        assert_eq!(partitions(3, 2, 0), [0, 1], "numbers that do not fit mix");
     }
 }

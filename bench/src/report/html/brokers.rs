@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::report::columns::Column;
 use crate::report::numbers::{bytes, number};
 use crate::report::plot::escape;
-use crate::report::text::{setting_value, software_line};
+use crate::report::text::{join, setting_value, software_line};
 
 /// What stands in a cell where nothing is known.
 const NOT_KNOWN: &str = "not known";
@@ -46,6 +46,10 @@ pub(super) fn side_by_side(report: &Report) -> String {
     table.process("Limits of its control group", |process| match &process.limits[..] {
         [] => "none".to_owned(),
         limits => limits.join(", "),
+    });
+    table.row("Other nodes' processes, whose costs are added", |target| match &target.other_processes[..] {
+        [] => "none".to_owned(),
+        pids => join(pids),
     });
     table.process("Memory (RSS) before", |process| bytes(process.rss_bytes));
     table.row("Memory (RSS) after", |target| or_unknown(target.rss_after_bytes.map(bytes).as_ref()));

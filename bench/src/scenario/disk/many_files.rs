@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::measure::{Sample, Work, latency_histogram, nanoseconds};
+use crate::processes::Processes;
 
 use super::folder::{Folder, create_file};
 use super::matrix::{Gathering, ManyRow};
@@ -42,7 +43,7 @@ fn measure_rounds(row: &ManyRow, paths: &[PathBuf], settings: &DiskSettings) -> 
         rounds.flush_each()?;
     }
     let mut latencies = latency_histogram();
-    let start = Sample::begin(None)?;
+    let start = Sample::begin(&Processes::default())?;
     let began = Instant::now();
     let mut now = began;
     let mut count = 0;
@@ -53,7 +54,7 @@ fn measure_rounds(row: &ManyRow, paths: &[PathBuf], settings: &DiskSettings) -> 
         now = end;
         count += 1;
     }
-    let end = Sample::end(None)?.complete()?;
+    let end = Sample::end(&Processes::default())?.complete()?;
     let records = count * row.files as u64;
     let work = Work { requests: records, records, bytes: count * row.round_bytes() as u64 };
     Ok(Measured::new(start, end, work, latencies))

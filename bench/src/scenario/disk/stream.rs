@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::measure::{Figures, Sample, Work, latency_histogram, nanoseconds};
+use crate::processes::Processes;
 use crate::system;
 
 use super::folder::{Folder, at, create_file, open_file};
@@ -149,7 +150,7 @@ impl Stream {
     fn run(mut self, duration: Duration) -> io::Result<Measured> {
         let mut latencies = latency_histogram();
         let mut ended = Vec::with_capacity(self.row.depth + 1);
-        let start = Sample::begin(None)?;
+        let start = Sample::begin(&Processes::default())?;
         let began = Instant::now();
         loop {
             let now = Instant::now();
@@ -171,7 +172,7 @@ impl Stream {
                 }
             }
         }
-        let end = Sample::end(None)?.complete()?;
+        let end = Sample::end(&Processes::default())?.complete()?;
         let requests = latencies.len();
         let work = Work { requests, records: requests, bytes: requests * self.row.size as u64 };
         Ok(Measured::new(start, end, work, latencies))

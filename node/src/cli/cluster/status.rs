@@ -10,7 +10,7 @@ use super::health::{Findings, Health, partitions};
 use super::snapshot::Snapshot;
 use super::{counted, named, numbers};
 use crate::cli::arguments::ClusterStatusArguments;
-use crate::cli::client::{MemberLag, Placement, QuorumView};
+use crate::cli::client::{Client, MemberLag, Placement, QuorumView};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json};
 use crate::cli::watch::{Look, Shown, watch};
@@ -22,23 +22,7 @@ const WAIT_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) fn status(arguments: &ClusterStatusArguments) -> Result<(), Failure> {
     let mut client = client(&arguments.cluster)?;
     if let Some(seconds) = arguments.wait {
-        let deadline = Instant::now() + Duration::from_secs(seconds);
-        loop {
-            let snapshot = Snapshot::gather(&mut client)?;
-            let health = Findings::of(&snapshot).health();
-            let is_over = Instant::now() >= deadline;
-            if health == Health::Healthy || is_over {
-                show(&snapshot, arguments.json)?;
-                return match health {
-                    Health::Healthy => Ok(()),
-                    other => Err(Failure::Other(format!(
-                        "the cluster is {} after {seconds} seconds",
-                        other.name()
-                    ))),
-                };
-            }
-            thread::sleep(WAIT_INTERVAL);
-        }
+        return wait(&mut client, seconds, arguments.json);
     }
     watch(arguments.watch, || {
         let snapshot = Snapshot::gather(&mut client)?;
@@ -46,6 +30,30 @@ pub(super) fn status(arguments: &ClusterStatusArguments) -> Result<(), Failure> 
             if arguments.json { Shown::Json(as_json(&snapshot)) } else { Shown::Text(as_text(&snapshot)) };
         Ok(Look { shown, failure: None })
     })
+}
+
+/// Waits until the cluster is healthy. Nobody may answer meanwhile: that is what is waited through.
+fn wait(client: &mut Client, seconds: u64, as_json: bool) -> Result<(), Failure> {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        let is_over = Instant::now() >= deadline;
+        match Snapshot::gather(client) {
+            Ok(snapshot) => {
+                let health = Findings::of(&snapshot).health();
+                if health == Health::Healthy {
+                    return show(&snapshot, as_json);
+                }
+                if is_over {
+                    show(&snapshot, as_json)?;
+                    let name = health.name();
+                    return Err(Failure::Other(format!("the cluster is {name} after {seconds} seconds")));
+                }
+            }
+            Err(error) if is_over || !error.is_of_connection() => return Err(error.into()),
+            Err(_) => {}
+        }
+        thread::sleep(WAIT_INTERVAL);
+    }
 }
 
 fn show(snapshot: &Snapshot, as_json_text: bool) -> Result<(), Failure> {

@@ -109,13 +109,8 @@ impl Coordinator {
             if read.next_offset <= next {
                 return Err(LoadFailure::Stuck(next));
             }
-            for piece in read.pieces {
-                let bytes = match piece {
-                    Piece::Memory(bytes) => bytes,
-                    Piece::File(range) => read_range(range).await?,
-                };
-                self.load_batches(shard, &bytes, next, &mut found).await?;
-            }
+            let bytes = joined(read.pieces).await?;
+            self.load_batches(shard, &bytes, next, &mut found).await?;
             next = read.next_offset;
         }
         Ok(found)
@@ -202,6 +197,21 @@ impl Coordinator {
             self.step(shard, Event::TopicsDeleted { topics: &gone });
         }
     }
+}
+
+/// The bytes of all parts as one: only together are they whole batches, a batch may begin in one part and end in the next.
+async fn joined(pieces: Vec<Piece>) -> io::Result<Bytes> {
+    let mut parts = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        parts.push(match piece {
+            Piece::Memory(bytes) => bytes,
+            Piece::File(range) => read_range(range).await?,
+        });
+    }
+    Ok(match <[Bytes; 1]>::try_from(parts) {
+        Ok([only]) => only,
+        Err(parts) => parts.concat().into(),
+    })
 }
 
 fn report(partition: i32, found: &Found, elapsed_ms: u64) {

@@ -134,10 +134,10 @@ fn take_out(
     }
     print(&format!("Node {node} is out of the cluster; its data directory can go.\n"))?;
     if was_voter {
-        print(&format!(
+        print(
             "It was a voter: take it out of cluster.voters in the files of all nodes, put the one that takes its place \
-             there, and restart them one after the other when it suits.\n"
-        ))?;
+             there, and restart them one after the other when it suits.\n",
+        )?;
     }
     Ok(())
 }
@@ -151,8 +151,7 @@ fn lost(snapshot: &Snapshot, node: i32) -> impl Iterator<Item = &Placement> {
 fn wait_for_stop(client: &mut Client, node: i32, arguments: &MoveArguments) -> Result<(), Failure> {
     if !arguments.json {
         print(&format!(
-            "Node {node} keeps no replica any more. Stop it now (SIGTERM, or 'systemctl stop ringmain' on its host); it \
-             is waited for.\n"
+            "Node {node} keeps no replica any more. Stop it now (SIGTERM to its process); it is waited for.\n"
         ))?;
     }
     let deadline = Instant::now() + STOP_PATIENCE;

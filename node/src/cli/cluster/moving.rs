@@ -146,8 +146,12 @@ impl Progress<'_> {
                 String::new()
             } else {
                 let names = named(moves.iter().map(|moving| &moving.partition));
-                let (copied, whole) = (sized(copied as f64), sized(whole as f64));
-                format!("; {} under way, {copied} of {whole} copied: {names}", moves.len())
+                let bytes = if whole == 0 {
+                    String::new()
+                } else {
+                    format!(", {} of {} copied", sized(copied as f64), sized(whole as f64))
+                };
+                format!("; {} under way{bytes}: {names}", moves.len())
             };
             format!("{} of {} moved{rest}\n", self.moved, counted(self.count, "partition"))
         };

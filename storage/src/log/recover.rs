@@ -21,9 +21,7 @@ use crate::log::change::remove_if_there;
 use crate::log::compaction;
 use crate::log::leader_epochs::LeaderEpochs;
 use crate::log::producers::Producers;
-use crate::log::read::ReadEnds;
-use crate::log::tail::Tail;
-use crate::log::zeros::Pace;
+use crate::log::restart::open_restarted;
 use crate::log::{Log, LogState};
 use crate::offset::{LeaderEpoch, Offset};
 use crate::partition_id::{self, FolderState, PartitionId};
@@ -76,9 +74,12 @@ pub(crate) async fn open_log<D: Disk>(
         let (expected, found) = (identity.topic_id, id.key.topic_id);
         return Err(OpenError::OtherTopic { folder, expected, found });
     }
+    if let FolderState::Restarting(offset) = id.state {
+        return open_restarted(shared, identity, id, offset, config, now_ms).await;
+    }
     let log = recover(shared, identity, id, config, now_ms).await?;
     match id.state {
-        FolderState::Settled => {}
+        FolderState::Settled | FolderState::Restarting(_) => {}
         FolderState::Truncating(offset) => log.finish_truncation(offset).await.map_err(change_failed)?,
         FolderState::Missing(expected) => {
             log.let_go();
@@ -166,7 +167,7 @@ async fn recover<D: Disk>(
         leader_epochs: LeaderEpochs::default(),
         cut_at: match id.state {
             FolderState::Truncating(offset) => Some(offset),
-            FolderState::Settled | FolderState::Missing(_) => None,
+            FolderState::Settled | FolderState::Missing(_) | FolderState::Restarting(_) => None,
         },
         compacted_offset: checkpoint.as_ref().map_or(Offset::ZERO, |checkpoint| checkpoint.compacted_offset),
         walked_bytes: 0,
@@ -467,42 +468,16 @@ impl<D: Disk> Recovery<'_, D> {
     }
 
     fn into_state(self, log_start_offset: Offset, incarnation: u64, checkpointed_offset: Offset) -> LogState {
-        let end = self.next_offset;
+        let (end, block_bytes) = (self.next_offset, self.shared.block_bytes);
         LogState {
-            config: self.config,
-            stopped: None,
-            is_busy: false,
-            is_full: false,
             log_start_offset,
-            log_end_offset: end,
-            written_offset: end,
-            flushed_offset: end,
-            settled_offset: end,
             segments: self.segments,
-            tail: Tail::new(self.shared.block_bytes),
-            written_count: 0,
-            journal_since: None,
-            journalled_count: 0,
-            unflushed_bytes: 0,
-            pace: Pace::default(),
-            incarnation,
             producers: self.producers,
             leader_epochs: self.leader_epochs,
-            settling: None,
-            has_waited_for_settling: false,
-            settle_requested: false,
-            last_append_ms: self.now_ms,
             checkpointed_offset,
             bytes_since_checkpoint: self.walked_bytes,
-            checkpoint_requested: false,
-            draft: None,
-            producer_files: Vec::new(),
-            read_ends: ReadEnds::default(),
             compacted_offset: self.compacted_offset.min(end),
-            layout: 0,
-            is_uncleanable: false,
-            is_compacting: false,
-            has_replacement: false,
+            ..LogState::empty_at(end, self.config, incarnation, block_bytes, self.now_ms)
         }
     }
 }

@@ -43,7 +43,7 @@ impl LogState {
             && self.is_too_old(open, now_ms)
             && open.next_offset <= high_watermark
             && self.stopped.is_none()
-            && !self.is_busy;
+            && !self.is_busy();
         if goes {
             self.roll(now_ms);
         }

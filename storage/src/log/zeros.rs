@@ -205,7 +205,7 @@ impl LogState {
         let chunk = self.pace.chunk_bytes(self.last_append_ms, options)?;
         let from = open.durable_length;
         let is_ready = self.stopped.is_none()
-            && !self.is_busy
+            && !self.is_busy()
             && !self.is_full
             && open.has_file
             && open.written_length <= from

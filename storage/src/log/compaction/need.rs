@@ -70,7 +70,7 @@ impl LogState {
         let open = self.open_segment().summary.base_offset;
         if start >= open
             || self.stopped.is_some()
-            || self.is_busy
+            || self.is_busy()
             || self.is_uncleanable
             || self.is_compacting
         {
@@ -120,7 +120,7 @@ impl LogState {
             && now_ms.saturating_sub(open.created_ms) > self.config.segment_age_ms()
             && open.next_offset <= high_watermark
             && self.stopped.is_none()
-            && !self.is_busy
+            && !self.is_busy()
     }
 
     /// The segments that hold a part of the log.

@@ -8,4 +8,5 @@ mod faults;
 mod fixtures;
 mod planted;
 mod power_cut;
+mod replica;
 mod zeros;

@@ -428,7 +428,7 @@ impl LogState {
         self.leader_epochs.truncate(end);
         self.producers = producers;
         // What readers and compaction found out before does not hold any more: other batches may take the place.
-        self.layout += u64::from(!crate::planted::is("cut-keeps-layout"));
+        self.layout += 1;
         self.producer_files.retain(|(base, _)| *base <= end);
         self.read_ends.clear();
         self.journal_since = None;

@@ -246,7 +246,7 @@ impl<D: Disk> Shared<D> {
     /// Closes the files of a log that were removed. Who opened one before looks again: a name may come back with another file.
     pub(crate) fn forget_files(&self, key: LogKey) {
         self.close_files(key);
-        self.files.borrow_mut().renames += u64::from(!crate::planted::is("removed-file-kept"));
+        self.files.borrow_mut().renames += 1;
     }
 
     /// Closes the files of a log.

@@ -7,7 +7,7 @@ use crate::config::StoreOptions;
 use crate::planted;
 
 /// Scripts tried before a defect counts as not found.
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 80;
 
 fn is_found(defect: &'static str, one_flush: bool) {
     is_found_with(defect, small_options(), one_flush);
@@ -84,4 +84,19 @@ fn a_settling_that_is_believed_before_its_flush() {
 fn frames_that_were_written_during_a_settling_and_are_forgotten() {
     let options = StoreOptions { journal_files: 2, journal_file_bytes: 24 << 10, ..options_with_zeros() };
     is_found_with("journal-next-forgotten", options, true);
+}
+
+#[test]
+fn a_restart_that_leaves_segments() {
+    is_found("restart-keeps-segments", true);
+}
+
+#[test]
+fn a_restart_that_is_not_told_before_it_removes() {
+    is_found("restart-not-told", true);
+}
+
+#[test]
+fn entries_of_a_log_before_its_change() {
+    is_found("change-keeps-incarnation", true);
 }

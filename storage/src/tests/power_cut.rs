@@ -4,7 +4,8 @@
 //! store opens on what survived. What must hold for each log:
 //! - Everything below its last known flushed offset is there, byte for byte, at its offset.
 //! - What is there beyond that is what was appended, in order: no phantom, no gap, no changed offset.
-//! - A truncation, a new start or a deletion that had returned is in force; one under way happened wholly or not at all.
+//! - A truncation, a restart at another offset, a new start or a deletion that had returned is in force; one under way
+//!   happened wholly or not at all.
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -32,6 +33,8 @@ struct Model {
     start_asked: Offset,
     /// A truncation that began and may be in force.
     truncating: Option<Offset>,
+    /// A new beginning at this offset that began and may be in force.
+    restarting: Option<Offset>,
     /// A deletion began.
     deleting: bool,
     epoch: i32,
@@ -39,6 +42,19 @@ struct Model {
 }
 
 impl Model {
+    /// Empty, with its next record at `offset`.
+    fn restarted(&self, offset: Offset) -> Model {
+        Model {
+            end: offset,
+            flushed: offset,
+            start: offset,
+            start_asked: offset,
+            epoch: self.epoch,
+            generation: self.generation,
+            ..Model::default()
+        }
+    }
+
     fn bytes_between(&self, from: Offset, to: Offset) -> Vec<u8> {
         let within = self.batches.iter().filter(|(base, _, next)| *next > from && *base < to);
         within.flat_map(|(_, bytes, _)| bytes.clone()).collect()
@@ -63,6 +79,8 @@ struct Script {
     options: StoreOptions,
     models: BTreeMap<u64, Model>,
     now_ms: i64,
+    /// Logs begin again at other offsets, too.
+    restarts_logs: bool,
     /// A third of the operations are reads.
     reads_often: bool,
 }
@@ -102,6 +120,7 @@ impl Script {
             options,
             models: (0..LOGS).map(|log| (log, Model::default())).collect(),
             now_ms: START_MS,
+            restarts_logs: seed % 3 == 2,
             reads_often: false,
         }
     }
@@ -150,7 +169,7 @@ impl Script {
         if self.reads_often && self.random.chance(3) {
             return self.read(running, log).await;
         }
-        match self.random.below(40) {
+        match self.random.below(if self.restarts_logs { 42 } else { 40 }) {
             0..20 => self.append(running, log).await,
             20..32 => self.round(&running.store, &running.logs).await,
             32..34 => {
@@ -163,6 +182,7 @@ impl Script {
             36..38 => self.truncate(running, log).await,
             38 => self.restart(running).await,
             39 if self.random.chance(2) => self.read(running, log).await,
+            40..42 => self.restart_log(running, log).await,
             _ if self.random.chance(3) => self.delete(running, log).await,
             _ => Ok(()),
         }
@@ -268,6 +288,26 @@ impl Script {
         Ok(())
     }
 
+    /// Where the log begins again is, mostly, where a batch of the old one began: journal entries of it would fit.
+    async fn restart_log(&mut self, running: &Running, log: u64) -> Result<(), Off> {
+        let model = self.models.get_mut(&log).expect("a log");
+        let anywhere = self.random.below(model.end.value().unsigned_abs() + 40).cast_signed();
+        let offset =
+            if self.random.chance(3) { Offset::new(anywhere) } else { model.border(Offset::new(anywhere)) };
+        model.restarting = Some(offset);
+        let handle = &running.logs[&log];
+        if handle.restart_at(offset).await.is_err() {
+            assert!(self.disk.is_power_cut());
+            return Err(Off);
+        }
+        *model = model.restarted(offset);
+        model.epoch += i32::from(self.random.chance(2));
+        assert_eq!((handle.log_start_offset(), handle.log_end_offset()), (offset, offset));
+        assert_eq!((handle.flushed_offset(), handle.size_bytes()), (offset, 0));
+        assert_eq!((handle.latest_epoch(), handle.segment_count()), (None, 1));
+        Ok(())
+    }
+
     /// Reads somewhere, warm or cold, and compares.
     async fn read(&mut self, running: &Running, log: u64) -> Result<(), Off> {
         let model = &self.models[&log];
@@ -362,6 +402,11 @@ impl Script {
         let (start, end) = (handle.log_start_offset(), handle.log_end_offset());
         if model.deleting && end == Offset::ZERO {
             *model = Model { generation: model.generation, ..Model::default() };
+            return;
+        }
+        if model.restarting == Some(end) && start == end {
+            assert_eq!((handle.size_bytes(), handle.latest_epoch()), (0, None), "{what}: it is empty");
+            *model = model.restarted(end);
             return;
         }
         let what = alloc::format!(

@@ -36,6 +36,14 @@ impl Partition {
         })
     }
 
+    /// The least log start of this leader and of the other replicas that are alive: below it nobody has records any more.
+    /// `None` while this replica does not lead.
+    pub fn low_watermark(&self) -> Option<Offset> {
+        let Role::Leader(leader) = &self.role else { return None };
+        let alive = leader.replicas.iter().filter(|replica| replica.is_eligible);
+        Some(alive.map(|replica| replica.log_start).fold(self.log.start, Offset::min))
+    }
+
     /// Whom this replica follows, if it does.
     pub fn leader(&self) -> Option<NodeId> {
         match &self.role {

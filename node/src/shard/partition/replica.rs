@@ -32,6 +32,8 @@ use crate::runtime;
 
 /// How long to wait before a log is tried again that has no memory for an append.
 const MEMORY_PAUSE: Duration = Duration::from_millis(5);
+/// Before a change of a log is tried again for which the disk had no space; the store tries its writes as often.
+const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 
 /// An answer that is being taken in.
 struct ReceivedAnswer {
@@ -122,6 +124,11 @@ impl Partition {
             is_in_sync: it.is_in_sync,
         };
         machine.replicas().map(lag).collect()
+    }
+
+    /// Below it no replica that is alive has records; the log's start while this one does not lead.
+    pub(crate) fn low_watermark(&self) -> Offset {
+        self.machine.borrow().low_watermark().unwrap_or(self.log.log_start_offset())
     }
 
     /// The log's start as far as the state machine was told.
@@ -270,7 +277,8 @@ impl Partition {
                 match failed {
                     Some(NotAppended::Useless(reason)) => self.refuse_answer(shard, &reason),
                     Some(NotAppended::LogFailed(error)) => self.log_failed(&error, effects, now_ms),
-                    Some(NotAppended::Later) | None => {}
+                    // The store says what waits for space, and tries again; until then the leader is asked again.
+                    Some(NotAppended::Later | NotAppended::DiskFull) | None => {}
                 }
                 self.machine.borrow_mut().step(now_ms, Event::FetchFailed { fetch }, effects);
             }
@@ -286,21 +294,23 @@ impl Partition {
     ) -> Result<(Offset, LeaderEpoch, &'a [u8]), NotAppended> {
         let useless = |reason: String| NotAppended::Useless(reason);
         let (batch, rest) = RecordBatch::parse(bytes).map_err(|error| useless(error.to_string()))?;
-        batch.verify_checksum().map_err(|error| useless(error.to_string()))?;
         let epoch = batch.header().partition_leader_epoch.get();
         if epoch < 0 || epoch > leader_epoch.value() {
             return Err(useless(format!("a batch of leader epoch {epoch} in epoch {leader_epoch}")));
         }
         match self.log.append_assigned(batch.bytes(), now_ms) {
             Ok(appended) => Ok((appended.last_offset.plus(1), LeaderEpoch::new(epoch), rest)),
-            Err(AppendError::NoRoom | AppendError::Inactive | AppendError::Full) => Err(NotAppended::Later),
+            Err(AppendError::NoRoom | AppendError::Inactive) => Err(NotAppended::Later),
+            Err(AppendError::Full) => Err(NotAppended::DiskFull),
             Err(AppendError::Offline(error)) => Err(NotAppended::LogFailed(error.to_string())),
             Err(error) => Err(useless(error.to_string())),
         }
     }
 
     fn fail_answer(&self, shard: &Shard, received: &ReceivedAnswer, error: &AppendError) {
-        self.refuse_answer(shard, &error.to_string());
+        if !matches!(error, AppendError::Full) {
+            self.refuse_answer(shard, &error.to_string());
+        }
         let fetch = FetchId { node_epoch: received.node_epoch, number: received.answer.number };
         self.step(shard, Event::FetchFailed { fetch });
     }
@@ -378,21 +388,33 @@ impl Partition {
             loop {
                 let first = partition.work.changes.borrow().front().copied();
                 let Some(change) = first else { break };
-                let changed = match change {
-                    // The start may have moved since; nothing below it is left to be cut.
-                    LogChange::Truncate { to } => {
-                        partition.log.truncate(to.max(partition.log.log_start_offset())).await
-                    }
-                    LogChange::Restart { at } => partition.log.truncate(at).await,
-                    LogChange::AdvanceStart { to } => {
-                        // The high watermark may be lower by now: after an unclean election.
-                        partition.log.advance_log_start(to.min(partition.high_watermark())).await
+                let changed = loop {
+                    match partition.carry_out(change).await {
+                        // Nothing changed. This replica is out of sync until there is space again.
+                        Err(ChangeError::Disk(error))
+                            if error.is_recoverable() && !partition.closed.get() && !shard.is_stopping() =>
+                        {
+                            let (topic, index) = (partition.topic(), partition.key().partition);
+                            tracing::warn!(topic, partition = index, ?change, %error, "a change of a log waits");
+                            runtime::sleep(FULL_DISK_PAUSE).await;
+                        }
+                        changed => break changed,
                     }
                 };
                 partition.work.changes.borrow_mut().pop_front();
                 partition.log_changed(&shard, change, changed);
             }
         });
+    }
+
+    async fn carry_out(&self, change: LogChange) -> Result<(), ChangeError> {
+        match change {
+            // The start may have moved since; nothing below it is left to be cut.
+            LogChange::Truncate { to } => self.log.truncate(to.max(self.log.log_start_offset())).await,
+            LogChange::Restart { at } => self.log.restart_at(at).await,
+            // The high watermark may be lower by now: after an unclean election.
+            LogChange::AdvanceStart { to } => self.log.advance_log_start(to.min(self.high_watermark())).await,
+        }
     }
 
     fn log_changed(&self, shard: &Shard, change: LogChange, changed: Result<(), ChangeError>) {
@@ -425,6 +447,8 @@ impl Partition {
 enum NotAppended {
     /// The log has no room for it now.
     Later,
+    /// Passes when space is freed.
+    DiskFull,
     /// It is not what it should be.
     Useless(String),
     LogFailed(String),

@@ -111,6 +111,7 @@ pub(crate) struct Shard {
     stages: Stages,
     /// The round of group commit that is being reported to its partitions.
     reported_round: Cell<Option<commit_loop::RoundTimes>>,
+    round_watch: commit_loop::RoundWatch,
     /// Reused by every step of a partition's state machine.
     effects: Cell<Vec<Effect>>,
     stopper: RefCell<Option<Waker>>,
@@ -156,6 +157,7 @@ impl Shard {
             clock: TurnClock::new(node.ticks),
             stages: Stages::default(),
             reported_round: Cell::default(),
+            round_watch: commit_loop::RoundWatch::default(),
             effects: Cell::default(),
             stopper: RefCell::default(),
             producer_ids: Cell::new(ProducerIdBlock { first: 0, count: 0 }),

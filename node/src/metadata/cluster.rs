@@ -10,6 +10,7 @@ mod asking;
 mod certificates;
 mod controller;
 mod draft;
+mod health;
 mod journal;
 mod registration;
 mod start_error;
@@ -38,6 +39,7 @@ use super::handle::{MetadataError, MetadataHandle};
 use super::{IncarnationId, NodeId};
 use crate::config::{ClusterConfig, HostPort};
 
+use health::Health;
 pub use start_error::ClusterStartError;
 pub use starts::StartsError;
 use wire::Asked;
@@ -81,6 +83,8 @@ struct Shared {
     registration: AtomicI64,
     /// The version that each shard has applied.
     applied: Box<[AtomicU64]>,
+    /// Whether the shards get anything done.
+    health: Health,
     /// Whether it accepts clients yet, and whether it may stop.
     accepts: AtomicBool,
     may_stop: AtomicBool,
@@ -136,6 +140,16 @@ impl ClusterHandle {
         if let Some(applied) = self.0.applied.get(usize::from(shard)) {
             applied.store(version, Ordering::Release);
         }
+    }
+
+    /// The rounds of a shard end.
+    pub fn is_well(&self, shard: u16) {
+        self.0.health.is_well(shard);
+    }
+
+    /// For how long the shard that is worst off has got nothing done.
+    fn longest_silence(&self) -> Duration {
+        self.0.health.longest_silence()
     }
 
     /// The version that every shard has applied.

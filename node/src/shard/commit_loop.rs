@@ -3,7 +3,7 @@
 //! What must hold: one round at a time (what arrives meanwhile gathers for the next, and larger writes cost less); a
 //! partition hears of a write or flush only after it completed.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use ringmain_storage::Progress;
 
@@ -21,12 +21,38 @@ pub(super) struct RoundTimes {
     flushed_at_once: bool,
 }
 
+/// What tells whether rounds end: the disk may take a write and never say that it is done.
+#[derive(Debug, Default)]
+pub(super) struct RoundWatch {
+    is_under_way: Cell<bool>,
+    ended: Cell<u64>,
+    ended_at_last_look: Cell<u64>,
+}
+
+impl RoundWatch {
+    fn begin(&self) {
+        self.is_under_way.set(true);
+    }
+
+    fn end(&self) {
+        self.is_under_way.set(false);
+        self.ended.set(self.ended.get() + 1);
+    }
+
+    /// Whether none is under way, or one has ended since the last look.
+    pub(super) fn goes_on(&self) -> bool {
+        let has_ended = self.ended_at_last_look.replace(self.ended.get()) != self.ended.get();
+        has_ended || !self.is_under_way.get()
+    }
+}
+
 impl Shard {
     /// Runs until the node stops.
     pub(crate) async fn commit(self: Rc<Self>) {
         loop {
             self.store.pending().await;
             let mut round = self.store.begin_round();
+            self.round_watch.begin();
             let begun = self.clock.read();
             let progress = round.write().await;
             let flushed_at_once = round.is_flushed();
@@ -35,6 +61,7 @@ impl Shard {
             self.report_round(times, progress);
             let progress = round.flush().await;
             times.flushed = Some(self.clock.read());
+            self.round_watch.end();
             self.report_round(times, progress);
         }
     }
@@ -85,5 +112,24 @@ impl Shard {
                 partition.progressed(self, progress, flushed);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_that_does_not_end_is_noticed_at_the_second_look() {
+        let watch = RoundWatch::default();
+        assert!(watch.goes_on(), "there was none");
+        watch.begin();
+        assert!(!watch.goes_on());
+        watch.end();
+        watch.begin();
+        assert!(watch.goes_on(), "one has ended, and the next has begun");
+        assert!(!watch.goes_on() && !watch.goes_on());
+        watch.end();
+        assert!(watch.goes_on() && watch.goes_on());
     }
 }

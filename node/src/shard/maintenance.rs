@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ringmain_storage::ChangeError;
+
 use super::{Partition, Shard};
 use crate::runtime;
 
@@ -35,6 +37,9 @@ impl Shard {
     async fn keep_deadlines(self: Rc<Self>) {
         while !self.is_stopping() {
             runtime::sleep(DEADLINE_PERIOD).await;
+            if self.round_watch.goes_on() {
+                self.metadata().is_well(self.id.0);
+            }
             for partition in self.partitions_to_tick() {
                 partition.tick(&self);
             }
@@ -79,10 +84,15 @@ impl Shard {
         }
     }
 
+    /// Each replica by itself, as in Kafka: below the high watermark all have the same, and the oldest goes first everywhere.
     async fn retain(&self, partition: &Partition) {
         let (log, high_watermark) = (partition.log(), partition.high_watermark());
         let index = partition.key().partition;
-        match log.apply_retention(runtime::unix_ms(), high_watermark).await {
+        let applied = log.apply_retention(runtime::unix_ms(), high_watermark).await;
+        if log.log_start_offset() > partition.known_log_start() {
+            partition.log_start_advanced(self);
+        }
+        match applied {
             Ok(report) if report.segments > 0 => tracing::info!(
                 topic = partition.topic(),
                 partition = index,
@@ -91,7 +101,8 @@ impl Shard {
                 log_start_offset = report.log_start_offset.value(),
                 "retention deleted segments"
             ),
-            Ok(_) => {}
+            // The log was cut meanwhile.
+            Ok(_) | Err(ChangeError::OutOfRange { .. }) => {}
             Err(error) => {
                 tracing::error!(topic = partition.topic(), partition = index, %error, "apply retention");
             }

@@ -41,6 +41,8 @@ pub(super) struct Registration {
     starts: Starts,
     request: RegisterNode,
     period: Duration,
+    /// A shard that gets nothing done for so long makes the node ask to be fenced.
+    silence_max: Duration,
 }
 
 /// Why a node cannot be a member any more.
@@ -85,7 +87,8 @@ impl Registration {
             surviving: Surviving::Unknown,
         };
         let period = Duration::from_millis(cluster.heartbeat_ms);
-        Self { handle: handle.clone(), quorum, starts, request, period }
+        let silence_max = Duration::from_millis(cluster.replica_lag_ms);
+        Self { handle: handle.clone(), quorum, starts, request, period, silence_max }
     }
 
     /// Registers, then says that the node is there until it may stop.
@@ -139,10 +142,16 @@ impl Registration {
         let mut teller = Teller::new();
         let mut last_answer = Instant::now();
         let mut was_fenced = true;
+        let mut hung = false;
         loop {
             let stop = *wants_stop.borrow_and_update();
             let begun = Instant::now();
-            match self.beat(epoch, stop).await {
+            let silence = self.handle.longest_silence();
+            if hung != (silence > self.silence_max) {
+                hung = !hung;
+                tell_hung(hung, silence);
+            }
+            match self.beat(epoch, hung, stop).await {
                 Ok(Ok(answer)) => {
                     last_answer = Instant::now();
                     if answer.may_stop {
@@ -180,11 +189,12 @@ impl Registration {
     async fn beat(
         &self,
         registration_epoch: i64,
+        wants_fence: bool,
         wants_stop: bool,
     ) -> Result<Result<HeartbeatAnswer, Refusal>, MetadataError> {
         let version = if self.handle.is_serving() { self.handle.version_applied() } else { 0 };
         let node_id = self.request.node_id;
-        let heartbeat = Heartbeat { node_id, registration_epoch, version, wants_fence: false, wants_stop };
+        let heartbeat = Heartbeat { node_id, registration_epoch, version, wants_fence, wants_stop };
         let body = wire::encode(&Asked::Decide(ControllerRequest::Heartbeat(heartbeat)));
         // Two periods: a controller that commits something slowly still answers, one that died is left alone.
         match self.ask(&body, self.period * 2).await? {
@@ -203,6 +213,15 @@ impl Registration {
             }
             Reply::Quorum(_) => Err(MetadataError::Unintelligible),
         }
+    }
+}
+
+fn tell_hung(hung: bool, silence: Duration) {
+    if hung {
+        let seconds = silence.as_secs();
+        tracing::error!("a shard has got nothing done for {seconds} s, its disk may hang: ask to be fenced");
+    } else {
+        tracing::info!("all shards go on again");
     }
 }
 

@@ -12,7 +12,7 @@ use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use futures_util::StreamExt;
 use ringmain_replication::{AssignedReplica, Assignment, NodeEpoch, NodeId, PartitionEpoch};
-use ringmain_storage::{Log, LogIdentity, LogKey};
+use ringmain_storage::{Log, LogIdentity, LogKey, OpenError, TopicId};
 
 use super::{Partition, Shard, partition::log_config, topics::Topic};
 use crate::{
@@ -103,16 +103,50 @@ impl Shard {
         let name = topic.image().name.to_string();
         let identity = LogIdentity { topic_id: key.topic_id, topic: name, partition: key.partition };
         let folder = identity.folder();
-        let config = log_config(topic.config(), self.config());
-        match self.store.open_log(identity, config, runtime::unix_ms()).await {
+        let opened = match self.open_identity(identity.clone(), &topic).await {
+            Err(OpenError::OtherTopic { found, .. }) if self.may_replace(found) => {
+                tracing::info!(partition = folder, "replace the log of a topic that was deleted");
+                self.replace_log(identity, found, &topic).await
+            }
+            // The image may be older than the folder: which of them is right a later one will tell.
+            Err(OpenError::OtherTopic { .. }) if self.registration(&self.image()).is_none() => return,
+            opened => opened.map_err(|error| error.to_string()),
+        };
+        match opened {
             Ok(log) => {
                 self.unserved.without_role.borrow_mut().insert(key, log);
             }
             Err(error) => {
                 tracing::error!(partition = folder, %error, "refuse a partition; all others are served");
-                self.unserved.damaged.borrow_mut().insert(key, error.to_string());
+                self.unserved.damaged.borrow_mut().insert(key, error);
             }
         }
+    }
+
+    async fn open_identity(&self, identity: LogIdentity, topic: &Topic) -> Result<Log<NodeDisk>, OpenError> {
+        let config = log_config(topic.config(), self.config());
+        self.store.open_log(identity, config, runtime::unix_ms()).await
+    }
+
+    /// Whether a log in the place of another topic's may go: the process ended between the deletion of its topic and that of
+    /// its files, and a topic of the same name was made since. A node that is alone keeps it: nobody else has the metadata,
+    /// and an operator may have restored an old copy.
+    fn may_replace(&self, found: TopicId) -> bool {
+        let image = self.image();
+        let is_newer_than_this_process = self.registration(&image).is_some();
+        self.config().cluster.is_some() && is_newer_than_this_process && image.topic_by_id(found).is_none()
+    }
+
+    async fn replace_log(
+        &self,
+        identity: LogIdentity,
+        found: TopicId,
+        topic: &Topic,
+    ) -> Result<Log<NodeDisk>, String> {
+        let old = LogIdentity { topic_id: found, ..identity.clone() };
+        let old = self.open_identity(old, topic).await.map_err(|error| error.to_string())?;
+        self.store.delete_log(&old).await.map_err(|error| error.to_string())?;
+        self.open_identity(identity, topic).await.map_err(|error| error.to_string())
     }
 
     /// Closes and deletes the logs of which an image gives this node no replica.

@@ -150,7 +150,7 @@ impl Scene<'_> {
     fn kill(&self, nodes: &mut Nodes, number: u32, latencies: &mut Histogram<u64>) -> io::Result<Kill> {
         let view = self.await_in_sync(nodes)?;
         let partition = choose(&view, self.cluster.controller()?, number)?;
-        let first_offset = self.log_end(partition)?;
+        let first_offset = self.await_log_end(partition)?;
         let watch = Arc::new(LeaderWatch::start(&nodes.addresses(), self.topic, partition)?);
         let writing = Writing {
             topic: self.topic.to_owned(),
@@ -264,6 +264,18 @@ impl Scene<'_> {
         let view = self.cluster.view(self.topic)?;
         let (_, address) = view.leader_of(partition).ok_or_else(|| other("it has no leader".into()))?;
         Client::connect_within(address, ANSWER_MAX)?.offset(self.topic, partition, LATEST_TIMESTAMP)
+    }
+
+    /// The same, once the leader knows that it is one: others may tell of it before.
+    fn await_log_end(&self, partition: i32) -> io::Result<i64> {
+        let deadline = Instant::now() + VERIFY_MAX;
+        loop {
+            match self.log_end(partition) {
+                Err(error) if Instant::now() > deadline => return Err(error),
+                Err(_) => std::thread::sleep(LOOK_INTERVAL),
+                found => return found,
+            }
+        }
     }
 
     fn verify(&self, partition: i32, first_offset: i64, records: u64) -> io::Result<()> {

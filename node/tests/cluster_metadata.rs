@@ -15,10 +15,11 @@ use support::ports::free_address;
 
 /// Longer than anything that is not a hang.
 const LIMIT: Duration = Duration::from_secs(30);
-/// From the end of a controller to the next change; the middle of thirty is about 0.8 s.
-const NEXT_CHANGE: Duration = Duration::from_millis(2_000);
-/// From the end of a node to its fencing: the session, and what a machine with two cores adds.
-const FENCED: Duration = Duration::from_millis(2_000);
+/// From the end of a controller to the next change. About 0.8 s on a machine with nothing else to do, which is for the
+/// benchmarks to hold; here others compile and test beside it.
+const NEXT_CHANGE: Duration = Duration::from_secs(6);
+/// From the end of a node to its fencing: the session of 1 s, and as above.
+const FENCED: Duration = Duration::from_secs(6);
 
 const NODES: [usize; 3] = [1, 2, 3];
 

@@ -111,7 +111,14 @@ impl Forming {
         };
         match known {
             Some(address) if address == self.address => return Attempt::Done,
-            None if !is_new => return Attempt::Done,
+            None if !is_new => {
+                tracing::warn!(
+                    "the log of node {} has no entry that makes this directory a member; if the node was taken out of the \
+                     cluster, it can only come back with an empty data directory",
+                    me.node
+                );
+                return Attempt::Done;
+            }
             _ => {}
         }
         let join = JoinRequest { replica: me, address: self.address.clone() };

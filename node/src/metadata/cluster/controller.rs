@@ -9,14 +9,14 @@
 //! earlier proposal will be. Failure modes: when the leadership is over, requests at hand are dropped, which tells their nodes
 //! that nothing was done, and asked again elsewhere; where it is not known, they are told that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use ringmain_quorum::{
-    ControllerRequest as QuorumRequest, Leadership, Proposal, ProposeError, Quorum, QuorumStatus,
+    ControllerRequest as QuorumRequest, Leadership, Proposal, ProposeError, Quorum, QuorumStatus, ReplicaId,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -40,6 +40,8 @@ const PROPOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often the controller looks for partitions without a leader, and for votes that should move.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(1);
+/// After so long a leader has heard from whoever is there.
+const SETTLED: Duration = Duration::from_secs(10);
 /// How often leaderships go back to preferred leaders. Kafka looks every five minutes; a move costs clients one retry, and
 /// a cluster whose leaders all sit on one node after a rolling restart costs more.
 const BALANCE_PERIOD: Duration = Duration::from_secs(30);
@@ -72,6 +74,8 @@ struct Turns<'t> {
     last_turn: Instant,
     next_upkeep: Instant,
     next_balance: Instant,
+    /// Members that are to be dropped, and since when.
+    gone_since: BTreeMap<ReplicaId, Instant>,
     changing_voters: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -127,6 +131,7 @@ impl<'t> Turns<'t> {
             last_turn: now,
             next_upkeep: now,
             next_balance: now + BALANCE_PERIOD,
+            gone_since: BTreeMap::new(),
             changing_voters: None,
         };
         turns.begin_sessions();
@@ -303,20 +308,40 @@ impl<'t> Turns<'t> {
             return;
         }
         let status = self.task.quorum.status();
-        let Some(change) = next_change(&status, &self.image, self.task.voters, &self.unregistered) else {
-            return;
+        let is_settled = self.begun.elapsed() > SETTLED;
+        let change = next_change(&status, &self.image, self.task.voters, &self.unregistered, is_settled);
+        let change = match change {
+            Some(VoterChange::Drop(gone)) => match self.gone_for_long(&gone) {
+                gone if gone.is_empty() => return,
+                gone => VoterChange::Drop(gone),
+            },
+            Some(change) => change,
+            None => return self.gone_since.clear(),
         };
         let quorum = self.task.quorum.clone();
         self.changing_voters = Some(tokio::spawn(async move {
             let (what, outcome) = match change {
-                VoterChange::Set(voters) => (format!("{voters:?} vote"), quorum.set_voters(voters).await),
-                VoterChange::Drop(gone) => (format!("{gone:?} leave"), quorum.remove_members(gone).await),
+                VoterChange::Set(voters) => {
+                    (format!("{} vote", names(&voters)), quorum.set_voters(voters).await)
+                }
+                VoterChange::Drop(gone) => {
+                    (format!("{} leave", names(&gone)), quorum.remove_members(gone).await)
+                }
             };
             match outcome {
                 Ok(()) => tracing::info!("changed the members of the quorum: {what}"),
                 Err(error) => tracing::warn!("cannot change the members of the quorum ({what}): {error}"),
             }
         }));
+    }
+
+    /// Those of them that were to be dropped at every look for long enough.
+    fn gone_for_long(&mut self, gone: &BTreeSet<ReplicaId>) -> BTreeSet<ReplicaId> {
+        let now = Instant::now();
+        self.gone_since.retain(|replica, _| gone.contains(replica));
+        gone.iter().for_each(|replica| _ = self.gone_since.entry(*replica).or_insert(now));
+        let long = self.gone_since.iter().filter(|(_, since)| now - **since > SETTLED);
+        long.map(|(replica, _)| *replica).collect()
     }
 
     /// Proposes a draft; afterwards it is committed, and the image is the one after it.
@@ -439,6 +464,10 @@ fn describe(status: &QuorumStatus) -> QuorumDescription {
         voters: members(true),
         observers: members(false),
     }
+}
+
+fn names(replicas: &BTreeSet<ReplicaId>) -> String {
+    replicas.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -16,7 +16,8 @@ const SILENT: Duration = Duration::from_secs(2);
 /// Entries that a learner may lack when it gets a vote: it has them in a moment, and commits do not wait for it long.
 const BEHIND_MAX: u64 = 1000;
 
-/// A change of the members.
+/// A change of the members. Who is to be dropped should be so for a while: a learner that was just admitted has not
+/// answered yet, and one that is dropped comes back only with another directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum VoterChange {
     /// Exactly these vote.
@@ -25,12 +26,14 @@ pub(super) enum VoterChange {
     Drop(BTreeSet<ReplicaId>),
 }
 
-/// The next change, as the leader of the quorum sees it. `unregistered` are nodes that an operator took out.
+/// The next change, as the leader of the quorum sees it. `unregistered` are nodes that an operator took out in this
+/// leadership; it is settled when whoever lives has had the time to say so.
 pub(super) fn next_change(
     status: &QuorumStatus,
     image: &MetadataImage,
     configured: usize,
     unregistered: &BTreeSet<NodeId>,
+    is_settled: bool,
 ) -> Option<VoterChange> {
     let answers = |member: &&MemberStatus| member.answered_ago.is_some_and(|ago| ago < SILENT);
     let was_taken_out = |node: QuorumNode| unregistered.contains(&NodeId(node.0));
@@ -58,7 +61,7 @@ pub(super) fn next_change(
         }
     }
     for voter in silent().map(|member| &member.replica).filter(|voter| !is_registered(voter.node)) {
-        match newcomer() {
+        match newcomer().filter(|_| is_settled || was_taken_out(voter.node)) {
             Some(newcomer) => return Some(replaced(voter, Some(newcomer))),
             None if was_taken_out(voter.node) && voters.len() > 1 => return Some(replaced(voter, None)),
             None => {}
@@ -71,7 +74,9 @@ pub(super) fn next_change(
     }
     let is_gone = |member: &&MemberStatus| {
         let node = member.replica.node;
-        !answers(member) && (was_taken_out(node) || voters.iter().any(|voter| voter.node == node))
+        // One whose node votes with another directory that answers; not the new directory of a voter that lost its own.
+        let mut heard = status.members.iter().filter(|other| other.is_voter).filter(answers);
+        !answers(member) && (!is_registered(node) || heard.any(|voter| voter.replica.node == node))
     };
     let gone: BTreeSet<_> = learners().filter(is_gone).map(|member| member.replica).collect();
     (!gone.is_empty()).then_some(VoterChange::Drop(gone))
@@ -120,7 +125,7 @@ mod tests {
             rack: None,
         });
         let image = MetadataImage::default().after(&registered.collect::<Vec<_>>()).expect("applies");
-        next_change(&status, &image, 3, &unregistered.iter().map(|node| NodeId(*node)).collect())
+        next_change(&status, &image, 3, &unregistered.iter().map(|node| NodeId(*node)).collect(), true)
     }
 
     fn set(replicas: &[(i32, u128)]) -> Option<VoterChange> {
@@ -158,6 +163,24 @@ mod tests {
         ];
         let gone = Some(VoterChange::Drop(BTreeSet::from([replica(3, 1)])));
         assert_eq!(next(members, &[1, 2, 3], &[]), gone);
+    }
+
+    #[test]
+    fn a_learner_that_is_nobody_is_dropped() {
+        let mut members = vec![member(1, 1, true, true), member(2, 1, true, true), member(4, 1, true, true)];
+        members.push(member(3, 1, false, false));
+        let gone = Some(VoterChange::Drop(BTreeSet::from([replica(3, 1)])));
+        assert_eq!(next(members.clone(), &[1, 2, 4], &[]), gone);
+        assert_eq!(next(members.clone(), &[1, 2, 3, 4], &[]), None, "it is only away");
+        members[3] = member(3, 1, false, true);
+        assert_eq!(next(members, &[1, 2, 4], &[]), None, "it is about to register");
+    }
+
+    #[test]
+    fn the_new_directory_of_a_voter_is_not_dropped_before_it_answers() {
+        let mut members = vec![member(1, 1, true, true), member(2, 1, true, true), member(3, 1, true, false)];
+        members.push(member(3, 2, false, false));
+        assert_eq!(next(members, &[1, 2, 3], &[]), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use support::client::Client;
 use support::cluster::Cluster;
 use support::feeder::{self, Feeder};
-use support::frames::{self, Answer, Connection, Frame};
+use support::frames::{self, Answer, Connection, Frame, Reply};
 use support::members::{self, Event, Group, Member};
 use support::ran::{self, Release};
 use support::server::Brokers;
@@ -29,8 +30,10 @@ const KILLS: usize = 3;
 fn coordinator(cluster: &Cluster, group: &str) -> Option<usize> {
     (1..=3).find_map(|id| {
         let mut connection = Connection::open(cluster.address(id)).ok()?;
-        let answer = connection.ask(&Frame::request(frames::FIND_COORDINATOR, 0, 1).string(group).finish());
-        let mut answer = Answer(&answer);
+        // Sockets of a killed process accept for a moment longer than it lives.
+        connection.send(&Frame::request(frames::FIND_COORDINATOR, 0, 1).string(group).finish());
+        let Reply::Frame(frame) = connection.receive(Duration::from_secs(5)) else { return None };
+        let mut answer = Answer(&frame[4..]);
         let (error, node) = (answer.i16(), answer.i32());
         (error == 0).then(|| usize::try_from(node).expect("a node has a number"))
     })
@@ -67,6 +70,33 @@ fn records(members: &[Member]) -> usize {
     notes.filter(|noted| matches!(noted.event, Event::Record { .. })).count()
 }
 
+/// The furthest acknowledged commit of each partition, as the members noted it.
+fn acknowledged(members: &[Member]) -> BTreeMap<u32, u64> {
+    let mut furthest = BTreeMap::new();
+    for noted in members.iter().flat_map(Member::notes) {
+        if let Event::Committed { partition, offset } = noted.event {
+            let known: &mut u64 = furthest.entry(partition).or_default();
+            *known = offset.max(*known);
+        }
+    }
+    furthest
+}
+
+/// What the cluster has for a group.
+fn committed(cluster: &Cluster, python: &Path, name: &str) -> BTreeMap<u32, u64> {
+    let mut ask = Command::new(python);
+    ask.arg(tools::sources().join("python/committing_member.py"));
+    ask.args([&cluster.addresses(), name, name, &PARTITIONS.to_string()]);
+    let printed = tools::run(&mut ask).expect("offsets can be fetched");
+    let pair = |line: &str| {
+        let (partition, offset) = line.split_once(' ').expect("partition and offset");
+        // A negative number says that there is none.
+        let offset: i64 = offset.parse().expect("a number");
+        Some((partition.parse().expect("a number"), u64::try_from(offset).ok()?))
+    };
+    printed.lines().filter_map(pair).collect()
+}
+
 #[test]
 fn groups_outlive_their_coordinators() {
     let _alone = whole_machine();
@@ -95,12 +125,21 @@ fn groups_outlive_their_coordinators() {
         await_in_sync(&cluster, kcat);
         let victim = coordinator(&cluster, name).expect("the group has a coordinator");
         cluster.kill(victim);
+        // What was acknowledged until now must be there for good.
+        let acknowledged = acknowledged(&joined);
         let begin = Instant::now();
         members::wait_until(FORMS, || match coordinator(&cluster, name) {
             Some(node) if node != victim => Ok(()),
             other => Err(format!("the coordinator is {other:?}")),
         });
         println!("kill {kill}: node {victim} coordinated, another one does after {:?}", begin.elapsed());
+        let found = committed(&cluster, &interpreter, name);
+        for (partition, offset) in acknowledged {
+            assert!(
+                found.get(&partition) >= Some(&offset),
+                "partition {partition}: {offset} was acknowledged, {found:?} is there"
+            );
+        }
         let read = records(&joined);
         members::wait_until(FORMS, || match records(&joined) {
             now if now > read + 200 => Ok(()),

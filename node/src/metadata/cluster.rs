@@ -97,9 +97,9 @@ struct Shared {
 /// What the thread is told to do.
 enum Order {
     Ask {
-        asked: Asked,
+        asked: Box<Asked>,
         reply: oneshot::Sender<Result<wire::Reply, MetadataError>>,
-        _permit: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     },
     Register(Surviving),
     HandOver,
@@ -182,7 +182,7 @@ impl ClusterHandle {
     async fn order(&self, asked: Asked) -> Result<wire::Reply, MetadataError> {
         let permit = Arc::clone(&self.0.waiting).try_acquire_owned().map_err(|_| MetadataError::Busy)?;
         let (reply, replied) = oneshot::channel();
-        let order = Order::Ask { asked, reply, _permit: permit };
+        let order = Order::Ask { asked: Box::new(asked), reply, permit };
         self.0.orders.send(order).map_err(|_| MetadataError::Stopped)?;
         replied.await.unwrap_or(Err(MetadataError::Stopped))
     }

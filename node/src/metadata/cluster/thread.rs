@@ -121,14 +121,14 @@ async fn run(parts: Parts, started: Sender<Result<ImageWatch, ClusterStartError>
     let (hand_over, wants_stop) = tokio::sync::watch::channel(false);
     while let Some(order) = orders.recv().await {
         match order {
-            Order::Ask { asked, reply, _permit } => {
+            Order::Ask { asked, reply, permit } => {
                 let (quorum, watch) = (quorum.clone(), watch.clone());
                 tokio::spawn(async move {
                     let deadline = Instant::now() + REQUEST_TIMEOUT;
                     let outcome = asking::ask(&quorum, &watch, &asked, deadline).await;
                     // A client that is gone needs no answer.
                     let _ = reply.send(outcome);
-                    drop(_permit);
+                    drop(permit);
                 });
             }
             Order::Register(surviving) => {

@@ -37,6 +37,10 @@ fn help_teaches_and_wrong_usage_is_told_apart_from_failure() {
         let help = text(&ringmain(&["group", command, "--help"]).stdout);
         assert!(help.contains("Examples:"), "group {command} --help shows examples");
     }
+    for command in ["status", "nodes", "partitions", "drain", "decommission", "replace", "reassign"] {
+        let help = text(&ringmain(&["cluster", command, "--help"]).stdout);
+        assert!(help.contains("Examples:"), "cluster {command} --help shows examples");
+    }
     for command in ["init", "node"] {
         let help = text(&ringmain(&["cert", command, "--help"]).stdout);
         assert!(help.contains("Examples:"), "cert {command} --help shows examples");

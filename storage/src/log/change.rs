@@ -166,15 +166,14 @@ impl<D: Disk> Log<D> {
             bases.filter(|base| *base > place.segment).collect()
         };
         // The last one first: what is left after a crash in between still has no gap.
+        // Memory keeps them until all is done: who reads meanwhile finds no file at worst.
         for base_offset in later.into_iter().rev() {
             self.remove_segment_files(base_offset).await?;
-            self.0.state.borrow_mut().segments.pop_back();
         }
         let disk = &self.0.shared.disk;
         disk.flush_directory(&self.0.folder).await?;
         self.0.shared.forget_files(self.key());
-        let has_file = self.0.state.borrow().open_segment().has_file;
-        if has_file {
+        if self.0.state.borrow().segment_of(place).has_file {
             let file = self.0.shared.file(&self.0.folder, self.key(), place.segment).await?;
             file.set_length(place.position).await?;
             file.flush().await?;
@@ -189,8 +188,8 @@ impl<D: Disk> Log<D> {
         let producers = self.producers_below(place).await?;
         let (created_ms, interval, has_file) = {
             let state = self.0.state.borrow();
-            let open = state.open_segment();
-            (open.summary.created_ms, state.config.index_interval_bytes, open.has_file)
+            let cut = state.segment_of(place);
+            (cut.summary.created_ms, state.config.index_interval_bytes, cut.has_file)
         };
         let mut segment =
             Segment { has_file, name_is_durable: has_file, ..Segment::new(place.segment, created_ms) };
@@ -422,9 +421,16 @@ impl<D: Disk> Drop for Busy<'_, D> {
 }
 
 impl LogState {
+    fn segment_of(&self, place: Place) -> &Segment {
+        let index = self.segment_index(place.segment).expect("the place was just found");
+        &self.segments[index]
+    }
+
     /// The log ends at `end` now, in `open`. Returns the memory given back.
     fn forget_from(&mut self, end: Offset, open: Segment, producers: Producers) -> usize {
-        *self.open_segment_mut() = open;
+        let base_offset = open.summary.base_offset;
+        self.segments.retain(|segment| segment.summary.base_offset < base_offset);
+        self.segments.push_back(open);
         self.leader_epochs.truncate(end);
         self.producers = producers;
         // What readers and compaction found out before does not hold any more: other batches may take the place.

@@ -24,8 +24,12 @@ impl<D: Disk> Log<D> {
     }
 
     async fn walk_to_time(&self, timestamp_ms: i64, up_to: Offset) -> Result<Option<Bytes>, ReadError> {
+        let layout = self.layout();
         let Some(mut place) = self.place_for_time(timestamp_ms).await? else { return Ok(None) };
         loop {
+            if self.layout() != layout {
+                return Ok(None); // The caller looks again: other batches may stand there now.
+            }
             let (log_start, log_end, segment_end) = {
                 let state = self.0.state.borrow();
                 let Some(index) = state.segment_index(place.segment) else { return Ok(None) };

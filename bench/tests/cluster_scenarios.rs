@@ -1,10 +1,13 @@
 //! The scenarios of clusters, tiny, against three nodes that the script for users starts: what was
 //! counted must be sound, how fast it was is no matter.
 
+#[path = "node/cluster.rs"]
+mod cluster;
 #[expect(dead_code, reason = "a lone node is what the other tests start")]
 mod node;
 
-use node::{Cluster, bench, report};
+use cluster::Cluster;
+use node::{bench, report};
 use serde_json::Value;
 
 fn fact(report: &Value, name: &str) -> f64 {

@@ -57,12 +57,8 @@ fn facts(kills: &[Kill]) -> Vec<Fact> {
         better: Better::Lower,
     };
     let mut facts = Vec::new();
-    let groups: [(&str, &dyn Fn(&Kill) -> bool); 3] = [
-        ("", &|_| true),
-        (", leader", &|kill| !kill.was_controller),
-        (", leader and controller", &|kill| kill.was_controller),
-    ];
-    for (suffix, belongs) in groups {
+    for (suffix, wanted) in [("", None), (", leader", Some(false)), (", leader and controller", Some(true))] {
+        let belongs = |kill: &Kill| wanted.is_none_or(|wanted| kill.was_controller == wanted);
         let of = |value: &dyn Fn(&Kill) -> Duration| -> Vec<Duration> {
             kills.iter().filter(|kill| belongs(kill)).map(value).collect()
         };

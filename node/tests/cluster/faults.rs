@@ -25,6 +25,9 @@ const KAFKA_CALM_MS_MAX: u64 = 12_000;
 const HOLD_MS_MIN: u64 = 200;
 const HOLD_MS_SPREAD: u64 = 3_500;
 const LOSS_PERCENT_MAX: u64 = 25;
+/// So much longer than planned may a run take on a busy machine.
+const LONGER: u32 = 3;
+const FLAP: Duration = Duration::from_millis(500);
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
 const OFFSETS_PARTITIONS: i32 = 4;
 
@@ -44,6 +47,10 @@ pub(crate) enum Fault {
     /// Without its cable: clients do not reach it either.
     Unplug,
     Lose,
+    /// Links as narrow as 10 Mbit/s.
+    Throttle,
+    /// The cable of a node goes out and in, once a second.
+    Flap,
     /// Killed, and back with an empty disk.
     Wipe,
     /// A machine without power: its disk forgets what was not flushed.
@@ -66,6 +73,8 @@ const USUAL: &[Fault] = &[
     Fault::CutPair,
     Fault::Unplug,
     Fault::Lose,
+    Fault::Throttle,
+    Fault::Flap,
 ];
 
 /// Processes that die: the leader of something, the controller, anybody, all of them.
@@ -118,10 +127,18 @@ impl<'r> Nemesis<'r> {
         &self.topic
     }
 
-    /// Makes faults for so long, and heals the last one.
-    pub(crate) fn run(&mut self, cluster: &mut Cluster, duration: Duration) -> Result<(), String> {
+    /// Makes faults for so long, and until clients have made so many operations, if they do so soon; heals the last one.
+    pub(crate) fn run(
+        &mut self,
+        cluster: &mut Cluster,
+        duration: Duration,
+        operations: u64,
+    ) -> Result<(), String> {
         let begin = Instant::now();
-        while begin.elapsed() < duration {
+        let recorder = self.recorder;
+        let goes_on =
+            |elapsed| elapsed < duration || elapsed < LONGER * duration && recorder.operations() < operations;
+        while goes_on(begin.elapsed()) {
             let calm = self.random.below(self.calm_ms_max);
             thread::sleep(Duration::from_millis(calm));
             cluster.nobody_has_ended()?;
@@ -171,6 +188,14 @@ impl<'r> Nemesis<'r> {
                 let percent = 1 + self.random.below(LOSS_PERCENT_MAX);
                 self.note(&format!("{percent} of 100 packets are lost"));
                 cluster.network.lose(percent)
+            }
+            Fault::Throttle => cluster.network.throttle(),
+            Fault::Flap => {
+                for is_plugged in [false, true, false, true, false] {
+                    cluster.network.plug(victim, is_plugged)?;
+                    thread::sleep(FLAP);
+                }
+                Ok(())
             }
             Fault::Wipe => self.wipe(cluster, victim),
             Fault::CutPower => cluster.node(victim).cut_power(),

@@ -18,6 +18,9 @@ const TABLE: &str = "table ip faults {
 }
 ";
 
+/// 10 Mbit/s: the queue delays by up to 200 ms, what does not fit into it is lost.
+const NARROW: [&str; 6] = ["rate", "10mbit", "burst", "32kbit", "latency", "200ms"];
+
 /// The links of some nodes, numbered from 1.
 pub(crate) struct Network {
     nodes: Vec<i32>,
@@ -93,6 +96,23 @@ impl Network {
         machine::run("nft", &["add", "rule", "ip", "faults", "loss", &rule])
     }
 
+    /// Every link takes so much and no more, with a queue before it: everybody is late, and some packets are lost.
+    pub(crate) fn throttle(&self) -> Result<(), String> {
+        self.nodes.iter().try_for_each(|node| {
+            let words = ["qdisc", "replace", "dev", &link(*node), "root", "tbf"];
+            machine::run("tc", &[&words[..], &NARROW].concat())
+        })
+    }
+
+    fn widen(&self) -> Result<(), String> {
+        self.nodes.iter().try_for_each(|node| {
+            // Whatever is there is replaced, so that there is something to be taken away.
+            let link = link(*node);
+            machine::run("tc", &["qdisc", "replace", "dev", &link, "root", "pfifo"])?;
+            machine::run("tc", &["qdisc", "del", "dev", &link, "root"])
+        })
+    }
+
     /// The cable of a node: without it nobody reaches the node, clients neither.
     pub(crate) fn plug(&self, node: i32, is_plugged: bool) -> Result<(), String> {
         machine::run("ip", &["link", "set", &link(node), if is_plugged { "up" } else { "down" }])
@@ -102,6 +122,7 @@ impl Network {
     pub(crate) fn heal(&self) -> Result<(), String> {
         machine::run("nft", &["flush", "set", "ip", "faults", "cut"])?;
         machine::run("nft", &["flush", "chain", "ip", "faults", "loss"])?;
+        self.widen()?;
         self.nodes.iter().try_for_each(|node| self.plug(*node, true))
     }
 

@@ -84,7 +84,7 @@ impl Product {
         let home = node_folder(folder, node);
         match self {
             Product::Ringmain => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_ringmain"));
+                let mut command = Command::new(binary());
                 command.arg("start").arg("--config").arg(home.join("ringmain.toml"));
                 // What is meant for these tests is no option of a node.
                 for (name, _) in env::vars_os() {
@@ -127,7 +127,12 @@ pub(crate) fn node_folder(folder: &Path, node: i32) -> PathBuf {
 
 fn ringmain(words: &[&str], folder: &Path) -> Result<(), String> {
     let folder = folder.to_str().ok_or("the tests' paths are UTF-8")?;
-    machine::run(env!("CARGO_BIN_EXE_ringmain"), &[words, &[folder]].concat())
+    machine::run(&binary(), &[words, &[folder]].concat())
+}
+
+/// The program of our nodes: the one that was built with the tests, or another one, for example an installed one.
+fn binary() -> String {
+    env::var("RINGMAIN_CLUSTER_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ringmain").to_owned())
 }
 
 fn ringmain_configuration(node: i32, nodes: &[i32], data_dir: &Path) -> String {

@@ -20,7 +20,7 @@ use super::{
 };
 
 /// How long the stranger tries.
-const STRANGER_TRIES: Duration = Duration::from_secs(4);
+const STRANGER_TRIES: Duration = Duration::from_millis(2_500);
 
 /// Everything that strangers try, one after the other; nothing of it may have an effect.
 pub(crate) fn annoy(cluster: &mut Cluster, nemesis: &mut Nemesis<'_>) -> Result<(), String> {

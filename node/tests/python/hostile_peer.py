@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 
-WATCH_S = 1.5
+WATCH_S = 0.7
 WATCHED_MAX = 400
 NOISE = 1_500
 PROTOCOL_IP = 0x0800

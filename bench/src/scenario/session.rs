@@ -240,10 +240,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Produces until so many bytes were sent, and waits for the answers; the session can produce
-    /// nothing afterwards.
+    /// Produces so many bytes, in whole requests, as fast as the broker answers; the session can produce nothing
+    /// afterwards.
     pub(crate) fn produce_bytes(&mut self, bytes: u64) -> io::Result<()> {
         let requests = bytes.div_ceil(self.request.bytes.max(1));
+        if let Some(producers) = &mut self.producers {
+            producers.end_after(requests);
+        }
         self.last_news = Instant::now();
         while self.producers.as_ref().is_some_and(|producers| producers.begun() < requests) {
             self.drive_until(Instant::now() + Duration::from_millis(5))?;

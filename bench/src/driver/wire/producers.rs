@@ -51,6 +51,8 @@ pub(crate) struct Producers {
     begun: u64,
     /// No more requests begin at or behind it.
     last: Option<Instant>,
+    /// So many requests begin in all, where nothing else says when to end.
+    most: u64,
     /// Connections that can go on without the kernel saying so.
     runnable: Vec<usize>,
 }
@@ -90,6 +92,7 @@ impl Producers {
             released: 0,
             begun: 0,
             last: None,
+            most: u64::MAX,
         })
     }
 
@@ -101,6 +104,11 @@ impl Producers {
     /// Requests begun so far.
     pub(crate) fn begun(&self) -> u64 {
         self.begun
+    }
+
+    /// Without a rate: so many requests begin in all, and not one more.
+    pub(crate) fn end_after(&mut self, requests: u64) {
+        self.most = requests;
     }
 
     /// Requests that are due and could not begin yet.
@@ -191,12 +199,13 @@ impl Producers {
 
     /// Number and begin of the request that may begin next on a connection.
     fn next_request(&self, index: usize, now: Instant) -> Option<(u64, Instant)> {
+        let may_begin = self.begun < self.most && self.last.is_none_or(|last| now < last);
         match self.schedule {
             None if self.keeps_to_partitions => {
                 let request = self.lanes[index].begun * self.lanes.len() as u64 + index as u64;
-                self.last.is_none_or(|last| now < last).then_some((request, now))
+                may_begin.then_some((request, now))
             }
-            None => self.last.is_none_or(|last| now < last).then_some((self.begun, now)),
+            None => may_begin.then_some((self.begun, now)),
             Some(schedule) => {
                 let request = self.lanes[index].begun * self.lanes.len() as u64 + index as u64;
                 (request < self.released).then(|| (request, schedule.due(request)))
@@ -206,7 +215,7 @@ impl Producers {
 
     fn has_next(&self, index: usize) -> bool {
         match self.schedule {
-            None => self.last.is_none(),
+            None => self.last.is_none() && self.begun < self.most,
             Some(_) => self.lanes[index].begun * self.lanes.len() as u64 + (index as u64) < self.released,
         }
     }

@@ -1,7 +1,11 @@
 //! A file system on a disk that forgets: made, mounted, cut off and mounted again.
 //!
-//! Everything happens in a mount namespace of this process alone, with loop devices that go away with their mount: however
-//! the process ends, nothing of it stays behind.
+//! Everything happens in a mount namespace of this process alone, with loop devices that go away with their mount: a process
+//! that ends by itself, or by a panic, leaves nothing behind.
+//!
+//! One that is killed (-9) while its disks are mounted can: the kernel flushes the mount of a dying process, and the threads that
+//! would serve the flush have died before. Its loop devices then hold up every later `mount -o loop` of the machine, until
+//! the dead connection is cut: mount fusectl on `/sys/fs/fuse/connections` and write 1 to `abort` of those that wait.
 #![expect(unsafe_code, reason = "leaves the mount namespace of the others")]
 
 use std::{

@@ -78,8 +78,8 @@ pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
             applying.apply(image).await;
         }
     });
-    // As above.
-    serving.send(()).unwrap_or_default();
+    // The main thread waits for exactly one answer of each shard; if it has given up, this shard is told to stop.
+    drop(serving.send(()));
     shard.stopped().await;
     close(&shard).await
 }

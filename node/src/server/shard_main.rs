@@ -78,8 +78,10 @@ pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
             applying.apply(image).await;
         }
     });
-    // The main thread waits for exactly one answer of each shard; if it has given up, this shard is told to stop.
-    drop(serving.send(()));
+    // The main thread waits for exactly one answer of each shard, unless the start has failed elsewhere.
+    if serving.send(()).is_err() {
+        tracing::debug!(shard = id.0, "nobody waits for this shard any more");
+    }
     shard.stopped().await;
     close(&shard).await
 }

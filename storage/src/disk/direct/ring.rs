@@ -141,6 +141,11 @@ impl Ring {
         self.0.operations.borrow().len()
     }
 
+    /// Whether disk operations are under way, and how many have ended: a disk that hangs has some and ends none.
+    pub fn disk_operations(&self) -> (bool, u64) {
+        (!self.0.admission.is_empty(), self.0.admission.left())
+    }
+
     /// Waits until every disk operation has ended, abandoned ones too, and every descriptor is closed: the end of the ring
     /// would cancel what a kernel worker has not begun, and leave files open. Polls end with the ring.
     pub async fn stop(&self) {

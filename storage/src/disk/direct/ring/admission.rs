@@ -10,6 +10,8 @@ use std::{
 pub(super) struct Admission {
     places: usize,
     taken: Cell<usize>,
+    /// How often one was given back.
+    left: Cell<u64>,
     next_ticket: Cell<u64>,
     /// By ticket, so that the oldest is first.
     waiting: RefCell<BTreeMap<u64, Waker>>,
@@ -18,7 +20,13 @@ pub(super) struct Admission {
 impl Admission {
     pub(super) fn new(places: usize) -> Admission {
         assert!(places > 0, "without a place nothing would ever begin");
-        Admission { places, taken: Cell::new(0), next_ticket: Cell::new(0), waiting: RefCell::default() }
+        Admission {
+            places,
+            taken: Cell::new(0),
+            left: Cell::new(0),
+            next_ticket: Cell::new(0),
+            waiting: RefCell::default(),
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -51,8 +59,14 @@ impl Admission {
         drop(place_in_line);
     }
 
+    /// Places that were given back so far.
+    pub(super) fn left(&self) -> u64 {
+        self.left.get()
+    }
+
     pub(super) fn leave(&self) {
         self.taken.set(self.taken.get() - 1);
+        self.left.set(self.left.get() + 1);
         self.wake_oldest();
     }
 
@@ -99,5 +113,6 @@ mod tests {
         assert!(admission.waiting.borrow().is_empty(), "the third one was woken");
         assert!(third.poll(&mut context).is_ready());
         assert!(admission.is_full());
+        assert_eq!(admission.left(), 1);
     }
 }

@@ -1,7 +1,8 @@
 //! The command line: one binary for the node and for the tools that speak to it.
 //!
 //! [`run`] parses the arguments and does what they say, except serving: a node's checked configuration goes back to
-//! `main`, which owns the server. Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage.
+//! `main`, which owns the server. Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage or
+//! configuration.
 
 mod arguments;
 mod cert;
@@ -24,19 +25,31 @@ use clap::Parser;
 
 use self::arguments::{Arguments, Command};
 pub use self::failure::Failure;
-use crate::config::NodeConfig;
+use crate::config::{ConfigSources, NodeConfig};
 
 /// What `main` has to do after the arguments were dealt with.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Serve as a node with this configuration.
-    Serve(Box<NodeConfig>),
+    /// Serve as a node.
+    Serve(Box<Serve>),
     /// End with this code.
     Exit(ExitCode),
 }
 
+/// What a node is to serve with.
+#[derive(Debug)]
+pub struct Serve {
+    /// Checked.
+    pub config: NodeConfig,
+    /// Where it is read from again while the node runs, if there is a file.
+    pub reload_from: Option<ConfigSources>,
+}
+
 /// Exit code of a command that could not do what it was told.
 const FAILED: u8 = 1;
+/// Exit code where somebody has to change something before it makes sense to try again: wrong usage, as the parser of the
+/// arguments has it, and a wrong configuration. The service is not restarted after it.
+pub const WRONG_USAGE: u8 = 2;
 
 /// Does what the arguments say. Wrong usage and `--help` end the process, as every command line does.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
@@ -57,9 +70,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
     })
 }
 
-fn served(config: Result<NodeConfig, Failure>) -> Outcome {
-    match config {
-        Ok(config) => Outcome::Serve(Box::new(config)),
+fn served(serve: Result<Serve, Failure>) -> Outcome {
+    match serve {
+        Ok(serve) => Outcome::Serve(Box::new(serve)),
         Err(failure) => Outcome::Exit(report(&failure)),
     }
 }
@@ -70,7 +83,7 @@ fn report(failure: &Failure) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("ringmain: {failure}");
-    ExitCode::from(FAILED)
+    ExitCode::from(if matches!(failure, Failure::Config(_)) { WRONG_USAGE } else { FAILED })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod observability;
 mod runtime;
 pub mod server;
 mod shard;
+pub mod supervision;
 
 pub use observability::init_logging;
 pub use runtime::prepare_process;

@@ -1,32 +1,30 @@
 //! The one binary: parses the command line, and serves as a node where that is what it says.
 //!
-//! Exit codes: 0 done, or stopped as told; 1 failed, with the reason on standard error; 2 wrong usage.
+//! Exit codes: 0 done, or stopped as told; 1 failed, with the reason on standard error; 2 wrong usage or configuration.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use ringmain::{
-    cli,
-    config::NodeConfig,
-    init_logging, prepare_process,
+    cli, init_logging, prepare_process,
     server::{self, Summary},
 };
 
 fn main() -> ExitCode {
     match cli::run(std::env::args_os()) {
-        cli::Outcome::Serve(config) => serve(*config),
+        cli::Outcome::Serve(it) => serve(*it),
         cli::Outcome::Exit(code) => code,
     }
 }
 
-fn serve(config: NodeConfig) -> ExitCode {
+fn serve(cli::Serve { config, reload_from }: cli::Serve) -> ExitCode {
     prepare_process();
     init_logging(&config.log_level);
-    match server::run(config, announce) {
+    match server::run(config, reload_from, announce) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ringmain: {error}");
-            ExitCode::FAILURE
+            if error.needs_operator() { ExitCode::from(cli::WRONG_USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

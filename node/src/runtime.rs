@@ -128,6 +128,15 @@ pub(crate) async fn yield_to_reactor() {
     direct::yield_turn().await;
 }
 
+/// Microseconds of the system's monotonic clock, by which other processes of this machine measure as well.
+pub(crate) fn monotonic_us() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes to a live value; the clock exists on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    let part = |number: i64| u64::try_from(number).unwrap_or(0);
+    part(time.tv_sec) * 1_000_000 + part(time.tv_nsec) / 1_000
+}
+
 /// Milliseconds since the Unix epoch.
 pub(crate) fn unix_ms() -> i64 {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

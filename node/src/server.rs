@@ -12,6 +12,7 @@ mod joining;
 mod limits;
 mod outgoing;
 mod receive_buffers;
+mod reload;
 mod response;
 mod response_queue;
 mod shard_main;
@@ -45,20 +46,45 @@ pub use start_error::StartError;
 pub use summary::Summary;
 
 use crate::{
-    config::{NodeConfig, Origin, describe::NodeFacts},
+    config::{ConfigSources, NodeConfig, Origin, describe::NodeFacts},
     metadata::{DataDirectory, DataDirectoryError, MetadataOptions, NodeId, control_thread},
     observability::AdminServer,
     runtime::{self, ExecutorHandle, TickSource},
     shard::{Inbox, Mailbox, NodeShared, mailbox},
+    supervision::{Phase, Progress, Supervisor},
 };
+use reload::Reload;
 use shard_main::{ShardEnd, ShardStart};
+use signals::Signals;
 
-/// Runs a node until it is told to stop (SIGTERM or SIGINT). `ready` is called once clients are accepted.
-pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), StartError> {
+/// Runs a node until it is told to stop (SIGTERM or SIGINT). `ready` is called once clients are accepted. At SIGHUP the
+/// configuration is read again from `reload_from`.
+pub fn run(
+    config: NodeConfig,
+    reload_from: Option<ConfigSources>,
+    ready: impl FnOnce(&Summary),
+) -> Result<(), StartError> {
     // Before any thread starts: all of them inherit the mask, and only this one waits for the signals.
-    let signals = signals::block()?;
-    let limits = Limits::from_process(&config)?;
+    let signals = signals::block(reload_from.is_some())?;
     let cores = cores::assign(config.shards, config.first_core)?;
+    let supervisor = Supervisor::start(Arc::new(Progress::new(cores.len())));
+    let reload = reload_from.map(|sources| Reload::new(sources, config.settings.clone()));
+    let ended = run_supervised(config, reload, &cores, &signals, &supervisor, ready);
+    if let Err(error) = &ended {
+        supervisor.enter(Phase::Failed(error.to_string()));
+    }
+    ended
+}
+
+fn run_supervised(
+    config: NodeConfig,
+    mut reload: Option<Reload>,
+    cores: &[usize],
+    signals: &Signals,
+    supervisor: &Supervisor,
+    ready: impl FnOnce(&Summary),
+) -> Result<(), StartError> {
+    let limits = Limits::from_process(&config)?;
     probe_ring().map_err(StartError::Ring)?;
     let member = joining::member(&config)?;
     let cluster_id = member.as_ref().map(|member| &member.cluster_id);
@@ -76,7 +102,7 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
     let options = MetadataOptions::new(&config, advertised.clone());
     let (metadata, metadata_thread) = match member {
         None => control_thread::start(&directory, options)?,
-        Some(member) => joining::start(&directory, options, member, cores.len())?,
+        Some(member) => joining::start(&directory, options, member, supervisor.progress().clone())?,
     };
     let facts_for_clients = NodeFacts {
         listener: format!("PLAINTEXT://{}:{port}", config.network.listen.host),
@@ -93,25 +119,38 @@ pub fn run(config: NodeConfig, ready: impl FnOnce(&Summary)) -> Result<(), Start
         metadata,
         ticks: TickSource::calibrated(),
         mailboxes,
+        progress: supervisor.progress().clone(),
         stopping: AtomicBool::new(false),
     });
+    supervisor.enter(Phase::Replaying);
     let replayed = shard_main::replay_journals(&node, &directory, facts, cores[0])?;
-    let mut shards = start_shards(&node, &directory, facts, &cores, inboxes)?;
-    let mut stop = joining::register(&node, &shards, &signals)?;
+    supervisor.enter(Phase::Recovering);
+    let mut shards = start_shards(&node, &directory, facts, cores, inboxes)?;
+    supervisor.enter(Phase::Joining);
+    let mut stop = joining::register(&node, &shards, signals)?;
     let mut admin = None;
     if stop.is_none() {
         shards.serving()?;
         shards.accept(sockets)?;
-        stop = joining::serve(&node, &signals)?;
+        stop = joining::serve(&node, signals)?;
         admin = start_admin(&node)?;
     }
     if stop.is_none() {
         let admin_address = admin.as_ref().map(AdminServer::address);
-        ready(&Summary::new(&node, &directory, facts, &cores, port, admin_address, &replayed));
-        stop = joining::wait_for_stop(&node, &signals)?;
+        ready(&Summary::new(&node, &directory, facts, cores, port, admin_address, &replayed));
+        let serving = Phase::Serving(format!("serving clients at {}", node.advertised));
+        supervisor.enter(serving.clone());
+        stop = joining::wait_for_stop(&node, signals, || {
+            supervisor.enter(Phase::Reloading);
+            reload.iter_mut().for_each(Reload::reload);
+            supervisor.enter(serving.clone());
+        })?;
     }
-    tracing::info!(signal = stop.unwrap_or("none"), "stop");
+    let reason = stop.unwrap_or("none");
+    tracing::info!(signal = reason, "stop");
+    supervisor.enter(Phase::HandingOver(reason.to_owned()));
     joining::hand_over(&node);
+    supervisor.enter(Phase::Draining);
     admin.into_iter().for_each(AdminServer::stop);
     shards.stop(&node)?;
     node.metadata.stop();

@@ -11,6 +11,7 @@ mod counters;
 mod fetch;
 mod file_range;
 mod gather;
+mod getting_on;
 mod in_flight;
 mod log_key_hash;
 mod mailbox;
@@ -43,6 +44,7 @@ use ringmain_storage::{LogKey, ShardId, Store, disk::direct::Ring};
 pub(crate) use counters::{CounterValues, Counters};
 pub(crate) use fetch::{Consumer, FetchWaiter, PartitionFetch, PartitionFetched, read_error};
 pub(crate) use gather::Gather;
+pub(crate) use getting_on::say_that_replay_gets_on;
 pub(crate) use mailbox::{Inbox, Mailbox, mailbox};
 pub(crate) use partition::Partition;
 pub(crate) use produce::{ProduceAnswer, ProduceOperation, Reply, RequestBytesGuard};
@@ -55,6 +57,7 @@ use crate::{
     observability::Stages,
     runtime::{self, Listener, NodeDisk, TickSource},
     server::{Connections, Limits, OutgoingPool, ReceiveBuffers},
+    supervision::Progress,
 };
 use log_key_hash::LogKeyHashing;
 use mailbox::{Credit, Credits};
@@ -75,6 +78,8 @@ pub(crate) struct NodeShared {
     pub(crate) incarnation_id: IncarnationId,
     /// All shards measure with the same one, so that they can compare.
     pub(crate) ticks: TickSource,
+    /// How far the node is, and whether its shards get on.
+    pub(crate) progress: Arc<Progress>,
     /// Set once, when the node is told to stop; before any shard begins to.
     pub(crate) stopping: AtomicBool,
     /// One for each shard, by its number.

@@ -55,7 +55,7 @@ fn a_configuration_is_checked_without_a_start() {
     let path = file.to_str().expect("the tests' paths are UTF-8");
     fs::write(&file, "shards = 1\n[limits]\nconnection_idel_ms = 5\n").expect("written");
     let wrong = ringmain(&["start", "--config", path, "--check"]);
-    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(wrong.status.code(), Some(2));
     let problem = text(&wrong.stderr);
     assert!(problem.contains(&format!("{path}:3: unknown option 'limits.connection_idel_ms'")), "{problem}");
     assert!(problem.contains("did you mean 'limits.connection_idle_ms'?"), "{problem}");

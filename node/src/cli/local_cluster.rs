@@ -26,7 +26,7 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), Failure> {
     let count = arguments.nodes.unwrap_or(NODES);
     let written_only = arguments.write_config.clone();
     // The configuration that one node would have: what is given holds for all, what cannot is spread over them.
-    let base = node::dev(arguments)?;
+    let base = node::dev(arguments)?.config;
     let plan = match &written_only {
         Some(directory) => plan::in_directory(&base, count, directory)?,
         None => plan::in_data_directory(&base, count)?,

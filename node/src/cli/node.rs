@@ -1,5 +1,6 @@
 //! `dev` and `start`: from arguments to a checked configuration.
 
+use super::Serve;
 use super::arguments::{DevArguments, StartArguments};
 use super::failure::Failure;
 use super::output::print;
@@ -8,7 +9,7 @@ use crate::config::{ConfigSources, NodeConfig};
 use crate::server::signals;
 
 /// The configuration of a node for trying out.
-pub(super) fn dev(arguments: DevArguments) -> Result<NodeConfig, Failure> {
+pub(super) fn dev(arguments: DevArguments) -> Result<Serve, Failure> {
     let flag = |key: &str, flag: &str, value: Option<String>| {
         value.map(|value| (key.to_owned(), value, flag.to_owned()))
     };
@@ -20,11 +21,11 @@ pub(super) fn dev(arguments: DevArguments) -> Result<NodeConfig, Failure> {
     ];
     let flags = named.into_iter().flatten().chain(set_flags(arguments.set)).collect();
     let sources = ConfigSources { file: None, environment: environment(), flags };
-    Ok(NodeConfig::load(&sources)?)
+    Ok(Serve { config: NodeConfig::load(&sources)?, reload_from: None })
 }
 
 /// The configuration of a node as its file says.
-pub(super) fn start(arguments: &StartArguments) -> Result<NodeConfig, Failure> {
+pub(super) fn start(arguments: &StartArguments) -> Result<Serve, Failure> {
     if let Some(parent) = arguments.with_parent {
         signals::stop_with_parent(parent).map_err(|error| Failure::Io {
             operation: "stop with the process that started this one".to_owned(),
@@ -33,12 +34,12 @@ pub(super) fn start(arguments: &StartArguments) -> Result<NodeConfig, Failure> {
     }
     let flags = set_flags(arguments.set.clone()).collect();
     let sources = ConfigSources { file: Some(arguments.config.clone()), environment: environment(), flags };
-    Ok(NodeConfig::load(&sources)?)
+    Ok(Serve { config: NodeConfig::load(&sources)?, reload_from: Some(sources) })
 }
 
 /// Says what would hold, and where it came from.
 pub(super) fn check(arguments: &StartArguments) -> Result<(), Failure> {
-    let config = start(arguments)?;
+    let Serve { config, .. } = start(arguments)?;
     let mut text = String::from("The configuration is valid. Set, and where:\n");
     for option in &OPTIONS {
         let origin = config.settings.origin(option.key);

@@ -79,9 +79,11 @@ fn wrong_usage_is_refused() {
 #[test]
 fn dev_becomes_a_configuration() {
     let line = "ringmain dev --data-dir d --listen 127.0.0.1:0 --admin off --shards 2 --set limits.request_bytes_max=1MiB";
-    let Outcome::Serve(config) = run(line.split_whitespace().map(OsString::from)) else {
+    let Outcome::Serve(serve) = run(line.split_whitespace().map(OsString::from)) else {
         panic!("a valid line serves");
     };
+    let Serve { config, reload_from } = *serve;
+    assert!(reload_from.is_none(), "there is no file to read again");
     assert_eq!(config.data_dir, std::path::PathBuf::from("d"));
     assert_eq!(config.network.listen.port, 0);
     assert_eq!(config.network.admin, None);

@@ -3,7 +3,7 @@
 //! Owns the walk over them and the report of everything that is wrong, with the place where it stands. Knows no option
 //! by name: the table of [`super::options`] says which there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ const ENVIRONMENT_PREFIX: &str = "RINGMAIN_";
 const TOOL_VARIABLES: [&str; 2] = ["RINGMAIN_BROKERS", "RINGMAIN_CONFIG"];
 
 /// What is to be read, in the order in which it wins.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ConfigSources {
     /// The TOML file.
     pub file: Option<PathBuf>,
@@ -154,6 +154,22 @@ impl Settings {
     pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let given = self.options.iter().filter(|(_, setting)| setting.origin != Origin::Default);
         given.map(|(key, setting)| (*key, setting.text.as_str()))
+    }
+
+    /// An option as it was written, or as the table has it.
+    pub fn given_or_default(&self, key: &str) -> &str {
+        &self.setting(key).text
+    }
+
+    /// The keys of what has another value there, topic configurations included.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let options = self.options.iter().filter(|(key, setting)| setting.value != *other.value(key));
+        let mut keys: Vec<String> = options.map(|(key, _)| (*key).to_owned()).collect();
+        let defaults = [self, other].map(|it| it.topic_defaults.iter().collect::<BTreeMap<_, _>>());
+        let names: BTreeSet<_> = defaults.iter().flat_map(|it| it.keys()).collect();
+        let differs = names.into_iter().filter(|name| defaults[0].get(*name) != defaults[1].get(*name));
+        keys.extend(differs.map(|name| format!("{TOPIC_DEFAULTS_PREFIX}{name}")));
+        keys
     }
 
     /// The topic configurations that the node's own configuration sets.

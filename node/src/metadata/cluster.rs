@@ -10,7 +10,6 @@ mod asking;
 mod certificates;
 mod controller;
 mod draft;
-mod health;
 mod journal;
 mod registration;
 mod start_error;
@@ -38,8 +37,8 @@ use super::data_directory::DataDirectory;
 use super::handle::{MetadataError, MetadataHandle};
 use super::{IncarnationId, NodeId};
 use crate::config::{ClusterConfig, HostPort};
+use crate::supervision::Progress;
 
-use health::Health;
 pub use start_error::ClusterStartError;
 pub use starts::StartsError;
 use wire::Asked;
@@ -66,6 +65,8 @@ pub struct ClusterOptions {
     pub rack: Option<String>,
     /// How many shards it has.
     pub shards: usize,
+    /// Whether they get anything done.
+    pub progress: Arc<Progress>,
     /// Bound to the control port.
     pub socket: UdpSocket,
 }
@@ -84,7 +85,7 @@ struct Shared {
     /// The version that each shard has applied.
     applied: Box<[AtomicU64]>,
     /// Whether the shards get anything done.
-    health: Health,
+    progress: Arc<Progress>,
     /// Whether it accepts clients yet, and whether it may stop.
     accepts: AtomicBool,
     may_stop: AtomicBool,
@@ -142,14 +143,9 @@ impl ClusterHandle {
         }
     }
 
-    /// The rounds of a shard end.
-    pub fn is_well(&self, shard: u16) {
-        self.0.health.is_well(shard);
-    }
-
     /// For how long the shard that is worst off has got nothing done.
     fn longest_silence(&self) -> Duration {
-        self.0.health.longest_silence()
+        self.0.progress.longest_silence().1
     }
 
     /// The version that every shard has applied.

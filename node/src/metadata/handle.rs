@@ -131,13 +131,6 @@ impl MetadataHandle {
         }
     }
 
-    /// A shard goes on: its rounds of group commit end, or there are none.
-    pub fn is_well(&self, shard: u16) {
-        if let Some(cluster) = self.cluster() {
-            cluster.is_well(shard);
-        }
-    }
-
     /// The node that decides, as far as this one knows; `None` while a cluster has none.
     pub fn controller_id(&self) -> Option<NodeId> {
         match &self.way {

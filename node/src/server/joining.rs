@@ -13,7 +13,10 @@ use std::{
 
 use ringmain_replication::quic::certificates::NodeIdentity;
 
-use super::{Shards, StartError, signals::Signals};
+use super::{
+    Shards, StartError,
+    signals::{Signals, Wanted},
+};
 use crate::{
     config::{ClusterConfig, NodeConfig},
     metadata::{
@@ -23,6 +26,7 @@ use crate::{
         controller::Surviving,
     },
     shard::NodeShared,
+    supervision::Progress,
 };
 
 /// How often the main thread looks whether something has happened.
@@ -68,11 +72,13 @@ pub(super) fn start(
     directory: &DataDirectory,
     options: MetadataOptions,
     member: Member,
-    shards: usize,
+    progress: Arc<Progress>,
 ) -> Result<(MetadataHandle, MetadataThread), StartError> {
     let Member { cluster, identity, socket, .. } = member;
     let MetadataOptions { controller, advertised, rack } = options;
-    let options = ClusterOptions { controller, cluster, identity, advertised, rack, shards, socket };
+    let shards = progress.shard_count();
+    let options =
+        ClusterOptions { controller, cluster, identity, advertised, rack, shards, progress, socket };
     Ok(cluster::start(directory, options)?)
 }
 
@@ -105,15 +111,29 @@ pub(super) fn serve(node: &NodeShared, signals: &Signals) -> Result<Option<&'sta
     Ok(stop)
 }
 
-/// Waits for a signal, or for the node's own reason to end.
+/// Waits for a signal to stop, or for the node's own reason to end; does what other signals want.
 pub(super) fn wait_for_stop(
     node: &NodeShared,
     signals: &Signals,
+    mut reload: impl FnMut(),
 ) -> Result<Option<&'static str>, StartError> {
-    match node.metadata.cluster() {
-        None => signals.wait().map(Some),
-        Some(_) => wait_until(node, signals, LOOK_RUNNING, &|| false),
+    loop {
+        let wanted = match node.metadata.cluster() {
+            None => Some(signals.wait()?),
+            Some(_) => signals.wait_for(LOOK_RUNNING)?,
+        };
+        match wanted {
+            Some(Wanted::Stop(signal)) => return Ok(Some(signal)),
+            Some(Wanted::Reload) => reload(),
+            None if has_failed(node) => return Ok(Some("failure")),
+            None => {}
+        }
     }
+}
+
+/// Whether a node of a cluster has a reason of its own to end.
+fn has_failed(node: &NodeShared) -> bool {
+    node.metadata.cluster().is_some_and(|cluster| cluster.failure().is_some())
 }
 
 /// Waits until `is_done`; returns why the node is to stop, if that comes first.
@@ -123,13 +143,14 @@ fn wait_until(
     look: Duration,
     is_done: &dyn Fn() -> bool,
 ) -> Result<Option<&'static str>, StartError> {
-    let failure = || node.metadata.cluster().and_then(|cluster| cluster.failure());
     while !is_done() {
-        if let Some(signal) = signals.wait_for(look)? {
-            return Ok(Some(signal));
-        }
-        if failure().is_some() {
-            return Ok(Some("failure"));
+        match signals.wait_for(look)? {
+            Some(Wanted::Stop(signal)) => return Ok(Some(signal)),
+            Some(Wanted::Reload) => {
+                tracing::warn!("the configuration is not read again before the start is over")
+            }
+            None if has_failed(node) => return Ok(Some("failure")),
+            None => {}
         }
     }
     Ok(None)

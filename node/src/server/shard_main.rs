@@ -25,7 +25,7 @@ use crate::{
     config::HostPort,
     metadata::{DataDirectory, ImageWatch},
     runtime::{self, NodeDisk},
-    shard::{Inbox, NodeShared, Replication, Shard},
+    shard::{Inbox, NodeShared, Replication, Shard, say_that_replay_gets_on},
 };
 
 /// How a shard ended.
@@ -60,6 +60,7 @@ pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
             return Ok(());
         }
     };
+    runtime::spawn(shard.clone().say_that_it_gets_on());
     let damaged = shard.open_logs(&shard.metadata().image()).await;
     // The main thread waits for exactly one answer of each shard.
     drop(opened.send(Ok(damaged)));
@@ -186,6 +187,7 @@ pub(super) fn replay_journals(
 ) -> Result<ReplayReport, StartError> {
     let (node, root) = (node.clone(), directory.path().to_owned());
     let executor = runtime::start_executor("replay", core, move |ring| async move {
+        runtime::spawn(say_that_replay_gets_on(node.progress.clone(), ring.clone()));
         let disk = open_disk(&node, root, facts, ring);
         let report = replay(&disk, store_options(&node), runtime::unix_ms()).await;
         disk.ring().stop().await;

@@ -66,6 +66,13 @@ pub enum StartError {
     Executor(String),
 }
 
+impl StartError {
+    /// Whether another start would fail in the same way until somebody changes the configuration.
+    pub fn needs_operator(&self) -> bool {
+        matches!(self, Self::Certificates(_) | Self::Limits(_))
+    }
+}
+
 impl From<ExecutorError> for StartError {
     fn from(error: ExecutorError) -> Self {
         match error {

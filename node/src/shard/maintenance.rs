@@ -37,9 +37,6 @@ impl Shard {
     async fn keep_deadlines(self: Rc<Self>) {
         while !self.is_stopping() {
             runtime::sleep(DEADLINE_PERIOD).await;
-            if self.round_watch.goes_on() {
-                self.metadata().is_well(self.id.0);
-            }
             for partition in self.partitions_to_tick() {
                 partition.tick(&self);
             }

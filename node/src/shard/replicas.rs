@@ -57,9 +57,15 @@ impl Shard {
                 || self.unserved.without_role.borrow().contains_key(&key)
                 || self.is_damaged(key);
             if !is_open {
-                missing.push(self.open_log(key, topic));
+                missing.push((key, topic));
             }
         }
+        let (progress, shard) = (&self.node.progress, self.id.0);
+        progress.found_logs(shard, missing.len());
+        let missing = missing.into_iter().map(|(key, topic)| async move {
+            self.open_log(key, topic).await;
+            progress.opened_log(shard);
+        });
         futures_util::stream::iter(missing).buffer_unordered(OPENING_AT_ONCE).collect::<()>().await;
     }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::plan::{NodePlan, Plan};
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
-use crate::server::signals::{self, Signals};
+use crate::server::signals::{self, Signals, Wanted};
 use crate::server::summary::READY;
 
 /// How often it is looked whether a node has ended.
@@ -48,7 +48,7 @@ struct Node<'a> {
 /// Starts the nodes and waits until all have ended.
 pub(super) fn run(plan: &Plan) -> Result<(), Failure> {
     // Before any thread starts, so that only the one that waits for the signals gets them.
-    let signals = signals::block().map_err(|error| Failure::Other(error.to_string()))?;
+    let signals = signals::block(false).map_err(|error| Failure::Other(error.to_string()))?;
     let (events, received) = mpsc::channel();
     let mut nodes = Vec::with_capacity(plan.nodes.len());
     for (place, node) in plan.nodes.iter().enumerate() {
@@ -127,7 +127,7 @@ fn read_lines(
 /// Waits for signals on a thread that lives as long as the process.
 fn pass_on(signals: Signals, events: Sender<Event>) -> Result<(), Failure> {
     let wait = move || {
-        while let Ok(signal) = signals.wait() {
+        while let Ok(Wanted::Stop(signal)) = signals.wait() {
             if events.send(Event::Signal(signal)).is_err() {
                 return;
             }

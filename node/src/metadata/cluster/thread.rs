@@ -19,7 +19,6 @@ use tokio::time::Instant;
 use super::asking;
 use super::certificates::ControlCertificates;
 use super::controller::ControllerTask;
-use super::health::Health;
 use super::registration::Registration;
 use super::starts::Starts;
 use super::state::ImageState;
@@ -62,7 +61,7 @@ pub(super) fn start(
         incarnation: random_incarnation_id().map_err(ClusterStartError::Thread)?,
         registration: AtomicI64::new(-1),
         applied: (0..options.shards).map(|_| AtomicU64::new(0)).collect(),
-        health: Health::new(options.shards),
+        progress: Arc::clone(&options.progress),
         accepts: AtomicBool::new(false),
         may_stop: AtomicBool::new(false),
         quorum: OnceLock::new(),

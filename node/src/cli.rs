@@ -6,7 +6,6 @@
 
 mod arguments;
 mod cert;
-mod client;
 mod cluster;
 mod failure;
 mod group;

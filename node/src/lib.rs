@@ -1,6 +1,8 @@
 //! The Ringmain node: sockets, cores, configuration, operators.
 
+mod base64;
 pub mod cli;
+mod client;
 pub mod config;
 mod handlers;
 pub mod metadata;

@@ -18,8 +18,8 @@ mod status;
 use std::time::Duration;
 
 use super::arguments::{ClusterArguments, ClusterCommand, ClusterLeadersCommand};
-use super::client::{Client, ClientError, TopicPartition};
 use super::failure::Failure;
+use crate::client::{Client, ClientError, TopicPartition};
 
 /// Partitions that a line of text names; more would hide what it says.
 const NAMED_MAX: usize = 5;

@@ -4,7 +4,7 @@ use std::io;
 
 use ringmain_replication::quic::certificates::CertificateError;
 
-use super::client::ClientError;
+use crate::client::ClientError;
 use crate::config::ConfigProblems;
 
 /// Why a command failed.

@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::arguments::{ClusterArguments, GroupCommand, TopicPartitions};
-use super::client::{Client, ClientError, GroupView, TopicPartition};
 use super::failure::Failure;
 use super::output::printable;
+use crate::client::{Client, ClientError, GroupView, TopicPartition};
 
 /// Members that an error names; more would hide what it says.
 const MEMBERS_NAMED_MAX: usize = 5;

@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 
 use super::failure::Failure;
+pub(super) use crate::client::printable;
 
 /// Prints text to standard output.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -49,18 +50,6 @@ pub(super) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
         text.push_str(&line(&mut row.iter().map(String::as_str)));
     }
     text
-}
-
-/// A name as a terminal can show it: control characters, which some names have, as escapes.
-pub(super) fn printable(name: &str) -> String {
-    if !name.chars().any(char::is_control) {
-        return name.to_owned();
-    }
-    let escaped = |character: char| match character {
-        control if control.is_control() => control.escape_default().to_string(),
-        other => other.to_string(),
-    };
-    name.chars().map(escaped).collect()
 }
 
 /// A number with a comma after each thousand.

@@ -13,8 +13,8 @@ mod sender;
 use std::time::Duration;
 
 use super::arguments::{ClusterArguments, TopicCommand};
-use super::client::{Client, ClientError};
 use super::failure::Failure;
+use crate::client::{Client, ClientError};
 
 /// Does what a `topic` command says.
 pub(super) fn run(command: TopicCommand) -> Result<(), Failure> {

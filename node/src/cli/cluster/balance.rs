@@ -6,9 +6,9 @@ use super::health::{could_lead, is_led_elsewhere};
 use super::snapshot::Snapshot;
 use super::{client, counted, numbers};
 use crate::cli::arguments::{ClusterBalanceArguments, ClusterForceArguments};
-use crate::cli::client::{Election, Placement, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json, table};
+use crate::client::{Election, Placement, TopicPartition};
 
 /// Elects preferred leaders where they could lead and do not.
 pub(super) fn balance(arguments: &ClusterBalanceArguments) -> Result<(), Failure> {

@@ -16,9 +16,9 @@ use super::moving::Plan;
 use super::snapshot::Snapshot;
 use super::{client, counted, named, numbers};
 use crate::cli::arguments::{ClusterDecommissionArguments, ClusterReplaceArguments, MoveArguments};
-use crate::cli::client::{Client, Placement};
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
+use crate::client::{Client, Placement};
 
 /// How often it is looked whether a node has stopped.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);

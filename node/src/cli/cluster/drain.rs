@@ -7,9 +7,9 @@ use super::moving::{self, Plan};
 use super::snapshot::Snapshot;
 use super::{client, counted, image, named, numbers};
 use crate::cli::arguments::{ClusterDrainArguments, MoveArguments};
-use crate::cli::client::{Client, Placement, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
+use crate::client::{Client, Placement, TopicPartition};
 
 /// Plans made anew because partitions were made on the node meanwhile; more of them would be a race that is lost.
 const ROUNDS_MAX: usize = 5;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::snapshot::Snapshot;
 use super::{counted, named, numbers};
-use crate::cli::client::{Placement, TopicPartition};
+use crate::client::{Placement, TopicPartition};
 
 /// A voter that has not caught up for so long is told: heartbeats are far more frequent.
 const VOTER_BEHIND_MS: i64 = 5_000;

@@ -9,8 +9,8 @@ use ringmain_metadata::{
 };
 
 use super::snapshot::Snapshot;
-use crate::cli::client::{NodeView, Placement};
 use crate::cli::failure::Failure;
+use crate::client::{NodeView, Placement};
 use crate::config::TopicDefaults;
 
 /// The snapshot as an image.

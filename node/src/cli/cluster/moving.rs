@@ -11,9 +11,9 @@ use serde_json::json;
 use super::snapshot::Snapshot;
 use super::{counted, named, numbers};
 use crate::cli::arguments::MoveArguments;
-use crate::cli::client::{Client, ClientError, MoveView, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, sized, table};
+use crate::client::{Client, ClientError, MoveView, TopicPartition};
 
 /// How often the moves are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);

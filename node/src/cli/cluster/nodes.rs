@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::client;
 use super::snapshot::Snapshot;
 use crate::cli::arguments::ClusterNodesArguments;
-use crate::cli::client::{LogDirsView, NodeView};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json, sized, table};
+use crate::client::{LogDirsView, NodeView};
 
 /// A node as it is shown.
 struct Row<'a> {
@@ -40,7 +40,7 @@ fn rows<'a>(snapshot: &'a Snapshot, kept: &'a BTreeMap<i32, LogDirsView>) -> Vec
     let known = snapshot.nodes.nodes.keys().copied();
     let keepers = snapshot.partitions.iter().flat_map(|placement| placement.replicas.iter().copied());
     let all: BTreeSet<i32> = known.chain(keepers).collect();
-    let count = |holds: &dyn Fn(&crate::cli::client::Placement) -> bool| {
+    let count = |holds: &dyn Fn(&crate::client::Placement) -> bool| {
         snapshot.partitions.iter().filter(|placement| holds(placement)).count()
     };
     let row = |node_id: i32| Row {

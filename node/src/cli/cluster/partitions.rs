@@ -8,9 +8,9 @@ use super::health::{could_lead, lacking};
 use super::snapshot::Snapshot;
 use super::{client, numbers};
 use crate::cli::arguments::ClusterPartitionsArguments;
-use crate::cli::client::{Client, Placement, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json, table};
+use crate::client::{Client, Placement, TopicPartition};
 
 /// Where the log of each partition ends, by node, of those that answer.
 type Ends = BTreeMap<i32, BTreeMap<TopicPartition, i64>>;

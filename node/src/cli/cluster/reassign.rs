@@ -12,9 +12,9 @@ use super::moving::{self, Plan};
 use super::snapshot::Snapshot;
 use super::{client, counted, named, numbers};
 use crate::cli::arguments::ClusterReassignArguments;
-use crate::cli::client::{Client, MoveView, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json, table};
+use crate::client::{Client, MoveView, TopicPartition};
 
 /// The only version of the file that there is.
 const FILE_VERSION: i64 = 1;

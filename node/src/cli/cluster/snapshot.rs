@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::client::{Client, ClientError, MoveView, NodesView, Placement, QuorumView};
+use crate::client::{Client, ClientError, MoveView, NodesView, Placement, QuorumView};
 
 /// One look.
 #[derive(Debug, Clone)]

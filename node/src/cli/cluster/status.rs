@@ -10,10 +10,10 @@ use super::health::{Findings, Health, partitions};
 use super::snapshot::Snapshot;
 use super::{counted, named, numbers};
 use crate::cli::arguments::ClusterStatusArguments;
-use crate::cli::client::{Client, MemberLag, Placement, QuorumView};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json};
 use crate::cli::watch::{Look, Shown, watch};
+use crate::client::{Client, MemberLag, Placement, QuorumView};
 
 /// How often a cluster that is waited for is looked at.
 const WAIT_INTERVAL: Duration = Duration::from_millis(500);

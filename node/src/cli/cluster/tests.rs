@@ -8,7 +8,7 @@ use super::health::{Findings, Health, could_lead, lacking};
 use super::moving::Plan;
 use super::snapshot::Snapshot;
 use super::{counted, named, numbers};
-use crate::cli::client::{MemberLag, MoveView, NodeView, NodesView, Placement, QuorumView, TopicPartition};
+use crate::client::{MemberLag, MoveView, NodeView, NodesView, Placement, QuorumView, TopicPartition};
 use crate::config::HostPort;
 
 fn partition(index: i32) -> TopicPartition {

@@ -6,9 +6,9 @@ use ringmain_protocol::ErrorCode;
 
 use super::{client, held_by, listed, selected};
 use crate::cli::arguments::GroupDeleteArguments;
-use crate::cli::client::{Client, ClientError, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, printable};
+use crate::client::{Client, ClientError, TopicPartition};
 
 /// Deletes groups, or offsets of them. One that cannot be deleted does not keep the others.
 pub(super) fn delete(arguments: &GroupDeleteArguments) -> Result<(), Failure> {

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::progress::{self, PartitionProgress, total_lag};
 use super::{client, listed};
 use crate::cli::arguments::GroupDescribeArguments;
-use crate::cli::client::{Client, ClientError, CoordinatorView, GroupView, MemberView, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{grouped, printable, table};
 use crate::cli::watch::{Look, Shown, watch};
+use crate::client::{Client, ClientError, CoordinatorView, GroupView, MemberView, TopicPartition};
 
 /// Shows everything about groups.
 pub(super) fn describe(arguments: &GroupDescribeArguments) -> Result<(), Failure> {

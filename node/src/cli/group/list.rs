@@ -7,10 +7,10 @@ use serde_json::json;
 use super::client;
 use super::progress::{self, total_lag};
 use crate::cli::arguments::GroupListArguments;
-use crate::cli::client::{Client, ClientError, GroupView, ListedGroupView, LogState, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{grouped, printable, table};
 use crate::cli::watch::{Look, Shown, watch};
+use crate::client::{Client, ClientError, GroupView, ListedGroupView, LogState, TopicPartition};
 
 /// Shows which groups there are.
 pub(super) fn list(arguments: &GroupListArguments) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::client::{LogState, TopicPartition};
+use crate::client::{LogState, TopicPartition};
 
 /// How far a group is in one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) fn total_lag(partitions: &[PartitionProgress]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::client::LogRange;
+    use crate::client::LogRange;
 
     fn at(committed: Option<i64>, log: LogState) -> PartitionProgress {
         PartitionProgress { partition: TopicPartition { topic: "orders".into(), index: 0 }, committed, log }

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::cli::client::TopicPartition;
 use crate::cli::failure::Failure;
 use crate::cli::output::printable;
+use crate::client::TopicPartition;
 
 /// The commits of a group in a file; `-` is standard input.
 pub(super) fn read(file: &Path, group: &str) -> Result<BTreeMap<TopicPartition, i64>, Failure> {

@@ -12,10 +12,10 @@ use serde_json::json;
 
 use super::{client, held_by, listed, saved, selected};
 use crate::cli::arguments::{GroupSeekArguments, SeekTarget};
-use crate::cli::client::{Client, ClientError, LogRange, LogState, TopicPartition};
 use crate::cli::failure::Failure;
 use crate::cli::output::{grouped, print, print_json, printable, table};
 use crate::cli::time;
+use crate::client::{Client, ClientError, LogRange, LogState, TopicPartition};
 
 /// Moves a group.
 pub(super) fn seek(arguments: &GroupSeekArguments) -> Result<(), Failure> {

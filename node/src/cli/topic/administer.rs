@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::client;
 use crate::cli::arguments::{AlterArguments, CreateArguments, DeleteArguments};
-use crate::cli::client::{Client, ClientError, decoded};
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json};
+use crate::client::{Client, ClientError, decoded};
 use crate::config::suggestion::nearest;
 use crate::config::topic_definitions::TOPIC_CONFIGS;
 

@@ -19,9 +19,9 @@ use super::client;
 use super::describe::offsets;
 use super::format::Format;
 use crate::cli::arguments::{ConsumeArguments, StartPosition};
-use crate::cli::client::{Answer, Client, ClientError, Connection, TopicView};
 use crate::cli::failure::Failure;
 use crate::cli::output::wait_until_closed;
+use crate::client::{Answer, Client, ClientError, Connection, TopicView};
 
 /// How long a broker may wait for records before it answers with none.
 const FETCH_WAIT_MS: i32 = 500;

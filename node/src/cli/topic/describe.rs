@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::client;
 use crate::cli::arguments::{DescribeArguments, ListArguments};
-use crate::cli::client::{Client, ClientError, TopicPartition, TopicView, decoded};
 use crate::cli::failure::Failure;
 use crate::cli::output::{grouped, print, print_json, table};
+use crate::client::{Client, ClientError, TopicPartition, TopicView, decoded};
 
 /// Shows which topics there are.
 pub(super) fn list(arguments: &ListArguments) -> Result<(), Failure> {

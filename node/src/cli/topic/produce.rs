@@ -14,9 +14,9 @@ use super::partitioner::partition_of_key;
 use super::progress::Progress;
 use super::sender::Sender;
 use crate::cli::arguments::{CompressionArgument, ProduceArguments};
-use crate::cli::client::TopicView;
 use crate::cli::failure::Failure;
 use crate::cli::output::{print, print_json};
+use crate::client::TopicView;
 
 /// Records in a batch: bounds what a broker does for one batch of empty lines.
 const BATCH_RECORDS_MAX: i32 = 1_000_000;

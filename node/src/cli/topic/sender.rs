@@ -19,7 +19,7 @@ use ringmain_protocol::messages::{
 use ringmain_protocol::records::{ProducerState, RecordBatchBuilder};
 
 use crate::cli::arguments::AcksArgument;
-use crate::cli::client::{Answer, Client, ClientError, Connection, TopicView};
+use crate::client::{Answer, Client, ClientError, Connection, TopicView};
 
 /// Requests under way on a connection: brokers remember five batches of an idempotent producer, no more, to recognise
 /// one that is sent again.

@@ -4,7 +4,7 @@ use std::io;
 
 use ringmain_protocol::{ApiKey, ErrorCode};
 
-use crate::cli::output::printable;
+use super::printable;
 use crate::config::HostPort;
 
 /// What went wrong between a tool and a broker.

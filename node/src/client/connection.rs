@@ -34,7 +34,7 @@ const FETCH_VERSION_MAX: i16 = 12;
 
 /// A connection to a broker.
 #[derive(Debug)]
-pub(in crate::cli) struct Connection {
+pub(crate) struct Connection {
     address: HostPort,
     stream: TcpStream,
     /// The version to use for each API that the broker serves and we know.
@@ -53,7 +53,7 @@ struct Sent {
 
 /// The bytes of an answer, and what they are.
 #[derive(Debug)]
-pub(in crate::cli) struct Answer {
+pub(crate) struct Answer {
     address: HostPort,
     bytes: Vec<u8>,
     api_key: ApiKey,
@@ -61,7 +61,7 @@ pub(in crate::cli) struct Answer {
 }
 
 impl Connection {
-    pub(in crate::cli) fn open(address: &HostPort, timeout: Duration) -> Result<Self, ClientError> {
+    pub(crate) fn open(address: &HostPort, timeout: Duration) -> Result<Self, ClientError> {
         let unreachable = |error| ClientError::Unreachable { address: address.clone(), error };
         let stream = connect(address, timeout.min(CONNECT_LIMIT)).map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
@@ -80,13 +80,13 @@ impl Connection {
     }
 
     /// Sends a request and waits for its answer; none may be waiting.
-    pub(in crate::cli) fn call<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
+    pub(crate) fn call<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
         self.send(request)?;
         self.receive()
     }
 
     /// Sends a request.
-    pub(in crate::cli) fn send<R: Request + Encode>(&mut self, request: &R) -> Result<(), ClientError> {
+    pub(crate) fn send<R: Request + Encode>(&mut self, request: &R) -> Result<(), ClientError> {
         let sent = self.next(R::API_KEY)?;
         let frame = frame::request_frame(&header(sent), request).map_err(|error| self.protocol(error))?;
         self.write(&frame)?;
@@ -95,10 +95,7 @@ impl Connection {
     }
 
     /// Sends a produce request, whose records are not copied. One with acks=0 gets no answer.
-    pub(in crate::cli) fn send_produce(
-        &mut self,
-        request: ProduceRequest<'_, Bytes>,
-    ) -> Result<(), ClientError> {
+    pub(crate) fn send_produce(&mut self, request: ProduceRequest<'_, Bytes>) -> Result<(), ClientError> {
         let sent = self.next(ApiKey::Produce)?;
         let is_answered = request.acks != 0;
         let chunks = frame::request_chunks(&header(sent), request).map_err(|error| self.protocol(error))?;
@@ -114,7 +111,7 @@ impl Connection {
     }
 
     /// Waits for the answer to the oldest request.
-    pub(in crate::cli) fn receive(&mut self) -> Result<Answer, ClientError> {
+    pub(crate) fn receive(&mut self) -> Result<Answer, ClientError> {
         let Some(sent) = self.waiting.pop_front() else {
             return Err(self.protocol("an answer was waited for, but no request was sent"));
         };
@@ -140,13 +137,13 @@ impl Connection {
     }
 
     /// The version in which an API is spoken.
-    pub(in crate::cli) fn version(&self, api_key: ApiKey) -> Result<i16, ClientError> {
+    pub(crate) fn version(&self, api_key: ApiKey) -> Result<i16, ClientError> {
         let unknown = ClientError::Version { address: self.address.clone(), api: api_key };
         self.versions.get(&api_key).copied().ok_or(unknown)
     }
 
     /// Requests that were sent and not answered.
-    pub(in crate::cli) fn waiting_count(&self) -> usize {
+    pub(crate) fn waiting_count(&self) -> usize {
         self.waiting.len()
     }
 
@@ -193,7 +190,7 @@ impl Connection {
 
 impl Answer {
     /// The answer's message.
-    pub(in crate::cli) fn decode<'a, S: Response + Decode<'a>>(&'a self) -> Result<S, ClientError> {
+    pub(crate) fn decode<'a, S: Response + Decode<'a>>(&'a self) -> Result<S, ClientError> {
         assert_eq!(self.api_key, S::API_KEY, "an answer is decoded as what was asked for");
         let mut reader = Reader::new(&self.bytes);
         let decoded = decode_response(&mut reader, self.version);
@@ -204,7 +201,7 @@ impl Answer {
     }
 
     /// An address that the answer names.
-    pub(in crate::cli) fn host_port(&self, host: &str, port: i32) -> Result<HostPort, ClientError> {
+    pub(crate) fn host_port(&self, host: &str, port: i32) -> Result<HostPort, ClientError> {
         let port = u16::try_from(port).map_err(|_| ClientError::Protocol {
             address: self.address.clone(),
             problem: format!("it names {host}:{port}, which is no address"),

@@ -8,8 +8,7 @@ use ringmain_protocol::messages::{
     COORDINATOR_OF_GROUP, FindCoordinatorRequest, FindCoordinatorResponse, Response,
 };
 
-use super::{Client, ClientError, Connection, decoded};
-use crate::cli::output::printable;
+use super::{Client, ClientError, Connection, decoded, printable};
 use crate::config::HostPort;
 
 /// From this version on several coordinators can be asked for, so the key has another place.
@@ -17,14 +16,14 @@ const SEVERAL_FROM_VERSION: i16 = 4;
 
 /// A node that coordinates a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct CoordinatorView {
-    pub(in crate::cli) node_id: i32,
-    pub(in crate::cli) address: HostPort,
+pub(crate) struct CoordinatorView {
+    pub(crate) node_id: i32,
+    pub(crate) address: HostPort,
 }
 
 impl Client {
     /// Does something with the coordinator of a group until it works, the error is one that stays, or the time is up.
-    pub(in crate::cli) fn with_coordinator<T>(
+    pub(crate) fn with_coordinator<T>(
         &mut self,
         group: &str,
         mut attempt: impl FnMut(&mut Connection) -> Result<T, ClientError>,
@@ -40,12 +39,12 @@ impl Client {
     }
 
     /// Which node coordinates a group.
-    pub(in crate::cli) fn coordinator(&mut self, group: &str) -> Result<CoordinatorView, ClientError> {
+    pub(crate) fn coordinator(&mut self, group: &str) -> Result<CoordinatorView, ClientError> {
         self.retry(|client| client.coordinator_once(group))
     }
 
     /// Remembers a coordinator that was learned from another answer.
-    pub(in crate::cli) fn learn_coordinator(&mut self, group: &str, node_id: i32) {
+    pub(crate) fn learn_coordinator(&mut self, group: &str, node_id: i32) {
         if let Some(address) = self.nodes.get(&node_id) {
             let coordinator = CoordinatorView { node_id, address: address.clone() };
             self.coordinators.insert(group.to_owned(), coordinator);

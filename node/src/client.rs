@@ -1,4 +1,4 @@
-//! A small blocking Kafka client for the tools: negotiates versions, finds leaders, retries within a bound.
+//! A small blocking Kafka client for the tools and the admin endpoint: negotiates versions, finds leaders, retries within a bound.
 //!
 //! It speaks to any broker that speaks the protocol. One request at a time on each connection, except where `produce`
 //! and `consume` send ahead on a connection of their own. Joins no groups, and does not know transactions.
@@ -10,6 +10,7 @@ mod coordinator;
 mod error;
 mod groups;
 mod log_offsets;
+mod printable;
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -21,13 +22,18 @@ use ringmain_protocol::messages::{
 };
 use ringmain_protocol::{ApiKey, ErrorCode};
 
-pub(super) use self::cluster::{LogDirsView, MemberLag, NodeView, NodesView, Placement, QuorumView};
-pub(super) use self::cluster_changes::{Election, MoveView};
-pub(super) use self::connection::{Answer, Connection};
-pub(super) use self::coordinator::CoordinatorView;
-pub(super) use self::error::ClientError;
-pub(super) use self::groups::{GroupView, ListedGroupView, MemberView};
-pub(super) use self::log_offsets::{LogRange, LogState, TopicPartition};
+pub(crate) use self::cluster::{
+    LogDirsView, MemberLag, NodeView, NodesView, Placement, QuorumView, log_dirs_on,
+};
+pub(crate) use self::cluster_changes::{Election, MoveView};
+pub(crate) use self::connection::{Answer, Connection};
+pub(crate) use self::coordinator::CoordinatorView;
+pub(crate) use self::error::ClientError;
+pub(crate) use self::groups::{
+    DESCRIBED_AT_ONCE, GroupView, ListedGroupView, MemberView, committed_once, describe_several, list_once,
+};
+pub(crate) use self::log_offsets::{Asker, LogRange, LogState, TopicPartition, offsets_on};
+pub(crate) use self::printable::printable;
 use crate::config::HostPort;
 
 /// First and longest pause between tries: short enough for a leader that is about to be there, long enough not to
@@ -43,7 +49,7 @@ const BRIEF: Duration = Duration::from_secs(3);
 
 /// A cluster as the tools reach it.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     bootstrap: Vec<HostPort>,
     timeout: Duration,
     /// Where each node is, from the last metadata.
@@ -60,34 +66,34 @@ pub(super) struct Client {
 
 /// The cluster as a broker describes it.
 #[derive(Debug, Clone)]
-pub(super) struct ClusterView {
-    pub(super) topics: Vec<TopicView>,
+pub(crate) struct ClusterView {
+    pub(crate) topics: Vec<TopicView>,
 }
 
 /// A topic, or why it cannot be described.
 #[derive(Debug, Clone)]
-pub(super) struct TopicView {
-    pub(super) name: String,
-    pub(super) error: ErrorCode,
-    pub(super) topic_id: [u8; 16],
-    pub(super) is_internal: bool,
+pub(crate) struct TopicView {
+    pub(crate) name: String,
+    pub(crate) error: ErrorCode,
+    pub(crate) topic_id: [u8; 16],
+    pub(crate) is_internal: bool,
     /// Ordered by index.
-    pub(super) partitions: Vec<PartitionView>,
+    pub(crate) partitions: Vec<PartitionView>,
 }
 
 /// A partition.
 #[derive(Debug, Clone)]
-pub(super) struct PartitionView {
-    pub(super) index: i32,
+pub(crate) struct PartitionView {
+    pub(crate) index: i32,
     /// -1 while there is none.
-    pub(super) leader: i32,
-    pub(super) leader_epoch: i32,
-    pub(super) replicas: Vec<i32>,
-    pub(super) in_sync: Vec<i32>,
+    pub(crate) leader: i32,
+    pub(crate) leader_epoch: i32,
+    pub(crate) replicas: Vec<i32>,
+    pub(crate) in_sync: Vec<i32>,
 }
 
 impl Client {
-    pub(super) fn new(brokers: &[String], timeout: Duration) -> Result<Self, ClientError> {
+    pub(crate) fn new(brokers: &[String], timeout: Duration) -> Result<Self, ClientError> {
         let bootstrap = brokers
             .iter()
             .map(|broker| HostPort::parse(broker).map_err(ClientError::BrokerAddress))
@@ -105,17 +111,17 @@ impl Client {
     }
 
     /// How long one answer, and all tries for it, may take.
-    pub(super) fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
     /// The timeout as requests carry it.
-    pub(super) fn timeout_ms(&self) -> i32 {
+    pub(crate) fn timeout_ms(&self) -> i32 {
         i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX)
     }
 
     /// Does something with a shorter limit for all tries: what may have no answer must not hold up the rest.
-    pub(super) fn briefly<T>(&mut self, attempt: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn briefly<T>(&mut self, attempt: impl FnOnce(&mut Self) -> T) -> T {
         let timeout = self.timeout;
         self.timeout = timeout.min(BRIEF);
         let result = attempt(self);
@@ -124,12 +130,12 @@ impl Client {
     }
 
     /// Asks for topics (`None` is all), and remembers where the nodes are.
-    pub(super) fn metadata(&mut self, names: Option<&[&str]>) -> Result<ClusterView, ClientError> {
+    pub(crate) fn metadata(&mut self, names: Option<&[&str]>) -> Result<ClusterView, ClientError> {
         self.retry(|client| client.metadata_once(names))
     }
 
     /// One topic with a leader for every partition; waits for one that is being made.
-    pub(super) fn topic(&mut self, name: &str) -> Result<TopicView, ClientError> {
+    pub(crate) fn topic(&mut self, name: &str) -> Result<TopicView, ClientError> {
         self.retry(|client| {
             let view = client.metadata_once(Some(&[name]))?;
             let topic = view.topics.into_iter().find(|topic| topic.name == name);
@@ -148,7 +154,7 @@ impl Client {
     /// Waits until the broker that the next command will ask first knows a topic that was just made, and its leaders.
     ///
     /// In a cluster of several nodes that takes a moment. Running out of time is no failure: the topic is made.
-    pub(super) fn wait_for_topic(&mut self, name: &str) -> Result<(), ClientError> {
+    pub(crate) fn wait_for_topic(&mut self, name: &str) -> Result<(), ClientError> {
         let deadline = Instant::now() + self.timeout.min(NEW_TOPIC_WAIT);
         let mut pause = BACKOFF_FIRST;
         loop {
@@ -164,12 +170,12 @@ impl Client {
     }
 
     /// Sends a request to any broker.
-    pub(super) fn ask_any<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
+    pub(crate) fn ask_any<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
         self.retry(|client| client.any()?.call(request))
     }
 
     /// Sends a request to the broker that changes metadata.
-    pub(super) fn ask_controller<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
+    pub(crate) fn ask_controller<R: Request + Encode>(&mut self, request: &R) -> Result<Answer, ClientError> {
         let mut is_known = !self.nodes.is_empty();
         self.retry(|client| {
             // After a failure another node may be the controller, and this one may be gone.
@@ -182,18 +188,18 @@ impl Client {
     }
 
     /// The version in which an API is spoken with the cluster, for requests whose form depends on it.
-    pub(super) fn version(&mut self, api_key: ApiKey) -> Result<i16, ClientError> {
+    pub(crate) fn version(&mut self, api_key: ApiKey) -> Result<i16, ClientError> {
         self.retry(|client| client.any()?.version(api_key))
     }
 
     /// A connection of its own to a node, for requests that are sent ahead of their answers.
-    pub(super) fn connect(&mut self, node_id: i32) -> Result<Connection, ClientError> {
+    pub(crate) fn connect(&mut self, node_id: i32) -> Result<Connection, ClientError> {
         let address = self.nodes.get(&node_id).ok_or(ClientError::UnknownNode(node_id))?;
         Connection::open(address, self.timeout)
     }
 
     /// Tries until it works, the error is one that stays, or the time is up.
-    pub(super) fn retry<T>(
+    pub(crate) fn retry<T>(
         &mut self,
         mut attempt: impl FnMut(&mut Self) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
@@ -296,6 +302,6 @@ impl Client {
 }
 
 /// Decodes an answer whose type is known from the place that it is put in.
-pub(super) fn decoded<'a, S: Response + Decode<'a>>(answer: &'a Answer) -> Result<S, ClientError> {
+pub(crate) fn decoded<'a, S: Response + Decode<'a>>(answer: &'a Answer) -> Result<S, ClientError> {
     answer.decode()
 }

@@ -13,7 +13,7 @@ use ringmain_protocol::messages::{
 };
 use ringmain_protocol::{ApiKey, ErrorCode, codec::Text};
 
-use super::{Client, ClientError, TopicPartition, decoded};
+use super::{Client, ClientError, Connection, TopicPartition, decoded};
 use crate::config::HostPort;
 
 /// From this version on the answer names fenced nodes and says which are.
@@ -24,87 +24,87 @@ const TOPICS_AT_ONCE: usize = 500;
 
 /// The cluster's nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct NodesView {
-    pub(in crate::cli) cluster_id: String,
+pub(crate) struct NodesView {
+    pub(crate) cluster_id: String,
     /// `None` while there is none.
-    pub(in crate::cli) controller: Option<i32>,
-    pub(in crate::cli) nodes: BTreeMap<i32, NodeView>,
+    pub(crate) controller: Option<i32>,
+    pub(crate) nodes: BTreeMap<i32, NodeView>,
     /// Whether fenced nodes are among them; otherwise they are only missing.
-    pub(in crate::cli) names_fenced: bool,
+    pub(crate) names_fenced: bool,
 }
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct NodeView {
-    pub(in crate::cli) address: HostPort,
-    pub(in crate::cli) rack: Option<String>,
-    pub(in crate::cli) is_fenced: bool,
+pub(crate) struct NodeView {
+    pub(crate) address: HostPort,
+    pub(crate) rack: Option<String>,
+    pub(crate) is_fenced: bool,
 }
 
 impl NodesView {
     /// Whether a node is there and may lead.
-    pub(in crate::cli) fn is_active(&self, node_id: i32) -> bool {
+    pub(crate) fn is_active(&self, node_id: i32) -> bool {
         self.nodes.get(&node_id).is_some_and(|node| !node.is_fenced)
     }
 
     /// The nodes that may lead.
-    pub(in crate::cli) fn active(&self) -> impl Iterator<Item = i32> {
+    pub(crate) fn active(&self) -> impl Iterator<Item = i32> {
         self.nodes.iter().filter(|(_, node)| !node.is_fenced).map(|(node_id, _)| *node_id)
     }
 }
 
 /// Who keeps the metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct QuorumView {
-    pub(in crate::cli) leader: Option<i32>,
-    pub(in crate::cli) term: i32,
-    pub(in crate::cli) high_watermark: i64,
-    pub(in crate::cli) voters: Vec<MemberLag>,
-    pub(in crate::cli) observers: Vec<MemberLag>,
+pub(crate) struct QuorumView {
+    pub(crate) leader: Option<i32>,
+    pub(crate) term: i32,
+    pub(crate) high_watermark: i64,
+    pub(crate) voters: Vec<MemberLag>,
+    pub(crate) observers: Vec<MemberLag>,
 }
 
 /// How far a member of the quorum is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct MemberLag {
-    pub(in crate::cli) node_id: i32,
+pub(crate) struct MemberLag {
+    pub(crate) node_id: i32,
     /// Records behind the leader.
-    pub(in crate::cli) lag: i64,
+    pub(crate) lag: i64,
     /// For how long it has not caught up, by the leader's clock; `None` when the leader cannot tell.
-    pub(in crate::cli) behind_ms: Option<i64>,
+    pub(crate) behind_ms: Option<i64>,
 }
 
 /// Where a partition is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct Placement {
-    pub(in crate::cli) partition: TopicPartition,
-    pub(in crate::cli) topic_id: [u8; 16],
-    pub(in crate::cli) leader: Option<i32>,
-    pub(in crate::cli) leader_epoch: i32,
-    pub(in crate::cli) replicas: Vec<i32>,
-    pub(in crate::cli) in_sync: Vec<i32>,
+pub(crate) struct Placement {
+    pub(crate) partition: TopicPartition,
+    pub(crate) topic_id: [u8; 16],
+    pub(crate) leader: Option<i32>,
+    pub(crate) leader_epoch: i32,
+    pub(crate) replicas: Vec<i32>,
+    pub(crate) in_sync: Vec<i32>,
     /// `None` where the broker does not say.
-    pub(in crate::cli) eligible: Option<Vec<i32>>,
+    pub(crate) eligible: Option<Vec<i32>>,
     /// Who led last, where nobody does.
-    pub(in crate::cli) last_leader: Option<Vec<i32>>,
+    pub(crate) last_leader: Option<Vec<i32>>,
 }
 
 /// What a node keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::cli) struct LogDirsView {
-    pub(in crate::cli) logs: BTreeMap<TopicPartition, LogOnNode>,
+pub(crate) struct LogDirsView {
+    pub(crate) logs: BTreeMap<TopicPartition, LogOnNode>,
     /// Room on the volumes; `None` where the broker does not say.
-    pub(in crate::cli) usable_bytes: Option<i64>,
+    pub(crate) usable_bytes: Option<i64>,
 }
 
 /// A replica on a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) struct LogOnNode {
-    pub(in crate::cli) bytes: i64,
+pub(crate) struct LogOnNode {
+    pub(crate) bytes: i64,
 }
 
 impl Client {
     /// The nodes, with those that are fenced where the broker tells them.
-    pub(in crate::cli) fn cluster_nodes(&mut self) -> Result<NodesView, ClientError> {
+    pub(crate) fn cluster_nodes(&mut self) -> Result<NodesView, ClientError> {
         // What later requests to a node need.
         self.metadata(Some(&[]))?;
         self.retry(|client| {
@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// The quorum of the metadata; `None` where the broker has none to tell about (Kafka with ZooKeeper).
-    pub(in crate::cli) fn quorum(&mut self) -> Result<Option<QuorumView>, ClientError> {
+    pub(crate) fn quorum(&mut self) -> Result<Option<QuorumView>, ClientError> {
         self.retry(|client| {
             let connection = client.any()?;
             if connection.version(ApiKey::DescribeQuorum).is_err() {
@@ -156,10 +156,7 @@ impl Client {
     }
 
     /// Where every partition is, or those of some topics, by topic and index.
-    pub(in crate::cli) fn placements(
-        &mut self,
-        topics: Option<&[&str]>,
-    ) -> Result<Vec<Placement>, ClientError> {
+    pub(crate) fn placements(&mut self, topics: Option<&[&str]>) -> Result<Vec<Placement>, ClientError> {
         let can_page =
             self.retry(|client| Ok(client.any()?.version(ApiKey::DescribeTopicPartitions).is_ok()))?;
         let view = self.metadata(topics)?;
@@ -231,10 +228,7 @@ impl Client {
     }
 
     /// Fewest in-sync replicas with which acks=all is taken, by topic.
-    pub(in crate::cli) fn min_in_sync(
-        &mut self,
-        topics: &[&str],
-    ) -> Result<BTreeMap<String, usize>, ClientError> {
+    pub(crate) fn min_in_sync(&mut self, topics: &[&str]) -> Result<BTreeMap<String, usize>, ClientError> {
         const NAME: &str = "min.insync.replicas";
         let mut configured = BTreeMap::new();
         for chunk in topics.chunks(TOPICS_AT_ONCE) {
@@ -258,34 +252,37 @@ impl Client {
     }
 
     /// What a node keeps. `None` when the node cannot be asked: it says so by being fenced or gone.
-    pub(in crate::cli) fn log_dirs(&mut self, node_id: i32) -> Result<Option<LogDirsView>, ClientError> {
+    pub(crate) fn log_dirs(&mut self, node_id: i32) -> Result<Option<LogDirsView>, ClientError> {
         // Once: a node that does not answer must not hold up what the others say.
-        let answer =
-            match self.node(node_id).and_then(|node| node.call(&DescribeLogDirsRequest { topics: None })) {
-                Ok(answer) => answer,
-                Err(error) if error.is_of_connection() => {
-                    self.connections.remove(&node_id);
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
-            };
-        let response: DescribeLogDirsResponse<'_> = decoded(&answer)?;
-        let mut view = LogDirsView::default();
-        for directory in response.results.iter().filter(|result| result.error_code == ErrorCode::NONE) {
-            if directory.usable_bytes >= 0 {
-                view.usable_bytes = Some(view.usable_bytes.unwrap_or(0) + directory.usable_bytes);
+        match self.node(node_id).and_then(log_dirs_on) {
+            Ok(view) => Ok(Some(view)),
+            Err(error) if error.is_of_connection() => {
+                self.connections.remove(&node_id);
+                Ok(None)
             }
-            for topic in &directory.topics {
-                for partition in topic.partitions.iter().filter(|partition| !partition.is_future_key) {
-                    let key =
-                        TopicPartition { topic: topic.name.to_string(), index: partition.partition_index };
-                    let log = LogOnNode { bytes: partition.partition_size };
-                    view.logs.insert(key, log);
-                }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What one node says that it keeps.
+pub(crate) fn log_dirs_on(connection: &mut Connection) -> Result<LogDirsView, ClientError> {
+    let answer = connection.call(&DescribeLogDirsRequest { topics: None })?;
+    let response: DescribeLogDirsResponse<'_> = decoded(&answer)?;
+    let mut view = LogDirsView::default();
+    for directory in response.results.iter().filter(|result| result.error_code == ErrorCode::NONE) {
+        if directory.usable_bytes >= 0 {
+            view.usable_bytes = Some(view.usable_bytes.unwrap_or(0) + directory.usable_bytes);
+        }
+        for topic in &directory.topics {
+            for partition in topic.partitions.iter().filter(|partition| !partition.is_future_key) {
+                let key = TopicPartition { topic: topic.name.to_string(), index: partition.partition_index };
+                let log = LogOnNode { bytes: partition.partition_size };
+                view.logs.insert(key, log);
             }
         }
-        Ok(Some(view))
     }
+    Ok(view)
 }
 
 type Eligible = (Option<Vec<i32>>, Option<Vec<i32>>);
@@ -311,6 +308,6 @@ fn some_node(node_id: i32) -> Option<i32> {
     Some(node_id).filter(|node_id| *node_id >= 0)
 }
 
-pub(super) fn refuse(code: ErrorCode, message: Option<&str>, action: &str) -> Result<(), ClientError> {
+pub(crate) fn refuse(code: ErrorCode, message: Option<&str>, action: &str) -> Result<(), ClientError> {
     if code == ErrorCode::NONE { Ok(()) } else { Err(ClientError::refused(code, message, action)) }
 }

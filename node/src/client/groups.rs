@@ -15,8 +15,7 @@ use ringmain_protocol::messages::{
     OffsetFetchRequestGroup, OffsetFetchResponse, Response,
 };
 
-use super::{Client, ClientError, Connection, TopicPartition, decoded};
-use crate::cli::output::printable;
+use super::{Client, ClientError, Connection, TopicPartition, decoded, printable};
 
 /// The state of a group that does not exist, for coordinators that have no error for it.
 const DEAD: &str = "Dead";
@@ -25,59 +24,59 @@ const DEAD: &str = "Dead";
 const SEVERAL_GROUPS_FROM_VERSION: i16 = 8;
 
 /// Groups in one request: bounds the answer, which carries every member with what it subscribes to.
-const DESCRIBED_AT_ONCE: usize = 100;
+pub(crate) const DESCRIBED_AT_ONCE: usize = 100;
 
 /// A group as a broker lists it.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct ListedGroupView {
-    pub(in crate::cli) name: String,
-    pub(in crate::cli) protocol_type: String,
+pub(crate) struct ListedGroupView {
+    pub(crate) name: String,
+    pub(crate) protocol_type: String,
     /// `None` from a broker that does not tell.
-    pub(in crate::cli) state: Option<String>,
+    pub(crate) state: Option<String>,
     /// Of Kafka from 3.8 on: "classic", "consumer", "share", "streams".
-    pub(in crate::cli) kind: Option<String>,
+    pub(crate) kind: Option<String>,
     /// The node that listed it, which is its coordinator.
-    pub(in crate::cli) coordinator: i32,
+    pub(crate) coordinator: i32,
 }
 
 /// A group as its coordinator describes it.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct GroupView {
-    pub(in crate::cli) name: String,
-    pub(in crate::cli) state: String,
-    pub(in crate::cli) protocol_type: String,
+pub(crate) struct GroupView {
+    pub(crate) name: String,
+    pub(crate) state: String,
+    pub(crate) protocol_type: String,
     /// The assignor that the members agreed on; empty while they have not.
-    pub(in crate::cli) protocol: String,
+    pub(crate) protocol: String,
     /// `None` where the group speaks a protocol whose members cannot be asked for here.
-    pub(in crate::cli) members: Option<Vec<MemberView>>,
+    pub(crate) members: Option<Vec<MemberView>>,
 }
 
 /// A member of a group.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct MemberView {
-    pub(in crate::cli) member_id: String,
-    pub(in crate::cli) instance_id: Option<String>,
-    pub(in crate::cli) client_id: String,
-    pub(in crate::cli) host: String,
+pub(crate) struct MemberView {
+    pub(crate) member_id: String,
+    pub(crate) instance_id: Option<String>,
+    pub(crate) client_id: String,
+    pub(crate) host: String,
     /// Topics it wants to read; empty where it does not say so in the consumer protocol.
-    pub(in crate::cli) topics: BTreeSet<String>,
+    pub(crate) topics: BTreeSet<String>,
     /// What it was given.
-    pub(in crate::cli) assigned: BTreeSet<TopicPartition>,
+    pub(crate) assigned: BTreeSet<TopicPartition>,
 }
 
 impl GroupView {
     /// Whether somebody may be reading for it.
-    pub(in crate::cli) fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.state != "Empty" && self.state != DEAD
     }
 }
 
 /// An error for each partition that was not done.
-pub(in crate::cli) type PartitionErrors = BTreeMap<TopicPartition, ErrorCode>;
+pub(crate) type PartitionErrors = BTreeMap<TopicPartition, ErrorCode>;
 
 impl Client {
     /// The groups of all nodes, by name.
-    pub(in crate::cli) fn groups(&mut self) -> Result<Vec<ListedGroupView>, ClientError> {
+    pub(crate) fn groups(&mut self) -> Result<Vec<ListedGroupView>, ClientError> {
         self.metadata(Some(&[]))?;
         let node_ids: Vec<i32> = self.nodes.keys().copied().collect();
         let mut groups = Vec::new();
@@ -94,28 +93,11 @@ impl Client {
     }
 
     fn groups_of(&mut self, node_id: i32) -> Result<Vec<ListedGroupView>, ClientError> {
-        self.retry(|client| {
-            // All states are asked for: what an older broker cannot filter would have to be filtered here anyway.
-            let answer = client.node(node_id)?.call(&ListGroupsRequest::default())?;
-            let response: ListGroupsResponse<'_> = decoded(&answer)?;
-            if response.error_code != ErrorCode::NONE {
-                let action = format!("list the groups of node {node_id}");
-                return Err(ClientError::refused(response.error_code, None, action));
-            }
-            let told = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            let listed = response.groups.iter().map(|group| ListedGroupView {
-                name: group.group_id.to_string(),
-                protocol_type: group.protocol_type.to_string(),
-                state: told(&group.group_state),
-                kind: told(&group.group_type),
-                coordinator: node_id,
-            });
-            Ok(listed.collect())
-        })
+        self.retry(|client| list_once(client.node(node_id)?, node_id))
     }
 
     /// A group, or `None` if it does not exist.
-    pub(in crate::cli) fn group(&mut self, name: &str) -> Result<Option<GroupView>, ClientError> {
+    pub(crate) fn group(&mut self, name: &str) -> Result<Option<GroupView>, ClientError> {
         let described = self.with_coordinator(name, |connection| describe_once(connection, name))?;
         if described.is_some() {
             return Ok(described);
@@ -134,7 +116,7 @@ impl Client {
 
     /// Groups of the list as their coordinators describe them, and why the others are missing: one that has moved or is
     /// loading does not hide the rest.
-    pub(in crate::cli) fn describe_groups(
+    pub(crate) fn describe_groups(
         &mut self,
         listed: &[ListedGroupView],
     ) -> Result<(BTreeMap<String, GroupView>, Vec<ClientError>), ClientError> {
@@ -159,15 +141,12 @@ impl Client {
     }
 
     /// Everything that a group has committed.
-    pub(in crate::cli) fn committed(
-        &mut self,
-        group: &str,
-    ) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
+    pub(crate) fn committed(&mut self, group: &str) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
         self.with_coordinator(group, |connection| committed_once(connection, group))
     }
 
     /// Sets offsets of a group that has no members.
-    pub(in crate::cli) fn commit(
+    pub(crate) fn commit(
         &mut self,
         group: &str,
         offsets: &BTreeMap<TopicPartition, i64>,
@@ -200,7 +179,7 @@ impl Client {
     }
 
     /// Deletes a group; the coordinator's answer.
-    pub(in crate::cli) fn delete_group(&mut self, group: &str) -> Result<ErrorCode, ClientError> {
+    pub(crate) fn delete_group(&mut self, group: &str) -> Result<ErrorCode, ClientError> {
         let request = DeleteGroupsRequest { groups_names: vec![group] };
         self.with_coordinator(group, |connection| {
             let answer = connection.call(&request)?;
@@ -212,7 +191,7 @@ impl Client {
     }
 
     /// Deletes offsets of a group; the coordinator's answer for all, and for each partition that stays.
-    pub(in crate::cli) fn delete_offsets(
+    pub(crate) fn delete_offsets(
         &mut self,
         group: &str,
         partitions: &BTreeSet<TopicPartition>,
@@ -263,6 +242,29 @@ fn settled(
     Ok(errors)
 }
 
+/// The groups that a node coordinates.
+pub(crate) fn list_once(
+    connection: &mut Connection,
+    node_id: i32,
+) -> Result<Vec<ListedGroupView>, ClientError> {
+    // All states are asked for: what an older broker cannot filter would have to be filtered here anyway.
+    let answer = connection.call(&ListGroupsRequest::default())?;
+    let response: ListGroupsResponse<'_> = decoded(&answer)?;
+    if response.error_code != ErrorCode::NONE {
+        let action = format!("list the groups of node {node_id}");
+        return Err(ClientError::refused(response.error_code, None, action));
+    }
+    let told = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let listed = response.groups.iter().map(|group| ListedGroupView {
+        name: group.group_id.to_string(),
+        protocol_type: group.protocol_type.to_string(),
+        state: told(&group.group_state),
+        kind: told(&group.group_type),
+        coordinator: node_id,
+    });
+    Ok(listed.collect())
+}
+
 fn describe_once(connection: &mut Connection, name: &str) -> Result<Option<GroupView>, ClientError> {
     let request = DescribeGroupsRequest { groups: vec![name], ..Default::default() };
     let answer = connection.call(&request)?;
@@ -271,7 +273,7 @@ fn describe_once(connection: &mut Connection, name: &str) -> Result<Option<Group
 }
 
 /// What the node says of each group in `names`.
-fn describe_several(
+pub(crate) fn describe_several(
     connection: &mut Connection,
     names: &[&str],
 ) -> Result<Vec<Result<Option<GroupView>, ClientError>>, ClientError> {
@@ -334,7 +336,8 @@ fn member_view(member: &DescribedGroupMember<'_>, is_consumer: bool) -> MemberVi
     }
 }
 
-fn committed_once(
+/// Everything that a group has committed, as its coordinator says.
+pub(crate) fn committed_once(
     connection: &mut Connection,
     group: &str,
 ) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {

@@ -19,24 +19,24 @@ use super::{Answer, Client, ClientError, TopicPartition, decoded};
 
 /// A move of replicas that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct MoveView {
-    pub(in crate::cli) partition: TopicPartition,
+pub(crate) struct MoveView {
+    pub(crate) partition: TopicPartition,
     /// Old and new.
-    pub(in crate::cli) replicas: Vec<i32>,
-    pub(in crate::cli) adding: Vec<i32>,
-    pub(in crate::cli) removing: Vec<i32>,
+    pub(crate) replicas: Vec<i32>,
+    pub(crate) adding: Vec<i32>,
+    pub(crate) removing: Vec<i32>,
 }
 
 impl MoveView {
     /// Where the replicas are to be in the end.
-    pub(in crate::cli) fn target(&self) -> Vec<i32> {
+    pub(crate) fn target(&self) -> Vec<i32> {
         self.replicas.iter().copied().filter(|node| !self.removing.contains(node)).collect()
     }
 }
 
 /// Whom to elect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Election {
+pub(crate) enum Election {
     /// The first of the replicas, if it is in sync.
     Preferred,
     /// Whoever is left, though it may miss records that were acknowledged.
@@ -44,11 +44,11 @@ pub(in crate::cli) enum Election {
 }
 
 /// What became of one partition of a request.
-pub(in crate::cli) type Outcomes = BTreeMap<TopicPartition, Result<(), ClientError>>;
+pub(crate) type Outcomes = BTreeMap<TopicPartition, Result<(), ClientError>>;
 
 impl Client {
     /// Moves replicas to other nodes; `None` cancels the move that is under way.
-    pub(in crate::cli) fn reassign(
+    pub(crate) fn reassign(
         &mut self,
         moves: &BTreeMap<TopicPartition, Option<Vec<i32>>>,
     ) -> Result<Outcomes, ClientError> {
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// The moves that are under way, by partition.
-    pub(in crate::cli) fn moves(&mut self) -> Result<Vec<MoveView>, ClientError> {
+    pub(crate) fn moves(&mut self) -> Result<Vec<MoveView>, ClientError> {
         let timeout_ms = self.timeout_ms();
         self.retry(|client| {
             let request = ListPartitionReassignmentsRequest { timeout_ms, topics: None };
@@ -113,7 +113,7 @@ impl Client {
     }
 
     /// Elects leaders. A partition that needs no election has succeeded.
-    pub(in crate::cli) fn elect(
+    pub(crate) fn elect(
         &mut self,
         election: Election,
         partitions: &[TopicPartition],
@@ -156,7 +156,7 @@ impl Client {
     }
 
     /// Takes a node that is gone out of the cluster.
-    pub(in crate::cli) fn unregister(&mut self, node_id: i32) -> Result<(), ClientError> {
+    pub(crate) fn unregister(&mut self, node_id: i32) -> Result<(), ClientError> {
         self.retry(|client| {
             let answer = client.ask_controller_once(&UnregisterBrokerRequest { broker_id: node_id })?;
             let response: UnregisterBrokerResponse<'_> = decoded(&answer)?;

@@ -12,16 +12,25 @@ use ringmain_protocol::messages::{
     ListOffsetsTopic,
 };
 
-use super::{Client, ClientError, TopicView, decoded};
+use super::{Client, ClientError, Connection, TopicView, decoded};
 
-/// Who asks a replica for its own log, and not the leader for what is in sync (Kafka's debugging consumer).
-const ANY_REPLICA: i32 = -2;
+/// Partitions in one question: bounds what a broker works on at once.
+const PARTITIONS_AT_ONCE: usize = 1000;
+
+/// As who offsets are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// Who reads what is in sync, and asks the leader.
+    Consumer,
+    /// Who asks a replica for its own log (Kafka's debugging consumer).
+    AnyReplica,
+}
 
 /// One partition of one topic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cli) struct TopicPartition {
-    pub(in crate::cli) topic: String,
-    pub(in crate::cli) index: i32,
+pub(crate) struct TopicPartition {
+    pub(crate) topic: String,
+    pub(crate) index: i32,
 }
 
 impl fmt::Display for TopicPartition {
@@ -32,16 +41,16 @@ impl fmt::Display for TopicPartition {
 
 /// What a log holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) struct LogRange {
+pub(crate) struct LogRange {
     /// The log start offset.
-    pub(in crate::cli) start: i64,
+    pub(crate) start: i64,
     /// The offset that the next record will get.
-    pub(in crate::cli) end: i64,
+    pub(crate) end: i64,
 }
 
 /// A partition's range, or why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum LogState {
+pub(crate) enum LogState {
     There(LogRange),
     /// The topic, or this partition of it, does not exist.
     Unknown,
@@ -50,7 +59,7 @@ pub(in crate::cli) enum LogState {
 }
 
 impl LogState {
-    pub(in crate::cli) fn range(self) -> Option<LogRange> {
+    pub(crate) fn range(self) -> Option<LogRange> {
         match self {
             Self::There(range) => Some(range),
             Self::Unknown | Self::Leaderless => None,
@@ -60,7 +69,7 @@ impl LogState {
 
 impl Client {
     /// The ranges of partitions; each that is asked for has an entry.
-    pub(in crate::cli) fn log_states(
+    pub(crate) fn log_states(
         &mut self,
         partitions: &BTreeSet<TopicPartition>,
     ) -> Result<BTreeMap<TopicPartition, LogState>, ClientError> {
@@ -98,7 +107,7 @@ impl Client {
 
     /// The offset that belongs to a timestamp, by partition; -1 where no record is as late. Partitions that nobody leads
     /// are left out.
-    pub(in crate::cli) fn offsets_at(
+    pub(crate) fn offsets_at(
         &mut self,
         partitions: &BTreeSet<TopicPartition>,
         timestamp: i64,
@@ -119,39 +128,19 @@ impl Client {
 
     /// Where the logs of some partitions end on one node, whether it leads them or follows. Empty when the node cannot be
     /// asked, and without those that it does not keep.
-    pub(in crate::cli) fn ends_on(
+    pub(crate) fn ends_on(
         &mut self,
         node_id: i32,
         partitions: &BTreeSet<&TopicPartition>,
     ) -> BTreeMap<TopicPartition, i64> {
-        let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
-        for partition in partitions {
-            topics.entry(&partition.topic).or_default().push(ListOffsetsPartition {
-                partition_index: partition.index,
-                timestamp: LATEST_TIMESTAMP,
-                ..Default::default()
-            });
-        }
-        let topics = topics.into_iter().map(|(name, partitions)| ListOffsetsTopic { name, partitions });
-        let request =
-            ListOffsetsRequest { replica_id: ANY_REPLICA, topics: topics.collect(), ..Default::default() };
-        let mut ends = BTreeMap::new();
-        let answer = self.node(node_id).and_then(|node| node.call(&request));
+        let asked = self.node(node_id).and_then(|node| {
+            offsets_on(node, Asker::AnyReplica, LATEST_TIMESTAMP, partitions.iter().copied())
+        });
         // It is not known then, and what others say is all the more wanted.
-        let Ok(answer) = answer else {
+        asked.unwrap_or_else(|_| {
             self.connections.remove(&node_id);
-            return ends;
-        };
-        let Ok(response) = decoded::<ListOffsetsResponse<'_>>(&answer) else { return ends };
-        for topic in &response.topics {
-            for partition in
-                topic.partitions.iter().filter(|partition| partition.error_code == ErrorCode::NONE)
-            {
-                let key = TopicPartition { topic: topic.name.to_string(), index: partition.partition_index };
-                ends.insert(key, partition.offset);
-            }
-        }
-        ends
+            BTreeMap::new()
+        })
     }
 
     /// Asks each leader once.
@@ -189,6 +178,44 @@ impl Client {
         }
         Ok(offsets)
     }
+}
+
+/// What one node says of partitions, without those of which it says nothing.
+pub(crate) fn offsets_on<'a>(
+    connection: &mut Connection,
+    asker: Asker,
+    timestamp: i64,
+    partitions: impl Iterator<Item = &'a TopicPartition>,
+) -> Result<BTreeMap<TopicPartition, i64>, ClientError> {
+    let replica_id = match asker {
+        Asker::Consumer => -1,
+        Asker::AnyReplica => -2,
+    };
+    let partitions: Vec<&TopicPartition> = partitions.collect();
+    let mut offsets = BTreeMap::new();
+    for chunk in partitions.chunks(PARTITIONS_AT_ONCE) {
+        let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
+        for partition in chunk {
+            topics.entry(&partition.topic).or_default().push(ListOffsetsPartition {
+                partition_index: partition.index,
+                timestamp,
+                ..Default::default()
+            });
+        }
+        let topics = topics.into_iter().map(|(name, partitions)| ListOffsetsTopic { name, partitions });
+        let request = ListOffsetsRequest { replica_id, topics: topics.collect(), ..Default::default() };
+        let answer = connection.call(&request)?;
+        let response: ListOffsetsResponse<'_> = decoded(&answer)?;
+        for topic in &response.topics {
+            for partition in
+                topic.partitions.iter().filter(|partition| partition.error_code == ErrorCode::NONE)
+            {
+                let key = TopicPartition { topic: topic.name.to_string(), index: partition.partition_index };
+                offsets.insert(key, partition.offset);
+            }
+        }
+    }
+    Ok(offsets)
 }
 
 fn leaders(topics: &[TopicView]) -> BTreeMap<TopicPartition, i32> {

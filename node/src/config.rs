@@ -42,6 +42,8 @@ pub struct NodeConfig {
     pub log_level: String,
     /// Addresses.
     pub network: NetworkConfig,
+    /// Whether what reaches the admin endpoint from other machines may change the node.
+    pub admin_writable: bool,
     /// What clients may take.
     pub limits: LimitsConfig,
     /// Memory of each shard.
@@ -207,6 +209,7 @@ impl NodeConfig {
                 advertised: settings.address("network.advertised"),
                 admin: settings.address("network.admin"),
             },
+            admin_writable: settings.boolean("admin.writable"),
             limits: LimitsConfig {
                 request_bytes_max: settings.number("limits.request_bytes_max"),
                 connections_max: settings.optional_number("limits.connections_max"),

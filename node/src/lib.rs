@@ -1,5 +1,6 @@
 //! The Ringmain node: sockets, cores, configuration, operators.
 
+mod admin;
 mod base64;
 pub mod cli;
 mod client;

@@ -46,9 +46,9 @@ pub use start_error::StartError;
 pub use summary::Summary;
 
 use crate::{
+    admin::AdminServer,
     config::{ConfigSources, NodeConfig, Origin, describe::NodeFacts},
     metadata::{DataDirectory, DataDirectoryError, MetadataOptions, NodeId, control_thread},
-    observability::AdminServer,
     runtime::{self, ExecutorHandle, TickSource},
     shard::{Inbox, Mailbox, NodeShared, mailbox},
     supervision::{Phase, Progress, Supervisor},
@@ -123,17 +123,17 @@ fn run_supervised(
         stopping: AtomicBool::new(false),
     });
     supervisor.enter(Phase::Replaying);
+    // Before anything that may take long: whoever watches can see what it waits for.
+    let admin = start_admin(&node)?;
     let replayed = shard_main::replay_journals(&node, &directory, facts, cores[0])?;
     supervisor.enter(Phase::Recovering);
     let mut shards = start_shards(&node, &directory, facts, cores, inboxes)?;
     supervisor.enter(Phase::Joining);
     let mut stop = joining::register(&node, &shards, signals)?;
-    let mut admin = None;
     if stop.is_none() {
         shards.serving()?;
         shards.accept(sockets)?;
         stop = joining::serve(&node, signals)?;
-        admin = start_admin(&node)?;
     }
     if stop.is_none() {
         let admin_address = admin.as_ref().map(AdminServer::address);

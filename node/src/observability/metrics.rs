@@ -9,7 +9,7 @@ use crate::shard::{CounterValues, NodeShared};
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 /// Asks every shard and writes what they tell.
-pub(super) fn render(node: &NodeShared) -> String {
+pub(crate) fn render(node: &NodeShared) -> String {
     let (tell, told) = mpsc::channel();
     for (shard, mailbox) in node.mailboxes.iter().enumerate() {
         let tell = tell.clone();

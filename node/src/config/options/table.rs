@@ -17,7 +17,7 @@ const DAY_MS: u64 = 86_400_000;
 const FRAME_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// Every option, in the order of the reference.
-pub static OPTIONS: [OptionDefinition; 54] = [
+pub static OPTIONS: [OptionDefinition; 55] = [
     OptionDefinition {
         key: "data_dir",
         kind: Path,
@@ -90,8 +90,17 @@ pub static OPTIONS: [OptionDefinition; 54] = [
         kind: AddressOr("off"),
         default: "127.0.0.1:9644",
         kafka_name: None,
-        documentation: "Where operators connect by HTTP: health, metrics. 'off' switches it off.",
-        cost: "Open to everyone who reaches it.",
+        documentation: "Where operators connect by HTTP: health, metrics, console. 'off' switches it off.",
+        cost: "Whoever reaches it can read everything, the records of all topics included; there is no authentication.",
+    },
+    OptionDefinition {
+        key: "admin.writable",
+        kind: Boolean,
+        default: "false",
+        kafka_name: None,
+        documentation: "Whether requests to network.admin that come from other machines may change the node, such as its \
+                        log level. From this machine the log level can always be changed.",
+        cost: "Whoever reaches the admin address can change the node.",
     },
     OptionDefinition {
         key: "limits.request_bytes_max",

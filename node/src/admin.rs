@@ -5,19 +5,33 @@
 //! that "alive" and "ready" can be told apart; nothing here changes the node unless `admin.writable` says so.
 //! Does not do: what is measured (`observability`), what clients of Kafka ask (`handlers`).
 
+mod api;
+mod browse;
 mod health;
+mod history;
 mod listener;
+mod measured;
+mod reach;
 mod request;
 mod response;
 mod router;
+mod standing;
+mod survey;
 
-use std::{io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use tokio::{runtime, sync::oneshot};
 
 pub(crate) use request::Request;
 pub(crate) use response::Response;
 
+use self::{history::History, survey::Survey};
 use crate::{config::HostPort, shard::NodeShared};
 
 /// Threads for requests that wait: for shards, for other nodes.
@@ -30,6 +44,8 @@ pub(crate) struct AdminState {
     pub(crate) node: Arc<NodeShared>,
     /// Where the endpoint is bound.
     address: SocketAddr,
+    survey: Arc<Survey>,
+    history: Arc<History>,
 }
 
 /// The running endpoint.
@@ -37,6 +53,9 @@ pub(crate) struct AdminServer {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
+    /// Dropped, it ends the thread that samples.
+    sampling: mpsc::Sender<()>,
+    sampler: JoinHandle<()>,
 }
 
 impl AdminServer {
@@ -50,13 +69,16 @@ impl AdminServer {
             .max_blocking_threads(WAITING_THREADS_MAX)
             .thread_name("admin-wait")
             .build()?;
-        let state = Arc::new(AdminState { node, address });
+        let (survey, history) = (Survey::new(node.clone()), Arc::new(History::default()));
+        let (sampling, sampled) = mpsc::channel();
+        let sampler = history::start(history.clone(), node.clone(), survey.clone(), sampled)?;
+        let state = Arc::new(AdminState { node, address, survey, history });
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("admin".into()).spawn(move || {
             runtime.block_on(listener::serve(socket, state, stopped));
             runtime.shutdown_timeout(STOP_TIME);
         })?;
-        Ok(Self { address, stop, thread })
+        Ok(Self { address, stop, thread, sampling, sampler })
     }
 
     /// Where it listens.
@@ -70,8 +92,9 @@ impl AdminServer {
         if self.stop.send(()).is_err() {
             tracing::debug!("the admin thread had ended before it was told to");
         }
-        if self.thread.join().is_err() {
-            tracing::error!("the admin thread panicked");
+        drop(self.sampling);
+        if self.thread.join().is_err() || self.sampler.join().is_err() {
+            tracing::error!("an admin thread panicked");
         }
     }
 }

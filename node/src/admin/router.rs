@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::{Method, StatusCode};
 
-use super::{AdminState, Request, Response, health};
+use super::{AdminState, Request, Response, api, health};
 use crate::observability;
 
 /// Answers a request. Runs on a thread that may wait.
@@ -46,6 +46,10 @@ impl Route {
     const fn prompt(path: &'static str, handler: Handler) -> Self {
         Self { method: Method::GET, path, access: Access::Read, pace: Pace::Prompt, handler }
     }
+
+    const fn patient(path: &'static str, handler: Handler) -> Self {
+        Self { method: Method::GET, path, access: Access::Read, pace: Pace::Patient, handler }
+    }
 }
 
 /// Every route. A path that takes `GET` takes `HEAD` too.
@@ -54,6 +58,14 @@ const ROUTES: &[Route] = &[
     Route::prompt("/healthz", health::healthz),
     Route::prompt("/readyz", health::readyz),
     Route::prompt("/metrics", metrics),
+    Route::patient("/api/v1/cluster", api::cluster),
+    Route::patient("/api/v1/topics", api::topics),
+    Route::patient("/api/v1/topic", api::topic),
+    Route::patient("/api/v1/partitions", api::partitions),
+    Route::patient("/api/v1/groups", api::groups),
+    Route::patient("/api/v1/group", api::group),
+    Route::patient("/api/v1/records", api::records),
+    Route::prompt("/api/v1/plots", api::plots),
 ];
 
 /// What Prometheus asks for.

@@ -1,0 +1,105 @@
+//! The numbers of all shards at one moment, added up.
+
+use std::{sync::mpsc, time::Duration};
+
+use super::history::Point;
+use crate::shard::{CounterValues, NodeShared};
+
+/// How long a busy shard may take. One that takes longer makes the sample worthless: a sum without it would look like a
+/// drop.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// Sums over the shards.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Measured {
+    /// In the order of [`Self::RATES`].
+    counters: Vec<u64>,
+    /// Label, count and seconds of each stage.
+    stages: Vec<(&'static str, u64, f64)>,
+}
+
+impl Measured {
+    /// The counters that are plotted: name in the API, name of the metric.
+    pub(super) const RATES: [(&'static str, &'static str); 3] = [
+        ("requests", "requests"),
+        ("disk_written_bytes", "disk_written_bytes"),
+        ("disk_read_bytes", "disk_read_bytes"),
+    ];
+
+    /// Asks every shard; `None` when one does not answer.
+    pub(super) fn of(node: &NodeShared) -> Option<Self> {
+        let (tell, told) = mpsc::channel();
+        for mailbox in &node.mailboxes {
+            let tell = tell.clone();
+            mailbox.send(Box::new(move |it| {
+                // The receiver may have given up on a slow shard; nobody needs its numbers then.
+                let _ = tell.send((it.counter_values(), it.stage_values()));
+            }));
+        }
+        drop(tell);
+        let mut sum = Self { counters: vec![0; Self::RATES.len()], stages: Vec::new() };
+        for _ in &node.mailboxes {
+            let (counters, stages) = told.recv_timeout(ANSWER_TIME).ok()?;
+            for (total, (_, metric)) in sum.counters.iter_mut().zip(Self::RATES) {
+                *total += value(&counters, metric);
+            }
+            for (index, (label, values)) in stages.iter().enumerate() {
+                if sum.stages.len() == index {
+                    sum.stages.push((label, 0, 0.0));
+                }
+                sum.stages[index].1 += values.count();
+                sum.stages[index].2 += values.sum_seconds();
+            }
+        }
+        Some(sum)
+    }
+
+    /// What happened since an earlier sample.
+    pub(super) fn since(&self, before: &Self, seconds: f64, cluster_records: Option<f64>) -> Point {
+        let rates = self.counters.iter().zip(&before.counters);
+        let batches = self.stages.first().zip(before.stages.first());
+        // Every batch passes the first stage; a mean over those that pass each makes stages comparable and addable.
+        let batches = batches.map_or(0, |(now, before)| now.1.saturating_sub(before.1));
+        let stages = self.stages.iter().zip(&before.stages).map(|(now, before)| {
+            (now.0, (batches > 0).then(|| (now.2 - before.2).max(0.0) / batches as f64))
+        });
+        Point {
+            at_ms: super::api::unix_ms(),
+            rates: rates.map(|(now, before)| now.saturating_sub(*before) as f64 / seconds).collect(),
+            stages: stages.collect(),
+            cluster_records,
+        }
+    }
+}
+
+fn value(counters: &CounterValues, metric: &str) -> u64 {
+    let found = CounterValues::METRICS.iter().find(|it| it.name == metric);
+    (found.expect("the table has what is plotted").value)(counters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_means_are_of_the_time_between() {
+        let sample = |counter, count, seconds| Measured {
+            counters: vec![counter; 3],
+            stages: vec![("parse", count, seconds), ("flush", count / 2, 2.0 * seconds)],
+        };
+        let point = sample(300, 30, 0.5).since(&sample(100, 10, 0.3), 2.0, None);
+        assert_eq!(point.rates, [100.0; 3]);
+        let means: Vec<f64> = point.stages.iter().map(|(_, mean)| mean.expect("batches came")).collect();
+        assert!((means[0] - 0.01).abs() < 1e-9 && (means[1] - 0.02).abs() < 1e-9, "{means:?}");
+        let idle = sample(300, 30, 0.5).since(&sample(300, 30, 0.5), 2.0, Some(1.0));
+        assert_eq!((idle.rates, idle.cluster_records), (vec![0.0; 3], Some(1.0)));
+        assert_eq!(idle.stages, [("parse", None), ("flush", None)]);
+    }
+
+    #[test]
+    fn what_is_plotted_is_measured() {
+        for (_, metric) in Measured::RATES {
+            assert_eq!(value(&CounterValues::default(), metric), 0);
+        }
+    }
+}

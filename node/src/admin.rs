@@ -11,6 +11,7 @@ mod health;
 mod history;
 mod listener;
 mod measured;
+mod page;
 mod reach;
 mod request;
 mod response;

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::{Method, StatusCode};
 
-use super::{AdminState, Request, Response, api, health};
+use super::{AdminState, Request, Response, api, health, page};
 use crate::observability;
 
 /// Answers a request. Runs on a thread that may wait.
@@ -54,7 +54,7 @@ impl Route {
 
 /// Every route. A path that takes `GET` takes `HEAD` too.
 const ROUTES: &[Route] = &[
-    Route::prompt("/", index),
+    Route::prompt("/", page::console),
     Route::prompt("/healthz", health::healthz),
     Route::prompt("/readyz", health::readyz),
     Route::prompt("/metrics", metrics),
@@ -73,10 +73,6 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 fn metrics(_: &Request, state: &AdminState) -> Response {
     Response::of_kind(OPENMETRICS, observability::render_metrics(&state.node))
-}
-
-fn index(_: &Request, _: &AdminState) -> Response {
-    Response::text(StatusCode::OK, "Ringmain: /healthz /readyz /metrics")
 }
 
 /// The route of a request, or why there is none.

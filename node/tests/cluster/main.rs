@@ -23,7 +23,7 @@ mod recorder;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../../../storage/tests/power_cut/volatile_disk.rs"]
+#[path = "../../../storage/tests/power_cut/volatile_disk/mod.rs"]
 mod volatile_disk;
 mod workload;
 
@@ -71,6 +71,9 @@ const RUNS: &[Run] = &[
 ];
 
 fn main() -> ExitCode {
+    if let Some(end) = volatile_disk::serve_if_asked() {
+        return end;
+    }
     let wanted: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     // What is fetched has to be there before the network is left.
     let prepared = Programs::prepare().map(|programs| PROGRAMS.get_or_init(|| programs));

@@ -138,7 +138,7 @@ impl Node {
     /// The power of the whole machine goes: what its disk had not flushed is lost, torn or kept, as it comes.
     pub(crate) fn cut_power(&mut self) -> Result<(), String> {
         let disk = self.disk.as_mut().ok_or("this node has no disk of its own")?;
-        disk.cut_power();
+        disk.cut_power()?;
         self.kill()
     }
 

@@ -16,7 +16,7 @@ mod machine;
 mod ports;
 mod producer;
 mod server;
-#[path = "../../../storage/tests/power_cut/volatile_disk.rs"]
+#[path = "../../../storage/tests/power_cut/volatile_disk/mod.rs"]
 mod volatile_disk;
 
 use std::{
@@ -52,22 +52,27 @@ const AFTERMATH: Duration = Duration::from_millis(100);
 const FIRST_ACKNOWLEDGEMENT_MAX: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
+    if let Some(end) = volatile_disk::serve_if_asked() {
+        return end;
+    }
     if let Err(missing) = machine::prepare() {
         println!("SKIPPED: no power cuts without {missing}");
         let in_ci = env::var("CI").as_deref() == Ok("true");
         return if in_ci { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
     let seed = number("RINGMAIN_POWER_CUT_SEED").unwrap_or_else(seconds_since_1970);
-    let mut failed = false;
-    for file_system in FileSystem::ALL {
-        for test in [durable, control] {
-            let result = test(file_system, seed);
-            failed |= result.is_err();
-            let (Ok(sentence) | Err(sentence)) = result;
-            println!("{file_system}, seed {seed}: {sentence}");
-        }
+    // One waits for its disk while the other works.
+    let results: Vec<(FileSystem, Result<String, String>)> = thread::scope(|scope| {
+        let threads = FileSystem::ALL.map(|file_system| {
+            scope.spawn(move || [durable, control].map(|test| (file_system, test(file_system, seed))))
+        });
+        threads.into_iter().flat_map(|thread| thread.join().expect("a failure is a result")).collect()
+    });
+    for (file_system, result) in &results {
+        let (Ok(sentence) | Err(sentence)) = result;
+        println!("{file_system}, seed {seed}: {sentence}");
     }
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if results.iter().any(|(_, result)| result.is_err()) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// When the power goes in a life of the server.
@@ -169,7 +174,7 @@ impl Story {
         let mut server = self.spawn()?;
         if let Moment::WhileStarting = moment {
             self.sleep_below(START_MS_MAX);
-            self.machine.cut_power();
+            self.machine.cut_power()?;
             drop(server);
             self.machine.restart()?;
             return Ok(Vec::new());
@@ -187,9 +192,9 @@ impl Story {
             if !status.success() {
                 return Err(format!("a clean stop ended with {status}"));
             }
-            self.machine.cut_power();
+            self.machine.cut_power()?;
         } else {
-            self.machine.cut_power();
+            self.machine.cut_power()?;
             thread::sleep(AFTERMATH);
             drop(server);
         }

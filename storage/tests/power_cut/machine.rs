@@ -1,11 +1,8 @@
 //! A file system on a disk that forgets: made, mounted, cut off and mounted again.
 //!
-//! Everything happens in a mount namespace of this process alone, with loop devices that go away with their mount: a process
-//! that ends by itself, or by a panic, leaves nothing behind.
-//!
-//! One that is killed (-9) while its disks are mounted can: the kernel flushes the mount of a dying process, and the threads that
-//! would serve the flush have died before. Its loop devices then hold up every later `mount -o loop` of the machine, until
-//! the dead connection is cut: mount fusectl on `/sys/fs/fuse/connections` and write 1 to `abort` of those that wait.
+//! Everything happens in a mount namespace of this process alone, with loop devices that go away with their mount, and each
+//! disk is served by a process of its own: a test that ends, by itself, by a panic or killed in the middle, leaves nothing
+//! behind but empty folders.
 #![expect(unsafe_code, reason = "leaves the mount namespace of the others")]
 
 use std::{
@@ -19,7 +16,7 @@ use std::{
 
 use ringmain_storage::disk::simulated::Random;
 
-use super::volatile_disk::{CutReport, VolatileDisk};
+use super::volatile_disk::{self, Condition, CutReport, VolatileDisk};
 
 /// XFS wants 300 MiB at least; only what is touched takes memory.
 const DEVICE_BYTES: usize = 1 << 30;
@@ -71,6 +68,8 @@ pub(crate) fn prepare() -> Result<(), String> {
         let found = Command::new(tool).arg("-V").output();
         found.map_err(|error| format!("{tool} (package {package}): {error}"))?;
     }
+    let noted = volatile_disk::note_mounts_of_the_machine();
+    noted.map_err(|error| format!("/proc/self/ns/mnt: {error}"))?;
     // SAFETY: no memory is involved.
     if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
         return Err(format!("no mount namespace of our own: {}", io::Error::last_os_error()));
@@ -109,7 +108,7 @@ impl Machine {
         }
         let disk =
             VolatileDisk::start(&device_folder, DEVICE_BYTES).map_err(|error| format!("FUSE: {error}"))?;
-        file_system.format(disk.path())?;
+        file_system.format(&disk.path())?;
         let random = Random::new(seed);
         let mut machine = Machine { file_system, mount_point, random, mounted: false, disk, _folder: folder };
         machine.mount()?;
@@ -122,20 +121,32 @@ impl Machine {
     }
 
     /// Cuts the power. Whoever uses the file system gets errors from now on and has to end before [`Machine::restart`].
-    pub(crate) fn cut_power(&mut self) -> CutReport {
-        self.disk.cut_power(&mut self.random)
+    pub(crate) fn cut_power(&mut self) -> Result<CutReport, String> {
+        self.disk.cut_power(&mut self.random).map_err(|error| format!("the power cannot be cut: {error}"))
+    }
+
+    /// The disk fails, is slow, hangs, or is good again; after [`Machine::restart`] it is good.
+    #[allow(dead_code, reason = "not every test has a use for it")]
+    pub(crate) fn set_condition(&mut self, condition: Condition) -> Result<(), String> {
+        self.disk.set_condition(condition).map_err(|error| format!("{condition:?}: {error}"))
+    }
+
+    /// The process without which the disk is gone.
+    #[allow(dead_code, reason = "not every test has a use for it")]
+    pub(crate) fn disk_process(&self) -> u32 {
+        self.disk.process()
     }
 
     /// Mounts what survived.
     pub(crate) fn restart(&mut self) -> Result<(), String> {
         self.unmount();
-        self.disk.restore_power();
+        self.disk.restore_power().map_err(|error| format!("the power does not come back: {error}"))?;
         self.mount().map_err(|reason| format!("{} does not come back: {reason}", self.file_system))
     }
 
     fn mount(&mut self) -> Result<(), String> {
-        let arguments =
-            [OsStr::new("-n"), OsStr::new("-o"), OsStr::new("loop"), self.disk.path().as_os_str()];
+        let device = self.disk.path();
+        let arguments = [OsStr::new("-n"), OsStr::new("-o"), OsStr::new("loop"), device.as_os_str()];
         run("mount", arguments.into_iter().chain([self.mount_point.as_os_str()]))?;
         self.mounted = true;
         Ok(())

@@ -6,6 +6,7 @@
 
 #[path = "../disk_support/mod.rs"]
 mod disk_support;
+mod killed;
 mod machine;
 mod volatile_disk;
 mod writer;
@@ -33,19 +34,26 @@ const CUT_DELAY_MS_MIN: u64 = 5;
 const CUT_DELAY_MS_MAX: u64 = 120;
 
 fn main() -> ExitCode {
+    if let Some(end) = volatile_disk::serve_if_asked().or_else(killed::be_killed_if_asked) {
+        return end;
+    }
     if let Err(missing) = machine::prepare() {
         println!("SKIPPED: no power cuts without {missing}");
         let in_ci = env::var("CI").as_deref() == Ok("true");
         return if in_ci { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
+    // One waits for its disk while the other works.
+    let of_file_systems: Vec<Result<String, String>> = thread::scope(|scope| {
+        let threads = FileSystem::ALL.map(|file_system| {
+            scope.spawn(move || [Promise::Flushed, Promise::Nothing].map(|promise| run(file_system, promise)))
+        });
+        threads.into_iter().flat_map(|thread| thread.join().expect("a failure is a result")).collect()
+    });
     let mut failed = false;
-    for file_system in FileSystem::ALL {
-        for promise in [Promise::Flushed, Promise::Nothing] {
-            let result = run(file_system, promise);
-            failed |= result.is_err();
-            let (Ok(sentence) | Err(sentence)) = result;
-            println!("{sentence}");
-        }
+    for result in of_file_systems.into_iter().chain([killed::leaves_nothing_behind()]) {
+        failed |= result.is_err();
+        let (Ok(sentence) | Err(sentence)) = result;
+        println!("{sentence}");
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
@@ -106,7 +114,7 @@ fn one_life(
     }
     let delay_ms = CUT_DELAY_MS_MIN + random.below(CUT_DELAY_MS_MAX - CUT_DELAY_MS_MIN);
     thread::sleep(Duration::from_millis(delay_ms));
-    let report = machine.cut_power();
+    let report = machine.cut_power()?;
     writer.join().map_err(|_panic| format!("the writer failed before cut {cut}"))?;
     machine.restart().map_err(|reason| format!("FAILED after cut {cut} ({report}): {reason}"))?;
     Ok(ledger)

@@ -22,6 +22,8 @@ pub(crate) struct Server {
     process: Child,
     address: SocketAddr,
     output: PathBuf,
+    /// What it has said in former lives.
+    said_before: usize,
 }
 
 impl Server {
@@ -42,18 +44,20 @@ impl Server {
             .stderr(said);
         // SAFETY: prctl(2) may be called between fork and exec, and no memory is involved.
         unsafe { command.pre_exec(end_with_parent) };
-        Ok(Server { process: command.spawn()?, address, output: output.to_owned() })
+        let said_before = usize::try_from(File::open(output)?.metadata()?.len()).map_err(io::Error::other)?;
+        Ok(Server { process: command.spawn()?, address, output: output.to_owned(), said_before })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Waits until the port accepts; how long that took.
+    /// Waits until it says that it is ready, and the port accepts; how long that took. Somebody else's port would accept, too.
     pub(crate) fn await_ready(&mut self) -> Result<Duration, String> {
         let begin = Instant::now();
         loop {
-            if TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_ok() {
+            let accepts = || TcpStream::connect_timeout(&self.address, Duration::from_secs(1)).is_ok();
+            if self.says_that_it_is_ready() && accepts() {
                 return Ok(begin.elapsed());
             }
             if let Ok(Some(status)) = self.process.try_wait() {
@@ -67,6 +71,12 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    fn says_that_it_is_ready(&self) -> bool {
+        let said = fs::read(&self.output).unwrap_or_default();
+        let said = said.get(self.said_before..).unwrap_or_default();
+        String::from_utf8_lossy(said).contains("is ready")
     }
 
     /// SIGTERM, and the exit status.

@@ -28,6 +28,10 @@ pub(crate) const NODES: [i32; 3] = [1, 2, 3];
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// Once all faults are healed, all replicas have to be in sync within this.
 const HEAL_LIMIT: Duration = Duration::from_secs(60);
+/// A node that leads and cannot go on has to be replaced within this, on however busy a machine.
+const HANDOVER_LIMIT: Duration = Duration::from_secs(20);
+/// For an answer from a node that may be one of those that give none.
+const PATIENCE: Duration = Duration::from_millis(700);
 const POLL: Duration = Duration::from_millis(50);
 
 /// A cluster. Dropped, everything of it is gone; its folder stays if it was [kept](Cluster::keep).
@@ -166,10 +170,32 @@ impl Cluster {
         }
     }
 
-    /// What any node that answers says about the topic.
+    /// What any node that answers soon says about the topic.
     pub(crate) fn describe(&mut self, topic: &str) -> Option<Description> {
         let mut view = Cluster::view(topic);
+        view.patience = PATIENCE;
         NODES.into_iter().find_map(|node| view.describe(node).ok())
+    }
+
+    /// Waits until nobody but the others leads, as each of them says it; how long that took.
+    pub(crate) fn wait_until_led_without(&mut self, node: i32, topic: &str) -> Result<Duration, String> {
+        let begin = Instant::now();
+        let mut view = Cluster::view(topic);
+        loop {
+            self.nobody_has_ended()?;
+            let mut others = NODES.into_iter().filter(|other| *other != node);
+            let lead = |description: Description| {
+                let mut leaders = description.partitions.iter().map(|one| one.leader);
+                leaders.all(|leader| leader >= 0 && leader != node)
+            };
+            if others.all(|other| view.describe(other).is_ok_and(lead)) {
+                return Ok(begin.elapsed());
+            }
+            if begin.elapsed() > HANDOVER_LIMIT {
+                return Err(format!("the others do not lead without node {node} after {HANDOVER_LIMIT:?}"));
+            }
+            thread::sleep(POLL);
+        }
     }
 
     /// Every replica's log of every partition.
@@ -192,6 +218,7 @@ impl Cluster {
         self.network.heal()?;
         for node in &mut self.nodes {
             node.resume()?;
+            node.mend_disk()?;
             node.restore_power()?;
             node.start()?;
         }

@@ -4,7 +4,6 @@
 //! because the promise is to bear the loss of one disk.
 
 use std::{
-    fmt::Write as _,
     thread,
     time::{Duration, Instant},
 };
@@ -15,7 +14,8 @@ use super::{
     cluster::{Cluster, NODES},
     node::Node,
     product::Product,
-    recorder::Recorder,
+    recorder::{Recorder, Remark},
+    volatile_disk::Condition,
 };
 
 /// Between two faults, at most; some follow at once. Kafka's nodes take seconds to start.
@@ -24,9 +24,11 @@ const KAFKA_CALM_MS_MAX: u64 = 12_000;
 /// How long a fault stays: shorter than the time after which a node is taken for dead, and longer.
 const HOLD_MS_MIN: u64 = 200;
 const HOLD_MS_SPREAD: u64 = 3_500;
+/// Of a disk that is about to die.
+const SLOW_DISK_MS_MAX: u64 = 120;
 const LOSS_PERCENT_MAX: u64 = 25;
-/// So much longer than planned may a run take on a busy machine.
-const LONGER: u32 = 3;
+/// On a busy machine a run may take so many fourths of the planned time.
+const FOURTHS_MAX: u32 = 5;
 const FLAP: Duration = Duration::from_millis(500);
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
 const OFFSETS_PARTITIONS: i32 = 4;
@@ -56,6 +58,12 @@ pub(crate) enum Fault {
     /// A machine without power: its disk forgets what was not flushed.
     CutPower,
     CutPowerOfAll,
+    /// Its disk answers every write with an error, or every flush.
+    FailWrites,
+    FailFlushes,
+    /// Its disk answers nothing for a while, or late.
+    HangDisk,
+    SlowDisk,
 }
 
 /// Those that are here twice come twice as often.
@@ -81,8 +89,17 @@ const USUAL: &[Fault] = &[
 pub(crate) const KILLS: &[Fault] = &[Fault::Kill, Fault::Kill, Fault::Kill, Fault::KillAll];
 
 /// For nodes with disks of their own.
-pub(crate) const POWER_CUTS: &[Fault] =
-    &[Fault::CutPower, Fault::CutPower, Fault::CutPowerOfAll, Fault::Kill, Fault::Isolate];
+pub(crate) const POWER_CUTS: &[Fault] = &[
+    Fault::CutPower,
+    Fault::CutPower,
+    Fault::CutPowerOfAll,
+    Fault::FailWrites,
+    Fault::FailFlushes,
+    Fault::HangDisk,
+    Fault::SlowDisk,
+    Fault::Kill,
+    Fault::Isolate,
+];
 
 /// The faults of a usual run. Kafka 3.9 does not promise to bear the loss of a disk: its node takes its old place with it.
 pub(crate) fn usual() -> &'static [Fault] {
@@ -101,7 +118,7 @@ pub(crate) struct Nemesis<'r> {
     topic: String,
     partitions: i32,
     /// What happened when, for whoever has to understand it.
-    pub(crate) events: String,
+    pub(crate) events: Vec<Remark>,
     pub(crate) count: usize,
 }
 
@@ -119,7 +136,7 @@ impl<'r> Nemesis<'r> {
             Product::Ringmain => CALM_MS_MAX,
             Product::Kafka(_) => KAFKA_CALM_MS_MAX,
         };
-        let events = String::new();
+        let events = Vec::new();
         Nemesis { random, faults, calm_ms_max, recorder, topic, partitions, events, count: 0 }
     }
 
@@ -136,8 +153,9 @@ impl<'r> Nemesis<'r> {
     ) -> Result<(), String> {
         let begin = Instant::now();
         let recorder = self.recorder;
-        let goes_on =
-            |elapsed| elapsed < duration || elapsed < LONGER * duration && recorder.operations() < operations;
+        let goes_on = |elapsed| {
+            elapsed < duration || elapsed < duration * FOURTHS_MAX / 4 && recorder.operations() < operations
+        };
         while goes_on(begin.elapsed()) {
             let calm = self.random.below(self.calm_ms_max);
             thread::sleep(Duration::from_millis(calm));
@@ -200,6 +218,14 @@ impl<'r> Nemesis<'r> {
             Fault::Wipe => self.wipe(cluster, victim),
             Fault::CutPower => cluster.node(victim).cut_power(),
             Fault::CutPowerOfAll => cluster.nodes.iter_mut().try_for_each(Node::cut_power),
+            Fault::FailWrites => cluster.node(victim).spoil_disk(Condition::FailingWrites),
+            Fault::FailFlushes => cluster.node(victim).spoil_disk(Condition::FailingFlushes),
+            Fault::HangDisk => cluster.node(victim).spoil_disk(Condition::Hanging),
+            Fault::SlowDisk => {
+                let delay = Duration::from_millis(1 + self.random.below(SLOW_DISK_MS_MAX));
+                self.note(&format!("its disk takes {delay:?} longer"));
+                cluster.node(victim).spoil_disk(Condition::Slow(delay))
+            }
         }
     }
 
@@ -209,6 +235,11 @@ impl<'r> Nemesis<'r> {
         self.note(&format!("everything is in sync after {took:?}: node {victim} loses its disk"));
         cluster.node(victim).kill()?;
         cluster.node(victim).wipe()
+    }
+
+    /// Records that were acknowledged so far.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.recorder.acknowledgements().records
     }
 
     /// Waits until everything that the run uses is in sync; how long that took.
@@ -245,15 +276,6 @@ impl<'r> Nemesis<'r> {
     }
 
     pub(crate) fn note(&mut self, what: &str) {
-        let now = self.recorder.now().as_secs_f64();
-        let wall = time_of_day();
-        writeln!(self.events, "{now:8.3} s ({wall}) {what}").expect("a string takes text");
+        self.events.push(Remark { at: self.recorder.now(), text: what.to_owned() });
     }
-}
-
-/// The time of day, as the nodes' own lines have it.
-fn time_of_day() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let (seconds, millis) = (now.as_secs() % 86_400, now.subsec_millis());
-    format!("{:02}:{:02}:{:02}.{millis:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }

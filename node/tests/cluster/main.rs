@@ -9,6 +9,7 @@
 //!
 //! Needs root, `ip`, `nft`, /dev/fuse, loop devices, mkfs, Java, Maven and Python; says `SKIPPED` otherwise, which is a failure in CI.
 
+mod bad_disks;
 mod client;
 mod cluster;
 #[path = "../../../storage/tests/power_cut/machine.rs"]
@@ -23,6 +24,7 @@ mod recorder;
 mod strangers;
 #[path = "../support/mod.rs"]
 mod support;
+mod timeline;
 #[path = "../../../storage/tests/power_cut/volatile_disk/mod.rs"]
 mod volatile_disk;
 mod workload;
@@ -39,7 +41,7 @@ use client::{foreign::Programs, producer::Acks};
 use cluster::{Cluster, NODES};
 use faults::Nemesis;
 use history::Anomaly;
-use workload::{Plan, Story, Verdict};
+use workload::{Plan, Verdict};
 
 /// How long faults happen in CI.
 const SECONDS: u64 = 25;
@@ -60,6 +62,9 @@ type Passed = (u64, String);
 
 /// The real clients of the runs that have some.
 static PROGRAMS: OnceLock<Programs> = OnceLock::new();
+
+/// The run with real clients.
+const ROLLING: &str = "rolling";
 
 const RUNS: &[Run] = &[
     ("faults", true, faults),
@@ -119,9 +124,13 @@ fn kills(seed: u64) -> Result<Passed, String> {
     judged(&plan, workload::run(&plan)?)
 }
 
-/// The power of one node, or of all at once, is cut: what they acknowledged was on disks.
+/// Disks fail, hang and are slow, and the power of one node, or of all at once, is cut: what they acknowledged was on disks.
 fn power(seed: u64) -> Result<Passed, String> {
-    let plan = Plan { has_disks: true, ..plan("power", seed, seconds() / 2, faults::POWER_CUTS) };
+    let plan = Plan {
+        has_disks: true,
+        story: Some(bad_disks::of_leaders),
+        ..plan("power", seed, seconds() / 2, faults::POWER_CUTS)
+    };
     judged(&plan, workload::run(&plan)?)
 }
 
@@ -144,7 +153,7 @@ fn plan(name: &'static str, seed: u64, seconds: u64, faults: &'static [faults::F
         acks: Acks::All,
         has_disks: false,
         pause: Duration::from_millis(5),
-        story: Story::Drawn,
+        story: None,
         programs: None,
     }
 }
@@ -152,11 +161,8 @@ fn plan(name: &'static str, seed: u64, seconds: u64, faults: &'static [faults::F
 /// One node after the other is stopped and started again; real clients notice nothing that they do not get over.
 fn rolling(seed: u64) -> Result<Passed, String> {
     let programs = PROGRAMS.get().expect("they are prepared before anything runs");
-    let plan = Plan {
-        story: Story::Told(restart_one_by_one),
-        programs: Some(programs),
-        ..plan("rolling", seed, 0, &[])
-    };
+    let plan =
+        Plan { story: Some(restart_one_by_one), programs: Some(programs), ..plan(ROLLING, seed, 0, &[]) };
     judged(&plan, workload::run(&plan)?)
 }
 
@@ -176,14 +182,13 @@ fn restart_one_by_one(cluster: &mut Cluster, nemesis: &mut Nemesis<'_>) -> Resul
 
 /// Packets sent again, made up ones, and a node of another cluster: refused, and nothing changes.
 fn strangers(seed: u64) -> Result<Passed, String> {
-    let plan = Plan { story: Story::Told(strangers::annoy), ..plan("strangers", seed, 0, &[]) };
+    let plan = Plan { story: Some(strangers::annoy), ..plan("strangers", seed, 0, &[]) };
     judged(&plan, workload::run(&plan)?)
 }
 
 /// Producers that wait for the leader alone lose what it had for itself: the runs have to see it, or they prove nothing.
 fn control(seed: u64) -> Result<Passed, String> {
-    let plan =
-        Plan { acks: Acks::Leader, story: Story::Told(a_leader_by_itself), ..plan("control", seed, 0, &[]) };
+    let plan = Plan { acks: Acks::Leader, story: Some(a_leader_by_itself), ..plan("control", seed, 0, &[]) };
     let verdict = workload::run(&plan)?;
     match verdict.anomalies.iter().find(|anomaly| matches!(anomaly, Anomaly::Lost { .. })) {
         Some(lost) => {

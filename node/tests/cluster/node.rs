@@ -13,6 +13,7 @@ use super::{
     machine,
     network::Network,
     product::{Product, node_folder},
+    volatile_disk::Condition,
 };
 
 /// A node that was asked to stop and has not after this long is stuck.
@@ -27,6 +28,8 @@ pub(crate) struct Node {
     is_paused: bool,
     /// A disk of its own that forgets what was not flushed when its power is cut.
     disk: Option<Machine>,
+    /// How that disk is, if it is not a good one.
+    bad_disk: Option<Condition>,
 }
 
 impl Node {
@@ -39,7 +42,7 @@ impl Node {
         disk: Option<Machine>,
     ) -> Result<Node, String> {
         let (product, folder) = (product.clone(), folder.to_owned());
-        let node = Node { number, product, folder, process: None, is_paused: false, disk };
+        let node = Node { number, product, folder, process: None, is_paused: false, disk, bad_disk: None };
         node.product.configure(&node.folder, number, nodes, &node.data_dir())?;
         Ok(node)
     }
@@ -79,13 +82,19 @@ impl Node {
         Ok(())
     }
 
-    /// The exit status, if the process has ended by itself.
+    /// The exit status, if the process has ended by itself; with a bad disk it may.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        if self.bad_disk.is_some() {
+            return None;
+        }
         self.process.as_mut().and_then(|child| child.try_wait().ok().flatten())
     }
 
-    /// kill -9, and the end of the process.
+    /// kill -9, and the end of the process. One that waits for its disk does not end before that fails.
     pub(crate) fn kill(&mut self) -> Result<(), String> {
+        if self.bad_disk.is_some() {
+            return self.cut_power();
+        }
         let Some(mut child) = self.process.take() else { return Ok(()) };
         self.is_paused = false;
         child.kill().and_then(|()| child.wait()).map(drop).map_err(|error| error.to_string())
@@ -139,7 +148,32 @@ impl Node {
     pub(crate) fn cut_power(&mut self) -> Result<(), String> {
         let disk = self.disk.as_mut().ok_or("this node has no disk of its own")?;
         disk.cut_power()?;
+        self.bad_disk = None;
         self.kill()
+    }
+
+    /// Its disk fails, is late, or answers nothing. One that has failed stays so until it is mended.
+    pub(crate) fn spoil_disk(&mut self, condition: Condition) -> Result<(), String> {
+        let disk = self.disk.as_mut().ok_or("this node has no disk of its own")?;
+        if self.bad_disk.is_some_and(has_failed) {
+            return Ok(());
+        }
+        self.bad_disk = Some(condition);
+        disk.set_condition(condition)
+    }
+
+    /// A disk that was late is not any more. One that failed is looked at by a machine that starts anew.
+    pub(crate) fn mend_disk(&mut self) -> Result<(), String> {
+        let Some(condition) = self.bad_disk else { return Ok(()) };
+        if has_failed(condition) {
+            return self.cut_power();
+        }
+        self.bad_disk = None;
+        if let Some(disk) = &mut self.disk {
+            disk.set_condition(Condition::Good)?;
+        }
+        // The process may have had enough of it.
+        if self.ended().is_some() { self.kill() } else { Ok(()) }
     }
 
     /// The machine has power again, if it had lost it.
@@ -150,11 +184,20 @@ impl Node {
         }
     }
 
+    /// What it has said, in all its lives.
+    pub(crate) fn everything_said(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.output_path()).unwrap_or_default()).into_owned()
+    }
+
     /// The end of what it has said, in all its lives.
     pub(crate) fn last_words(&self) -> String {
         let said = fs::read(self.output_path()).unwrap_or_default();
         String::from_utf8_lossy(&said[said.len().saturating_sub(3_000)..]).into_owned()
     }
+}
+
+fn has_failed(condition: Condition) -> bool {
+    matches!(condition, Condition::FailingWrites | Condition::FailingFlushes)
 }
 
 impl Drop for Node {

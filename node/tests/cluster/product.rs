@@ -153,7 +153,7 @@ voters = [{}]
 ca_certificate = \"../certificates/cluster.crt\"
 certificate = \"../certificates/node-{node}.crt\"
 key = \"../certificates/node-{node}.key\"
-replica_lag_ms = 5000
+replica_lag_ms = 2500
 
 [groups]
 offsets_topic_partitions = 4

@@ -19,9 +19,12 @@ use super::{
     cluster::Cluster,
     faults::{Fault, Nemesis},
     history::{self, Anomaly, History, Outcome},
-    recorder::Recorder,
+    recorder::{Gap, Recorder},
+    timeline::{self, Sources},
 };
 
+/// A longer time without an acknowledgement is told in full.
+const GAP_SHOWN: Duration = Duration::from_secs(3);
 /// How many anomalies of one kind are printed; all are kept.
 const SHOWN_PER_KIND: usize = 5;
 
@@ -41,19 +44,14 @@ pub(crate) struct Plan {
     /// Between two rounds of a producer.
     pub(crate) pause: Duration,
     pub(crate) acks: Acks,
-    pub(crate) story: Story,
+    /// Comes before the faults that are drawn.
+    pub(crate) story: Option<Story>,
     /// Real clients work beside ours.
     pub(crate) programs: Option<&'static Programs>,
 }
 
-/// What happens to the cluster while the clients work.
-#[derive(Clone, Copy)]
-pub(crate) enum Story {
-    /// Faults as they come.
-    Drawn,
-    /// Told step by step.
-    Told(fn(&mut Cluster, &mut Nemesis<'_>) -> Result<(), String>),
-}
+/// What happens to the cluster while the clients work, told step by step.
+pub(crate) type Story = fn(&mut Cluster, &mut Nemesis<'_>) -> Result<(), String>;
 
 /// What came out.
 pub(crate) struct Verdict {
@@ -71,7 +69,8 @@ pub(crate) fn run(plan: &Plan) -> Result<Verdict, String> {
     let recorder = Arc::new(Recorder::new());
     let mut nemesis = Nemesis::new(plan.seed, plan.faults, &recorder, plan.name, plan.partitions);
     let result = act(plan, &mut cluster, &recorder, &mut nemesis);
-    let events = format!("seed {}\n{}", plan.seed, nemesis.events);
+    let told =
+        Told { events: events(plan.seed, &recorder, &nemesis), gaps: gaps(&cluster, &recorder, &nemesis) };
     let faults = nemesis.count;
     match result {
         Ok((healing, client_errors)) => {
@@ -81,7 +80,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Verdict, String> {
             let is_good = anomalies.is_empty() && client_errors.is_empty();
             if is_wanted && !is_good || env::var_os("RINGMAIN_CLUSTER_KEEP").is_some() {
                 cluster.keep();
-                keep(&cluster, &events, &history, &anomalies, &client_errors)?;
+                keep(&cluster, &told, &history, &anomalies, &client_errors)?;
+            }
+            if is_wanted && recorder.acknowledgements().of_all.longest.length() > GAP_SHOWN {
+                println!("{}", told.gaps);
             }
             let summary = summary(&recorder, &history, faults, healing);
             Ok(Verdict { operations: recorder.operations(), summary, anomalies, client_errors })
@@ -90,10 +92,50 @@ pub(crate) fn run(plan: &Plan) -> Result<Verdict, String> {
             cluster.keep();
             // Not even this can be done without the lock: every client has ended, or will with the process.
             let history = recorder.history();
-            keep(&cluster, &events, &history, &history::check(&history), &[])?;
-            Err(format!("{reason}\nthe last events:\n{}", tail(&events)))
+            keep(&cluster, &told, &history, &history::check(&history), &[])?;
+            Err(format!("{reason}\nthe last events:\n{}", tail(&told.events)))
         }
     }
+}
+
+/// What happened, for whoever has to understand it.
+struct Told {
+    events: String,
+    gaps: String,
+}
+
+fn events(seed: u64, recorder: &Recorder, nemesis: &Nemesis<'_>) -> String {
+    let mut text = format!("seed {seed}\n");
+    for event in &nemesis.events {
+        let (at, wall) = (event.at.as_secs_f64(), time_of_day(recorder.begin_wall() + event.at));
+        writeln!(text, "{at:8.3} s ({wall}) {}", event.text).expect("a string takes text");
+    }
+    text
+}
+
+/// The time of day, as the nodes' own lines have it.
+fn time_of_day(wall: Duration) -> String {
+    let (seconds, millis) = (wall.as_secs() % 86_400, wall.subsec_millis());
+    format!("{:02}:{:02}:{:02}.{millis:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// The story of the longest time without any acknowledgement, and of the longest in one partition.
+fn gaps(cluster: &Cluster, recorder: &Recorder, nemesis: &Nemesis<'_>) -> String {
+    let acknowledged = recorder.acknowledgements();
+    let outputs: Vec<(i32, String)> =
+        cluster.nodes.iter().map(|node| (node.number(), node.everything_said())).collect();
+    let remarks = recorder.remarks();
+    let sources = Sources {
+        begin_wall: recorder.begin_wall(),
+        events: &nemesis.events,
+        remarks: &remarks,
+        outputs: &outputs,
+    };
+    let mut text = timeline::of("all partitions", acknowledged.of_all.longest, &sources);
+    if let Some((partition, gap)) = acknowledged.worst_partition() {
+        text += &timeline::of(&format!("partition {partition}"), gap, &sources);
+    }
+    text
 }
 
 fn act(
@@ -106,10 +148,8 @@ fn act(
     cluster.create_topic(topic, plan.partitions, plan.configs)?;
     let clients = clients(plan, recorder);
     let foreigners = foreigners(plan, cluster)?;
-    let struck = match plan.story {
-        Story::Drawn => nemesis.run(cluster, plan.duration, plan.operations),
-        Story::Told(story) => story(cluster, nemesis),
-    };
+    let told = plan.story.map_or(Ok(()), |story| story(cluster, nemesis));
+    let struck = told.and_then(|()| nemesis.run(cluster, plan.duration, plan.operations));
     nemesis.note("the last healing");
     let healed = struck
         .and_then(|()| cluster.heal())
@@ -155,6 +195,10 @@ fn clients(plan: &Plan, recorder: &Arc<Recorder>) -> Vec<JoinHandle<()>> {
         let seed = seed ^ (1_000 + number);
         let mut producer = Producer::new(recorder, &bootstrap, topic, partitions, seed);
         (producer.pause, producer.acks) = (plan.pause, plan.acks);
+        // One of them waits for silent leaders, and hears what those of the past say late.
+        if number > 0 {
+            producer.be_attentive();
+        }
         threads.push(thread::spawn(move || producer.run()));
     }
     let styles = [Style::Leaders, Style::Followers, Style::Group(1), Style::Group(2)];
@@ -166,24 +210,28 @@ fn clients(plan: &Plan, recorder: &Arc<Recorder>) -> Vec<JoinHandle<()>> {
 }
 
 fn summary(recorder: &Recorder, history: &History, faults: usize, healing: Duration) -> String {
-    let gaps = recorder.gaps();
+    let acknowledged = recorder.acknowledgements();
     let count =
         |is: fn(&Outcome<Option<i64>>) -> bool| history.sends.iter().filter(|send| is(&send.outcome)).count();
     let reads: usize = history.sessions.iter().map(|session| session.reads.len()).sum();
     let unknown = count(|outcome| *outcome == Outcome::Unknown);
     let failed = count(|outcome| *outcome == Outcome::Failed);
+    let of_all = acknowledged.of_all.longest;
+    let of_one = acknowledged.worst_partition().map_or(Gap::default(), |(_, gap)| gap);
     format!(
         "{} operations, {faults} faults in {:.0} s; {} records acknowledged, {unknown} batches unknown, {failed} failed; \
          {reads} records read in {} sessions; {} commits, {} looks; the longest time without an acknowledgement {:.1} s \
-         (until {:.1} s); in sync {:.1} s after the last healing",
+         (until {:.1} s), of one partition {:.1} s (until {:.1} s); in sync {:.1} s after the last healing",
         recorder.operations(),
         recorder.now().as_secs_f64(),
-        gaps.records,
+        acknowledged.records,
         history.sessions.len(),
         history.commits.len(),
         history.positions.len(),
-        gaps.longest.as_secs_f64(),
-        gaps.longest_until.as_secs_f64(),
+        of_all.length().as_secs_f64(),
+        of_all.until.as_secs_f64(),
+        of_one.length().as_secs_f64(),
+        of_one.until.as_secs_f64(),
         healing.as_secs_f64(),
     )
 }
@@ -191,14 +239,15 @@ fn summary(recorder: &Recorder, history: &History, faults: usize, healing: Durat
 /// Writes down everything that is needed to understand what went wrong.
 fn keep(
     cluster: &Cluster,
-    events: &str,
+    told: &Told,
     history: &History,
     anomalies: &[Anomaly],
     client_errors: &[String],
 ) -> Result<(), String> {
     let lines = |lines: Vec<String>| lines.join("\n") + "\n";
     let files = [
-        ("events", events.to_owned()),
+        ("events", told.events.clone()),
+        ("gaps", told.gaps.clone()),
         ("client-errors", lines(client_errors.to_vec())),
         ("anomalies", lines(anomalies.iter().map(ToString::to_string).collect())),
         ("sends", lines(history.sends.iter().map(|send| format!("{send:?}")).collect())),

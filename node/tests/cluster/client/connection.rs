@@ -1,7 +1,7 @@
 //! One connection to one node: requests, answers, and a limit on how long it may say nothing.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -49,6 +49,23 @@ impl Connection {
         let frame = request_frame(&header, request).map_err(io::Error::other)?;
         self.stream.write_all(&frame)?;
         self.receive(Q::API_KEY, api_version)
+    }
+
+    /// From now on an answer is awaited for so long.
+    pub(crate) fn set_patience(&self, limit: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(limit))
+    }
+
+    /// Whether something came within this time; nothing of it is taken.
+    pub(crate) fn hears_within(&self, limit: Duration) -> io::Result<bool> {
+        self.set_patience(limit)?;
+        let heard = self.stream.peek(&mut [0]);
+        self.set_patience(SILENCE_MAX)?;
+        match heard {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends records without waiting for the answer.

@@ -23,7 +23,11 @@ use ringmain_protocol::{
 };
 use ringmain_storage::disk::simulated::Random;
 
-use super::{value::value, view::View};
+use super::{
+    connection::SILENCE_MAX,
+    value::value,
+    view::{PartitionView, View},
+};
 use crate::history::{Outcome, Record, Send};
 use crate::recorder::Recorder;
 
@@ -42,6 +46,10 @@ const BACKOFF_MS: u64 = 60;
 /// What a client waits for at most is drawn anew for each incarnation.
 const DELIVERY_MS_MIN: u64 = 4_000;
 const DELIVERY_MS_SPREAD: u64 = 30_000;
+/// One that is attentive looks after so long whether somebody else leads by now.
+const ATTENTION: Duration = Duration::from_millis(150);
+/// A new producer id may have to wait for a controller.
+const ID_PATIENCE: Duration = Duration::from_millis(700);
 /// Once all faults are healed, everything has to be delivered within this.
 const LAST_DELIVERY_LIMIT: Duration = Duration::from_secs(45);
 
@@ -88,6 +96,9 @@ impl Lane {
 pub(crate) struct Producer {
     recorder: Arc<Recorder>,
     view: View,
+    /// Asks about the cluster while the other waits for answers. Without it the producer waits for a silent leader as long as
+    /// a real client, and hears what one of the past says late.
+    scout: Option<View>,
     random: Random,
     /// The incarnation, as in the values.
     number: u32,
@@ -118,6 +129,7 @@ impl Producer {
         Producer {
             recorder: recorder.clone(),
             view: View::new(bootstrap, topic, first),
+            scout: None,
             random,
             number: 0,
             next_record: 0,
@@ -128,6 +140,14 @@ impl Producer {
             pause: Duration::ZERO,
             acks: Acks::All,
         }
+    }
+
+    /// Lets it give up a leader as soon as there is another one: what it waits for then is the cluster.
+    pub(crate) fn be_attentive(&mut self) {
+        let mut scout = self.view.another();
+        scout.patience = ATTENTION;
+        self.view.patience = ATTENTION;
+        self.scout = Some(scout);
     }
 
     /// Sends until the run is over and everything has its outcome.
@@ -153,10 +173,27 @@ impl Producer {
                 self.begin_anew();
             } else if !all_is_well {
                 thread::sleep(Duration::from_millis(10 + self.random.below(BACKOFF_MS)));
-                self.view.refresh();
+                self.look_again();
             } else if !self.pause.is_zero() {
                 thread::sleep(self.pause);
             }
+        }
+    }
+
+    /// Asks somebody who leads, and notes what has changed.
+    fn look_again(&mut self) {
+        let before = self.view.partitions.clone();
+        if !self.view.refresh() {
+            let number = self.number;
+            self.recorder.remark(|| format!("producer {number}: a node does not say who leads"));
+        }
+        let changed = before.iter().zip(&self.view.partitions).enumerate();
+        for (index, (_, now)) in changed.filter(|(_, (before, now))| before.leader_epoch != now.leader_epoch)
+        {
+            let (number, leader, epoch) = (self.number, now.leader, now.leader_epoch);
+            self.recorder.remark(|| {
+                format!("producer {number} hears: partition {index} is led by {leader} in epoch {epoch}")
+            });
         }
     }
 
@@ -178,10 +215,17 @@ impl Producer {
                     self.view.refresh();
                     return;
                 }
-                Ok((code, ..)) if code.is_retriable() => {}
+                Ok((code, ..)) if code.is_retriable() => {
+                    let number = self.number;
+                    self.recorder
+                        .remark(|| format!("producer {number}: node {node} has no id for it: {code}"));
+                }
                 // Whatever is wrong with the old id: as a client without one.
                 Ok(_) => (self.producer_id, self.producer_epoch) = (-1, -1),
-                Err(_) => self.view.disconnect(node),
+                Err(error) => {
+                    self.remark(node, "gives no producer id", &error);
+                    self.view.disconnect(node);
+                }
             }
             thread::sleep(Duration::from_millis(10 + self.random.below(BACKOFF_MS)));
         }
@@ -195,7 +239,9 @@ impl Producer {
             producer_epoch: self.producer_epoch,
         };
         let connection = self.view.connection(node)?;
+        connection.set_patience(if self.scout.is_some() { ID_PATIENCE } else { SILENCE_MAX })?;
         let response: InitProducerIdResponse = connection.call(INIT_PRODUCER_ID_VERSION, &request)?;
+        connection.set_patience(SILENCE_MAX)?;
         Ok((response.error_code, response.producer_id, response.producer_epoch))
     }
 
@@ -264,7 +310,8 @@ impl Producer {
                     // A lane whose node says nothing has something to be settled as well.
                     lanes.iter().for_each(|lane| drop(answers.insert(*lane, Vec::new())));
                 }
-                Err(_) => {
+                Err(error) => {
+                    self.remark(node, "takes nothing", &error);
                     self.view.disconnect(node);
                     all_is_well = false;
                 }
@@ -272,7 +319,8 @@ impl Producer {
         }
         for (node, requests) in awaited {
             for _ in 0..requests {
-                if self.take_answer(node, &mut answers).is_err() {
+                if let Err(error) = self.take_answer(node, &mut answers) {
+                    self.remark(node, "gives no answer", &error);
                     self.view.disconnect(node);
                     all_is_well = false;
                     break;
@@ -329,6 +377,7 @@ impl Producer {
     }
 
     fn take_answer(&mut self, node: i32, answers: &mut Answers) -> io::Result<()> {
+        self.await_answer(node)?;
         let connection = self.view.connection(node)?;
         let response: ProduceResponse<'_> = connection.receive(ApiKey::Produce, PRODUCE_VERSION)?;
         for partition in response.responses.iter().flat_map(|topic| &topic.partitions) {
@@ -336,6 +385,31 @@ impl Producer {
             answers.entry(index).or_default().push((partition.error_code, partition.base_offset));
         }
         Ok(())
+    }
+
+    /// Waits until a node says something; an error if it leads nothing any more.
+    fn await_answer(&mut self, node: i32) -> io::Result<()> {
+        let Some(scout) = &mut self.scout else { return Ok(()) };
+        let begin = Instant::now();
+        while !self.view.connection(node)?.hears_within(ATTENTION)? {
+            scout.refresh();
+            let still_leads = |known: &PartitionView, now: &PartitionView| {
+                known.leader == node && (now.leader == node || now.leader_epoch <= known.leader_epoch)
+            };
+            let mut pairs = self.view.partitions.iter().zip(&scout.partitions);
+            if !scout.partitions.is_empty() && !pairs.any(|(known, now)| still_leads(known, now)) {
+                return Err(io::Error::other("others lead by now"));
+            }
+            if begin.elapsed() > SILENCE_MAX {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn remark(&self, node: i32, what: &str, error: &io::Error) {
+        let number = self.number;
+        self.recorder.remark(|| format!("producer {number}: node {node} {what}: {error}"));
     }
 
     /// Takes what was said about the first batches of a lane; whether one was refused for good.
@@ -354,6 +428,12 @@ impl Producer {
                 ErrorCode::NONE => self.acknowledge(index, &pending, Some(base_offset)),
                 ErrorCode::DUPLICATE_SEQUENCE_NUMBER => self.acknowledge(index, &pending, None),
                 code => {
+                    if left.is_empty() {
+                        let (number, leader) = (self.number, self.leader(index));
+                        self.recorder.remark(|| {
+                            format!("producer {number}: node {leader}, partition {index}: {code}")
+                        });
+                    }
                     let is_first = left.is_empty();
                     is_refused |= self.is_final(index, code, is_first);
                     // Refused before anything was written.
@@ -378,15 +458,19 @@ impl Producer {
         }
         let client = format!("producer {}", self.number);
         let partition = i32::try_from(index).expect("a handful");
-        let leader = self.view.partitions.get(index).map_or(-1, |partition| partition.leader);
+        let leader = self.leader(index);
         let said = format!("node {leader} refused a batch, though all before it were acknowledged: {code}");
         self.recorder.contradiction(&client, partition, said);
         true
     }
 
+    fn leader(&self, index: usize) -> i32 {
+        self.view.partitions.get(index).map_or(-1, |partition| partition.leader)
+    }
+
     fn acknowledge(&self, index: usize, pending: &Pending, base_offset: Option<i64>) {
         self.recorder.count();
-        self.recorder.acknowledged(pending.count);
+        self.recorder.acknowledged(i32::try_from(index).expect("a handful"), pending.count);
         self.record(index, pending, Outcome::Acknowledged(base_offset));
     }
 
@@ -421,7 +505,7 @@ impl Producer {
         for index in 0..self.lanes.len() {
             let waiting = self.lanes[index].queue.len();
             if waiting > 0 {
-                let leader = self.view.partitions.get(index).map_or(-1, |partition| partition.leader);
+                let leader = self.leader(index);
                 let said = format!(
                     "{waiting} batches are not taken {LAST_DELIVERY_LIMIT:?} after the faults are healed; the leader is {leader}"
                 );

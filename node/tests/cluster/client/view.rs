@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::{IpAddr, SocketAddr},
+    time::Duration,
 };
 
 use ringmain_protocol::{
@@ -17,7 +18,7 @@ use ringmain_protocol::{
     },
 };
 
-use super::connection::Connection;
+use super::connection::{Connection, SILENCE_MAX};
 
 const METADATA_VERSION: i16 = 9;
 const CREATE_TOPICS_VERSION: i16 = 5;
@@ -47,6 +48,8 @@ pub(crate) struct View {
     pub(crate) partitions: Vec<PartitionView>,
     /// Which node is asked next about the cluster.
     next: usize,
+    /// How long an answer about the cluster is awaited.
+    pub(crate) patience: Duration,
 }
 
 impl View {
@@ -58,7 +61,13 @@ impl View {
             connections: BTreeMap::new(),
             partitions: Vec::new(),
             next: first,
+            patience: SILENCE_MAX,
         }
+    }
+
+    /// One that knows as little as this one in the beginning, with connections of its own.
+    pub(crate) fn another(&self) -> View {
+        View::new(&self.bootstrap, &self.topic, self.next)
     }
 
     pub(crate) fn topic(&self) -> &str {
@@ -104,8 +113,12 @@ impl View {
 
     /// What a node says about the cluster.
     pub(crate) fn describe(&mut self, node: i32) -> io::Result<Description> {
-        let topic = self.topic.clone();
-        let described = self.connection(node).and_then(|connection| describe(connection, &topic));
+        let (topic, patience) = (self.topic.clone(), self.patience);
+        let described = self.connection(node).and_then(|connection| {
+            connection.set_patience(patience)?;
+            let described = describe(connection, &topic)?;
+            connection.set_patience(SILENCE_MAX).map(|()| described)
+        });
         if described.is_err() {
             self.disconnect(node);
         }

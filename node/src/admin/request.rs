@@ -19,6 +19,7 @@ pub(crate) struct Request {
     /// What the client thinks whom it asks; empty where it does not say.
     pub(crate) host: String,
     /// What kinds of answer it takes; empty where it does not say.
+    #[allow(dead_code, reason = "of routes that know more than one kind")]
     pub(crate) accept: String,
     /// The page from which a browser asks, where it tells.
     pub(crate) origin: Option<String>,

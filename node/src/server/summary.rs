@@ -70,7 +70,7 @@ impl fmt::Display for Summary {
         writeln!(formatter, "Ringmain {} {READY}", env!("CARGO_PKG_VERSION"))?;
         writeln!(formatter, "  Kafka clients  {listen} (told to connect to {advertised})")?;
         if let Some(admin) = self.admin {
-            writeln!(formatter, "  operators      http://{admin}/ (healthz, readyz, metrics)")?;
+            writeln!(formatter, "  operators      http://{admin}/ (console, metrics)")?;
         }
         writeln!(formatter, "  node           {} of cluster {}", self.node_id, self.cluster_id)?;
         writeln!(formatter, "  data           {data_dir} ({disk})")?;

@@ -150,7 +150,8 @@ fn described<'a>(seen: &'a Seen, id: NodeId, node: &'a NodeImage) -> Node<'a> {
         in_sync: 0,
         bytes: answered_at.map(|_| sizes.sum()),
         usable_bytes: report.and_then(|report| report.usable_bytes),
-        groups: report.and_then(|report| Some(report.groups.as_ref()?.len())),
+        // Others coordinate them as soon as it is gone.
+        groups: report.filter(|_| problem.is_none()).and_then(|report| Some(report.groups.as_ref()?.len())),
         records_per_second: seen.rates.sum(Some(id.0)),
     }
 }

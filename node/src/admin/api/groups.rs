@@ -99,9 +99,12 @@ pub(in crate::admin) fn group(request: &Request, state: &AdminState) -> Response
     })())
 }
 
-/// The groups of all nodes. One that moves between two answers is in both; either will do.
+/// The groups of all nodes. One that moves between two answers is in both; what a node says that answers counts more than
+/// what one said that does not any more.
 fn all(seen: &Seen) -> BTreeMap<&str, &GroupReport> {
-    let reports = seen.reports.values().filter_map(|report| report.groups.as_ref());
+    let (silent, answering): (Vec<_>, Vec<_>) =
+        seen.reports.values().partition(|report| report.problem.is_some());
+    let reports = silent.into_iter().chain(answering).filter_map(|report| report.groups.as_ref());
     reports.flat_map(|groups| groups.iter().map(|(name, group)| (name.as_str(), group))).collect()
 }
 

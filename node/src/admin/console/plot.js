@@ -8,7 +8,7 @@ const PLOT_SPAN_MS = 600e3;
 
 /** A figure. `series` is [name, colour class]; bands are stacked, and add up to what the caption tells. */
 class Plot {
-  constructor({ title, unit, format, series, isStacked = false, note = "" }) {
+  constructor({ title, unit, format, series, isStacked = false }) {
     Object.assign(this, { format, series, isStacked });
     this.points = [];
     this.now = make("span", { class: "now" }, DASH);
@@ -23,7 +23,7 @@ class Plot {
     });
     this.title = title;
     const caption = make("figcaption", {}, make("h2", {}, title), make("span", { class: "soft" }, unit), this.now);
-    this.root = make("figure", { class: "panel plot" }, caption, this.svg, series.length > 1 ? this.legend : null, note ? make("p", { class: "soft" }, note) : null);
+    this.root = make("figure", { class: "panel plot" }, caption, this.svg, series.length > 1 ? this.legend : null);
     this.svg.addEventListener("pointermove", (event) => this.point(event));
     this.svg.addEventListener("pointerleave", () => this.leave());
     this.svg.addEventListener("keydown", (event) => this.step(event));
@@ -44,7 +44,7 @@ class Plot {
     const end = last ? last[0] : Date.now();
     const begin = end - PLOT_SPAN_MS;
     const sum = (values) => values.reduce((total, value) => (value === null ? total : (total ?? 0) + value), null);
-    const top = niceTop(Math.max(0, ...this.points.map(([, values]) => (this.isStacked ? sum(values) : Math.max(...values.map((value) => value ?? 0))) ?? 0)));
+    const top = niceTop(Math.max(0, ...this.points.map(([, values]) => (this.isStacked ? sum(values) : Math.max(...values.map((value) => value ?? 0))) ?? 0)), this.format === size ? 1024 : 1000);
     const x = (at) => PLOT_LEFT + ((at - begin) / PLOT_SPAN_MS) * (width - PLOT_LEFT);
     const y = (value) => bottom - (value / top) * (bottom - 6);
     this.scale = { begin, x, y, width, bottom };
@@ -133,8 +133,13 @@ class Plot {
   }
 }
 
-/** The parts of a series between what is not known. */
+/** The parts of a series between what is not known; a point on its own gets a little width, so that it is seen. */
 function runs(points, index) {
+  const alone = (run) => (run.length > 1 ? run : [[run[0][0] - 900, run[0][1]], [run[0][0] + 900, run[0][1]]]);
+  return partsOf(points, index).map(alone);
+}
+
+function partsOf(points, index) {
   const found = [];
   let run = [];
   for (const [at, values] of points) {
@@ -150,9 +155,10 @@ function runs(points, index) {
   return found;
 }
 
-/** The next of 1, 2, 5 times a power of ten. */
-function niceTop(value) {
+/** The next of 1, 2, 5 times a power of ten, in the units that are told: of 1000, or of 1024. */
+function niceTop(value, base) {
   if (value <= 0) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value);
+  const unit = base ** Math.max(0, Math.floor(Math.log(value) / Math.log(base)));
+  const power = 10 ** Math.floor(Math.log10(value / unit));
+  return [1, 2, 5, 10].map((step) => step * power * unit).find((step) => step >= value);
 }

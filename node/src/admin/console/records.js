@@ -172,7 +172,7 @@ class RecordTable {
     this.body = make("tbody", { role: "rowgroup" });
     const heads = [["Offset", "number"], ["Time", ""], ["Key", ""], ["Value", ""], ["Headers", "number"]];
     const head = make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, heads.map(([label, kind]) => make("th", { scope: "col", role: "columnheader", class: kind }, label))));
-    this.root = make("div", { class: "scroll" }, make("table", { class: "cards", role: "table" }, make("caption", { class: "hidden" }, "Records"), head, this.body));
+    this.root = make("div", { class: "scroll" }, make("table", { class: "cards records", role: "table" }, make("caption", { class: "hidden" }, "Records"), head, this.body));
   }
 
   show(records, where) {

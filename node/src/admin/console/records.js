@@ -200,7 +200,7 @@ class RecordTable {
       }
     };
     button.addEventListener("click", () => toggle(opened.hidden));
-    const cells = [["Time", "", moment(record.timestamp)], ["Key", "", preview(record.key)], ["Value", "full", preview(record.value)], ["Headers", "number", whole(record.headers.length)]];
+    const cells = [["Time", "wide", moment(record.timestamp)], ["Key", "", preview(record.key)], ["Value", "full", preview(record.value)], ["Headers", "number", whole(record.headers.length)]];
     const row = make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader", class: "number" }, button),
       cells.map(([label, kind, content]) => make("td", { role: "cell", "data-label": label, class: kind }, content)));
     if (this.open.has(record.offset)) toggle(true);

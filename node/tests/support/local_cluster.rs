@@ -49,8 +49,13 @@ pub(crate) fn ringmain() -> Command {
 impl LocalCluster {
     /// Starts nodes on ports that follow each other; does not wait for them.
     pub(crate) fn start(data_dir: &Path, nodes: u16, first_port: u16) -> Self {
+        Self::start_with_admin(data_dir, nodes, first_port, "off")
+    }
+
+    /// The same, with the endpoint for operators at an address; that of each further node is the next one.
+    pub(crate) fn start_with_admin(data_dir: &Path, nodes: u16, first_port: u16, admin: &str) -> Self {
         let mut process = ringmain()
-            .args(["dev", "--nodes", &nodes.to_string(), "--shards", "1", "--admin", "off", "--data-dir"])
+            .args(["dev", "--nodes", &nodes.to_string(), "--shards", "1", "--admin", admin, "--data-dir"])
             .arg(data_dir)
             .args(["--listen", &format!("127.0.0.1:{first_port}")])
             .stdout(Stdio::piped())

@@ -10,6 +10,7 @@ mod browse;
 mod health;
 mod history;
 mod listener;
+mod log_level;
 mod measured;
 mod page;
 mod reach;

@@ -7,6 +7,7 @@
 
 pub mod cluster;
 pub mod describe;
+mod log_filter;
 pub mod options;
 pub mod quantity;
 pub mod reference;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 pub use cluster::{ClusterConfig, Voter};
 pub use describe::DescribedConfig;
+pub use log_filter::{LogFilter, LogLevel};
 use options::OptionValue;
 pub use quantity::HostPort;
 pub use ringmain_metadata::config::{
@@ -38,8 +40,10 @@ pub struct NodeConfig {
     pub shards: Shards,
     /// Which of the cores that the process may use the first shard takes.
     pub first_core: usize,
-    /// Least severity of diagnostics: `error`, `warn`, `info`, `debug` or `trace`.
-    pub log_level: String,
+    /// Which diagnostics are written.
+    pub log_level: LogFilter,
+    /// Where to, and in which form.
+    pub log_format: LogFormat,
     /// Addresses.
     pub network: NetworkConfig,
     /// Whether what reaches the admin endpoint from other machines may change the node.
@@ -69,6 +73,19 @@ pub enum Shards {
     Auto,
     /// So many.
     Count(usize),
+}
+
+/// Where diagnostics go, and in which form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// To the journal where standard error is read by it, as text elsewhere.
+    Auto,
+    /// Lines for people on standard error.
+    Text,
+    /// A JSON object a line on standard error.
+    Json,
+    /// To systemd's journal, by its own protocol.
+    Journal,
 }
 
 /// Addresses of the node.
@@ -203,7 +220,13 @@ impl NodeConfig {
             rack: Some(settings.text("rack")).filter(|rack| !rack.is_empty()),
             shards: settings.optional_number("shards").map_or(Shards::Auto, Shards::Count),
             first_core: settings.number("first_core"),
-            log_level: settings.text("log_level"),
+            log_level: settings.log_filter("log_level"),
+            log_format: match settings.text("log_format").as_str() {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                "journal" => LogFormat::Journal,
+                _ => LogFormat::Auto,
+            },
             network: NetworkConfig {
                 listen: settings.address("network.listen").expect("the listen address has no word for none"),
                 advertised: settings.address("network.advertised"),
@@ -353,6 +376,13 @@ impl Settings {
         match self.value(key) {
             OptionValue::Text(text) => text.clone(),
             other => unreachable!("option {key} is a text, not {other:?}"),
+        }
+    }
+
+    fn log_filter(&self, key: &str) -> LogFilter {
+        match self.value(key) {
+            OptionValue::LogFilter(filter) => filter.clone(),
+            other => unreachable!("option {key} is a filter of diagnostics, not {other:?}"),
         }
     }
 

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 
 fn serve(cli::Serve { config, reload_from }: cli::Serve) -> ExitCode {
     prepare_process();
-    init_logging(&config.log_level);
+    init_logging(&config);
     match server::run(config, reload_from, announce) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

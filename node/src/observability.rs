@@ -8,5 +8,6 @@ mod metrics;
 mod stages;
 
 pub use logging::init as init_logging;
+pub(crate) use logging::{log_level, set_log_level};
 pub(crate) use metrics::render as render_metrics;
 pub(crate) use stages::{Stage, StageValues, Stages};

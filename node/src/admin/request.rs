@@ -13,7 +13,6 @@ pub(crate) struct Request {
     pub(crate) path: String,
     /// Without the question mark; empty where there is none.
     pub(crate) query: String,
-    #[allow(dead_code, reason = "of routes that change something")]
     pub(crate) body: Bytes,
     pub(crate) peer: SocketAddr,
     /// What the client thinks whom it asks; empty where it does not say.

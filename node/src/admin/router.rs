@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::{Method, StatusCode};
 
-use super::{AdminState, Request, Response, api, health, page};
+use super::{AdminState, Request, Response, api, health, log_level, page};
 use crate::observability;
 
 /// Answers a request. Runs on a thread that may wait.
@@ -20,7 +20,6 @@ pub(super) enum Access {
     /// Whoever reaches the port.
     Read,
     /// Whoever is on this machine, and everybody where `admin.writable` is set.
-    #[allow(dead_code, reason = "of routes that change something")]
     OnCall,
 }
 
@@ -47,6 +46,11 @@ impl Route {
         Self { method: Method::GET, path, access: Access::Read, pace: Pace::Prompt, handler }
     }
 
+    /// What somebody on call changes, at once.
+    const fn on_call(path: &'static str, handler: Handler) -> Self {
+        Self { method: Method::PUT, path, access: Access::OnCall, pace: Pace::Prompt, handler }
+    }
+
     const fn patient(path: &'static str, handler: Handler) -> Self {
         Self { method: Method::GET, path, access: Access::Read, pace: Pace::Patient, handler }
     }
@@ -58,6 +62,8 @@ const ROUTES: &[Route] = &[
     Route::prompt("/healthz", health::healthz),
     Route::prompt("/readyz", health::readyz),
     Route::prompt("/metrics", metrics),
+    Route::prompt("/loglevel", log_level::show),
+    Route::on_call("/loglevel", log_level::change),
     Route::patient("/api/v1/cluster", api::cluster),
     Route::patient("/api/v1/topics", api::topics),
     Route::patient("/api/v1/topic", api::topic),

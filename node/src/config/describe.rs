@@ -155,6 +155,7 @@ fn option_text(config: &NodeConfig, key: &str) -> Option<String> {
         OptionValue::Path(path) => Some(path.display().to_string()),
         OptionValue::Text(text) if text.is_empty() => None,
         OptionValue::Text(text) => Some(text.clone()),
+        OptionValue::LogFilter(filter) => Some(filter.to_string()),
         OptionValue::Boolean(value) => Some(value.to_string()),
         OptionValue::Address(address) => Some(address.to_string()),
         OptionValue::Number(number) => Some(number.to_string()),

@@ -10,11 +10,12 @@ use std::path::PathBuf;
 
 pub use self::table::OPTIONS;
 use OptionKind::{
-    Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, Milliseconds, OneOf, OptionalPath, Path, Text,
-    Voters,
+    Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, LogLevels, Milliseconds, OneOf, OptionalPath,
+    Path, Text, Voters,
 };
 
 use super::cluster::Voter;
+use super::log_filter::LogFilter;
 use super::quantity::{HostPort, parse_bytes, parse_milliseconds};
 
 /// One option of the node.
@@ -61,6 +62,8 @@ pub enum OptionKind {
     CountOrAuto(u64, u64),
     /// A list of `ID@HOST:PORT`.
     Voters,
+    /// A level, and levels of modules.
+    LogLevels,
 }
 
 /// The value of an option, parsed.
@@ -78,6 +81,8 @@ pub enum OptionValue {
     Number(u64),
     /// Of [`OptionKind::Voters`].
     Voters(Vec<Voter>),
+    /// Of [`OptionKind::LogLevels`].
+    LogFilter(LogFilter),
     /// `auto`, no path, or the word that stands for no address.
     Unset,
 }
@@ -96,6 +101,7 @@ impl OptionDefinition {
             OptionalPath if text.is_empty() => Ok(OptionValue::Unset),
             Path | OptionalPath => Ok(OptionValue::Path(PathBuf::from(text))),
             Voters => Voter::parse_list(text).map(OptionValue::Voters),
+            LogLevels => LogFilter::parse(text).map(OptionValue::LogFilter),
             Text => Ok(OptionValue::Text(text.to_owned())),
             Boolean => match text {
                 "true" => Ok(OptionValue::Boolean(true)),
@@ -121,6 +127,7 @@ impl OptionDefinition {
         match self.kind {
             Path | OptionalPath => "path".to_owned(),
             Voters => "list of ID@HOST:PORT".to_owned(),
+            LogLevels => "error, warn, info, debug, trace; MODULE=LEVEL".to_owned(),
             Text => "text".to_owned(),
             Boolean => "true or false".to_owned(),
             OneOf(words) => words.join(", "),

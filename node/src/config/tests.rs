@@ -105,7 +105,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     let config = NodeConfig::load(&sources).expect("valid");
     assert_eq!(config.shards, Shards::Count(3));
     assert_eq!(config.node_id, 2);
-    assert_eq!(config.log_level, "warn");
+    assert_eq!(config.log_level.to_string(), "warn");
     assert_eq!(config.topic_defaults.get("retention.ms"), Some("9"));
     assert_eq!(config.settings.origin("shards"), &Origin::Flag("--shards".to_owned()));
 }

@@ -2,8 +2,8 @@
 
 use super::OptionDefinition;
 use super::OptionKind::{
-    Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, Milliseconds, OneOf, OptionalPath, Path, Text,
-    Voters,
+    Address, AddressOr, Boolean, Bytes, Count, CountOrAuto, LogLevels, Milliseconds, OneOf, OptionalPath,
+    Path, Text, Voters,
 };
 
 /// What the node takes as an identity: Kafka's clients take node ids as 32-bit integers from 0.
@@ -17,7 +17,7 @@ const DAY_MS: u64 = 86_400_000;
 const FRAME_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// Every option, in the order of the reference.
-pub static OPTIONS: [OptionDefinition; 55] = [
+pub static OPTIONS: [OptionDefinition; 56] = [
     OptionDefinition {
         key: "data_dir",
         kind: Path,
@@ -62,11 +62,21 @@ pub static OPTIONS: [OptionDefinition; 55] = [
     },
     OptionDefinition {
         key: "log_level",
-        kind: OneOf(&["error", "warn", "info", "debug", "trace"]),
+        kind: LogLevels,
         default: "info",
         kafka_name: None,
-        documentation: "Least severity of the diagnostics on standard error.",
+        documentation: "Least severity of the diagnostics that are written, for single modules too: \
+                        info,ringmain::shard=debug. 'ringmain debug log-level' changes it while the node runs.",
         cost: "'debug' writes a line for each connection that ends badly.",
+    },
+    OptionDefinition {
+        key: "log_format",
+        kind: OneOf(&["auto", "text", "json", "journal"]),
+        default: "auto",
+        kafka_name: None,
+        documentation: "The form of the diagnostics: lines of text or JSON objects on standard error, or fields in \
+                        systemd's journal; 'auto' is the journal where that reads standard error, and text elsewhere.",
+        cost: "None.",
     },
     OptionDefinition {
         key: "network.listen",

@@ -6,7 +6,9 @@
 
 mod arguments;
 mod cert;
+mod check;
 mod cluster;
+mod debug;
 mod failure;
 mod group;
 mod inspect;
@@ -62,6 +64,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Cluster(command) => cluster::run(command),
         Command::Inspect(command) => inspect::run(command),
         Command::Cert(command) => cert::run(command),
+        Command::Check(command) => check::run(&command),
+        Command::Debug(command) => debug::run(&command),
     };
     Outcome::Exit(match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! The arguments, declared: what `--help` shows is what is parsed.
 
 mod cert;
+mod check;
 mod cluster;
 mod group;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use self::cert::*;
+pub(super) use self::check::*;
 pub(super) use self::cluster::*;
 pub(super) use self::group::*;
 use super::time;
@@ -28,6 +30,7 @@ use super::time;
   ringmain group describe billing                  how far behind its consumers are
   ringmain cluster status                          whether all is well, and what to do if not
   ringmain cert init                               the certificates of a new cluster
+  ringmain check                                   whether this machine suits a node
 
 Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage."
 )]
@@ -57,6 +60,11 @@ pub(super) enum Command {
     /// Make the certificates by which the nodes of a cluster know each other
     #[command(subcommand)]
     Cert(CertCommand),
+    /// Say whether this machine suits a node, and what to do where it does not
+    Check(CheckArguments),
+    /// Collect what helps to find a fault; change what a running node writes of itself
+    #[command(subcommand)]
+    Debug(DebugCommand),
 }
 
 #[derive(Debug, Subcommand)]

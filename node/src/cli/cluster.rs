@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::arguments::{ClusterArguments, ClusterCommand, ClusterLeadersCommand};
 use super::failure::Failure;
 use crate::client::{Client, ClientError, TopicPartition};
+use crate::config::HostPort;
 
 /// Partitions that a line of text names; more would hide what it says.
 const NAMED_MAX: usize = 5;
@@ -37,6 +38,12 @@ pub(super) fn run(command: ClusterCommand) -> Result<(), Failure> {
         ClusterCommand::Leaders(ClusterLeadersCommand::Force(arguments)) => balance::force(&arguments),
         ClusterCommand::Reassign(arguments) => reassign::reassign(&arguments),
     }
+}
+
+/// What `cluster status --json` prints, asked of one broker.
+pub(super) fn status_json(broker: &HostPort, timeout: Duration) -> Result<serde_json::Value, Failure> {
+    let mut client = Client::new(&[broker.to_string()], timeout)?;
+    Ok(status::as_json(&snapshot::Snapshot::gather(&mut client)?))
 }
 
 fn client(arguments: &ClusterArguments) -> Result<Client, ClientError> {

@@ -62,7 +62,7 @@ fn set_flags(set: Vec<(String, String)>) -> impl Iterator<Item = (String, String
 }
 
 /// Variables whose name or value is not Unicode cannot be ours.
-fn environment() -> Vec<(String, String)> {
+pub(super) fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()

@@ -172,6 +172,11 @@ impl Settings {
         keys
     }
 
+    /// Every option: its key, its value as it was written, and where.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &str, &Origin)> {
+        self.options.iter().map(|(key, setting)| (*key, setting.text.as_str(), &setting.origin))
+    }
+
     /// The topic configurations that the node's own configuration sets.
     pub fn topic_defaults(&self) -> &TopicDefaults {
         &self.topic_defaults

@@ -132,7 +132,7 @@ fn quorum_text(quorum: &QuorumView) -> String {
     text
 }
 
-fn as_json(snapshot: &Snapshot) -> Value {
+pub(super) fn as_json(snapshot: &Snapshot) -> Value {
     let findings = Findings::of(snapshot);
     let listed = |placements: &[&Placement]| {
         let items = placements.iter().map(

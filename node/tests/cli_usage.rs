@@ -45,6 +45,10 @@ fn help_teaches_and_wrong_usage_is_told_apart_from_failure() {
         let help = text(&ringmain(&["cert", command, "--help"]).stdout);
         assert!(help.contains("Examples:"), "cert {command} --help shows examples");
     }
+    for command in [&["check"][..], &["check", "disk"], &["debug", "bundle"], &["debug", "log-level"]] {
+        let help = text(&ringmain(&[command, &["--help"]].concat()).stdout);
+        assert!(help.contains("Examples:"), "{command:?} --help shows examples");
+    }
     assert_eq!(ringmain(&["serve"]).status.code(), Some(2));
     assert_eq!(ringmain(&["topic", "consume", "x", "--from", "yesterday"]).status.code(), Some(2));
 }

@@ -10,6 +10,7 @@ mod check;
 mod cluster;
 mod debug;
 mod failure;
+mod generate;
 mod group;
 mod inspect;
 mod local_cluster;
@@ -66,6 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Outcome {
         Command::Cert(command) => cert::run(command),
         Command::Check(command) => check::run(&command),
         Command::Debug(command) => debug::run(&command),
+        Command::Generate(arguments) => generate::run(&arguments),
     };
     Outcome::Exit(match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -32,7 +32,7 @@ use super::time;
   ringmain cert init                               the certificates of a new cluster
   ringmain check                                   whether this machine suits a node
 
-Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage."
+Exit codes: 0 done, 1 failed (the reason is on standard error), 2 wrong usage or configuration."
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -65,6 +65,16 @@ pub(super) enum Command {
     /// Collect what helps to find a fault; change what a running node writes of itself
     #[command(subcommand)]
     Debug(DebugCommand),
+    /// Write manual pages and the completions of shells, for packages
+    #[command(hide = true)]
+    Generate(GenerateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GenerateArguments {
+    /// The folder to write to; made if it is not there
+    #[arg(value_name = "DIR")]
+    pub(super) directory: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -24,7 +24,7 @@ use crate::step::Step;
 use crate::writes::{Deletion, Purpose, Writes};
 use crate::{
     Answer, Census, CommitAnswer, CommittedOffset, DeleteOffsetsAnswer, Effect, Event, GroupDescription,
-    GroupListing, JoinAnswer, LeaveAnswer, LeftMember, RequestToken, Settings, SyncAnswer,
+    GroupListing, GroupView, JoinAnswer, LeaveAnswer, LeftMember, RequestToken, Settings, SyncAnswer,
 };
 
 /// All groups of one partition of the offsets topic.
@@ -34,6 +34,8 @@ pub struct Coordinator {
     phase: Phase,
     counters: Counters,
     groups: Registry,
+    /// What is in `groups`.
+    census: Census,
     deadlines: Deadlines,
     writes: Writes,
     /// Of all groups; what writes under way hold is counted there.
@@ -78,6 +80,7 @@ impl Coordinator {
             phase: Phase::Loading,
             counters: Counters::default(),
             groups: Registry::default(),
+            census: Census::default(),
             deadlines: Deadlines::default(),
             writes: Writes::default(),
             held_bytes: 0,
@@ -115,15 +118,16 @@ impl Coordinator {
         self.groups.iter().map(Group::listing)
     }
 
-    /// Counts groups and members, for metrics: one walk over the groups, none over members.
+    /// How many groups and members there are. Costs nothing to ask.
     #[must_use]
     pub fn census(&self) -> Census {
-        let mut census = Census::default();
-        for group in self.groups.iter() {
-            census.groups[group.state().index()] += 1;
-            census.members += group.members().len() as u64;
-        }
-        census
+        self.census
+    }
+
+    /// The next group by name, for walks that end between two groups and go on later.
+    #[must_use]
+    pub fn group_after(&self, name: Option<&str>) -> Option<GroupView<'_>> {
+        self.groups.after(name).map(GroupView::new)
     }
 
     /// A group, for DescribeGroups. `None` if it does not exist: versions below 6 show it as `Dead`.
@@ -232,6 +236,7 @@ impl Coordinator {
         let room_bytes = self.settings.held_bytes_max.saturating_sub(self.held_bytes());
         let group = self.groups.get_mut(number).expect("a group outlives its deadlines and its writes");
         let held_bytes_before = group.held_bytes();
+        self.census.leave(group.state(), group.members().len() as u64);
         self.writes.of_group(number);
         let mut step = Step {
             now_ms,
@@ -251,6 +256,8 @@ impl Coordinator {
         if is_unused {
             self.held_bytes -= group.held_bytes();
             self.groups.remove(number);
+        } else {
+            self.census.enter(group.state(), group.members().len() as u64);
         }
     }
 
@@ -339,6 +346,7 @@ impl Coordinator {
         }
         let group = self.groups.create(name, Some(now_ms));
         self.held_bytes += group.held_bytes();
+        self.census.enter(group.state(), 0);
         let number = group.number();
         let mut step = Step {
             now_ms,
@@ -388,6 +396,7 @@ impl Coordinator {
             }
         }
         self.groups = Registry::default();
+        self.census = Census::default();
         self.deadlines = Deadlines::default();
         self.held_bytes = 0;
     }
@@ -399,6 +408,9 @@ impl Coordinator {
     pub(crate) fn assert_consistent(&self) {
         let held_bytes: usize = self.groups.iter().map(Group::held_bytes).sum();
         assert_eq!(self.held_bytes, held_bytes);
+        let mut census = Census::default();
+        self.groups.iter().for_each(|group| census.enter(group.state(), group.members().len() as u64));
+        assert_eq!(self.census, census);
         if self.phase == Phase::Loading {
             return; // Sessions begin when it is done.
         }

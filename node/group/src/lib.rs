@@ -40,6 +40,6 @@ pub use event::{
     CommitOffsets, CommittedPartition, CommittedTopic, DeletedTopic, Event, Heartbeat, Join, Leave,
     LeavingMember, Protocol, Sync, SyncedMember, WriteError,
 };
-pub use reads::{Census, CommittedOffset, GroupDescription, GroupListing, MemberDescription};
+pub use reads::{Census, CommittedOffset, GroupDescription, GroupListing, GroupView, MemberDescription};
 pub use settings::Settings;
 pub use state::GroupState;

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::GroupState;
+use crate::group::Group;
 
 /// An offset that a group committed for a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,55 @@ pub struct Census {
     pub groups: [u64; GroupState::ALL.len()],
     /// Members of all groups; not those that were only given an id.
     pub members: u64,
+}
+
+impl Census {
+    /// A group is there.
+    pub(crate) fn enter(&mut self, state: GroupState, members: u64) {
+        self.groups[state.index()] += 1;
+        self.members += members;
+    }
+
+    /// It is there no more, or not so.
+    pub(crate) fn leave(&mut self, state: GroupState, members: u64) {
+        self.groups[state.index()] -= 1;
+        self.members -= members;
+    }
+}
+
+/// One group with what it committed.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupView<'a> {
+    group: &'a Group,
+}
+
+impl<'a> GroupView<'a> {
+    pub(crate) fn new(group: &'a Group) -> Self {
+        Self { group }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'a Arc<str> {
+        self.group.name()
+    }
+
+    /// Its state.
+    #[must_use]
+    pub fn state(&self) -> GroupState {
+        self.group.state()
+    }
+
+    /// Its members; not those that were only given an id.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.group.members().len()
+    }
+
+    /// What it committed: topic, partition, the next offset to read.
+    pub fn committed(&self) -> impl Iterator<Item = (&'a Arc<str>, i32, i64)> + use<'a> {
+        self.group.offsets().iter().map(|(topic, partition, committed)| (topic, partition, committed.offset))
+    }
 }
 
 /// A group as DescribeGroups shows it.

@@ -82,17 +82,20 @@ impl Coordinator {
             None if create => {
                 let group = self.groups.create(name, None);
                 self.held_bytes += group.held_bytes();
+                self.census.enter(group.state(), 0);
                 group.number()
             }
             None => return Ok(()),
         };
         let group = self.groups.get_mut(number).expect("it was found or made");
         self.held_bytes -= group.held_bytes();
+        self.census.leave(group.state(), group.members().len() as u64);
         let result = change(group);
         if group.is_unused() {
             self.groups.remove(number);
         } else {
             self.held_bytes += group.held_bytes();
+            self.census.enter(group.state(), group.members().len() as u64);
         }
         result
     }

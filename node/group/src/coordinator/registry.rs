@@ -5,6 +5,7 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 use crate::group::{Group, GroupNumber};
 
@@ -35,6 +36,13 @@ impl Registry {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
         self.names.values().filter_map(|number| self.by_number.get(number))
+    }
+
+    /// The next one by name; the first for `None`.
+    pub(super) fn after(&self, name: Option<&str>) -> Option<&Group> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let (_, number) = self.names.range::<str, _>((from, Bound::Unbounded)).next()?;
+        self.by_number.get(number)
     }
 
     pub(super) fn numbers(&self) -> Vec<GroupNumber> {

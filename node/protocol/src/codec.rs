@@ -5,12 +5,14 @@
 //! input makes this module panic. It knows primitives and collections, not messages.
 
 mod error;
+mod error_tally;
 mod field;
 mod reader;
 mod varint;
 mod writer;
 
 pub use error::{DecodeError, EncodeError};
+pub use error_tally::ErrorTally;
 pub use field::{Decode, Encode, Text, Uuid};
 pub use reader::{DECODED_BYTES_MAX, Reader};
 pub use varint::{varint_size, varlong_size, write_varint, write_varlong};

@@ -211,7 +211,7 @@ impl Decode<'_> for ErrorCode {
 
 impl Encode for ErrorCode {
     fn encode(&self, writer: &mut Writer, _: Version) -> Result<(), EncodeError> {
-        writer.i16(self.0);
+        writer.error_code(*self);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::codec::{Encode, EncodeError, Payload, Writer};
+use crate::codec::{Encode, EncodeError, ErrorTally, Payload, Writer};
 use crate::header::{RequestHeader, ResponseHeader};
 use crate::messages::{self, CarriesPayloads, Request, Response};
 
@@ -71,6 +71,16 @@ pub fn response_frame<R: Response + Encode>(
     Ok(contiguous(write_response(header, response)?))
 }
 
+/// The same, with the error codes that it has.
+pub fn tallied_response_frame<R: Response + Encode>(
+    header: &ResponseHeader,
+    response: &R,
+) -> Result<(Bytes, ErrorTally), EncodeError> {
+    let mut writer = write_response(header, response)?;
+    let errors = writer.take_errors();
+    Ok((contiguous(writer), errors))
+}
+
 /// A frame with a request that carries records.
 pub fn request_chunks<P: Payload, R: Request + Encode + CarriesPayloads<P>>(
     header: &RequestHeader<'_>,
@@ -85,8 +95,17 @@ pub fn response_chunks<P: Payload, R: Response + Encode + CarriesPayloads<P>>(
     header: &ResponseHeader,
     response: R,
 ) -> Result<Vec<Chunk<P>>, EncodeError> {
-    let writer = write_response(header, &response)?;
-    Ok(chunks(writer, response.into_payloads()))
+    Ok(tallied_response_chunks(header, response)?.0)
+}
+
+/// The same, with the error codes that it has.
+pub fn tallied_response_chunks<P: Payload, R: Response + Encode + CarriesPayloads<P>>(
+    header: &ResponseHeader,
+    response: R,
+) -> Result<(Vec<Chunk<P>>, ErrorTally), EncodeError> {
+    let mut writer = write_response(header, &response)?;
+    let errors = writer.take_errors();
+    Ok((chunks(writer, response.into_payloads()), errors))
 }
 
 fn write_request<R: Request + Encode>(

@@ -4,7 +4,8 @@
 use alloc::vec::Vec;
 
 use super::varint::write_unsigned;
-use super::{EncodeError, Version};
+use super::{EncodeError, ErrorTally, Version};
+use crate::ErrorCode;
 
 /// Bytes of records that a message carries by reference: memory, or a range of a file.
 /// Encoding needs to know only how many there are.
@@ -39,19 +40,20 @@ pub struct PayloadSlot {
 pub struct Writer {
     bytes: Vec<u8>,
     slots: Vec<PayloadSlot>,
+    errors: ErrorTally,
 }
 
 impl Writer {
     /// An empty writer.
     #[must_use]
     pub const fn new() -> Self {
-        Self { bytes: Vec::new(), slots: Vec::new() }
+        Self { bytes: Vec::new(), slots: Vec::new(), errors: ErrorTally::new() }
     }
 
     /// An empty writer with room for `bytes`.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), slots: Vec::new() }
+        Self { bytes: Vec::with_capacity(bytes), ..Self::new() }
     }
 
     /// What was written, without the payloads.
@@ -70,6 +72,20 @@ impl Writer {
     #[must_use]
     pub fn into_parts(self) -> (Vec<u8>, Vec<PayloadSlot>) {
         (self.bytes, self.slots)
+    }
+
+    /// The error codes that were written so far.
+    #[must_use]
+    pub fn take_errors(&mut self) -> ErrorTally {
+        core::mem::take(&mut self.errors)
+    }
+
+    /// An error code; those that say that something failed are counted.
+    pub(crate) fn error_code(&mut self, code: ErrorCode) {
+        self.i16(code.0);
+        if code.is_error() {
+            self.errors.add(code);
+        }
     }
 
     /// Overwrites the four bytes at `position` with the length of all that follows them.

@@ -11,6 +11,7 @@ pub(crate) mod frame;
 pub(crate) mod replay;
 mod ring;
 
+pub use self::ring::JournalStats;
 pub(crate) use self::ring::{Journal, Place, frame_for};
 
 use alloc::format;

@@ -33,8 +33,9 @@ pub use self::{
         StoreError,
     },
     identity::{LogIdentity, LogKey, ShardId, TopicId, parse_folder},
+    journal::JournalStats,
     log::compaction::{Compaction, CompactionNeed, CompactionReport, CompactionStep},
     log::{Appended, Fetched, Log, Piece, ProducerCheck, ProducerSnapshot, RetentionReport},
     offset::{LeaderEpoch, Offset},
-    store::{Progress, ReplayReport, Round, Store, replay_journals},
+    store::{Progress, ReplayReport, Round, Store, StoreStats, replay_journals},
 };

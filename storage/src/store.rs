@@ -7,6 +7,7 @@ pub(crate) mod cold_memory;
 mod maintain;
 mod settle;
 pub(crate) mod shared;
+mod stats;
 mod zeros;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use crate::log::Log;
 use crate::log::recover;
 use crate::offset::Offset;
 
+pub use self::stats::StoreStats;
 pub use crate::group_commit::Round;
 pub use crate::journal::replay::{ReplayReport, replay_journals};
 

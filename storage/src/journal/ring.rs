@@ -28,6 +28,21 @@ const ZERO_PIECE_BYTES: usize = 1 << 20;
 /// Logs that one round brings to their segments to free the file that is entered next. Each costs a flush of its own file.
 const SETTLES_A_ROUND: usize = 32;
 
+/// What a journal holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalStats {
+    /// Its files.
+    pub files: usize,
+    /// How many there may be.
+    pub files_max: usize,
+    /// Frames from the first that some log needs to the last.
+    pub frames_held: u64,
+    /// Frames that were ever written to it, by this process and those before it.
+    pub frames_written: u64,
+    /// A write failed: everything goes to the segments since.
+    pub has_failed: bool,
+}
+
 /// The journal of one shard.
 pub(crate) struct Journal<D: Disk> {
     disk: D,
@@ -327,6 +342,17 @@ impl<D: Disk> Journal<D> {
         let needing = ring.live.iter().take_while(|((since, _), _)| *since <= last);
         let needing = needing.filter_map(|(_, log)| log.upgrade()).map(Log::from_cell);
         needing.filter(|log| !log.is_settling()).take(SETTLES_A_ROUND).collect()
+    }
+
+    pub(crate) fn stats(&self) -> JournalStats {
+        let ring = self.state.borrow();
+        JournalStats {
+            files: ring.files.len(),
+            files_max: self.files_max,
+            frames_held: ring.next_sequence - ring.live_from(),
+            frames_written: ring.next_sequence - 1,
+            has_failed: ring.has_failed,
+        }
     }
 
     fn fail(&self) {

@@ -83,6 +83,8 @@ pub struct RingCounters {
     pub bytes_read: u64,
     /// Flushes of files.
     pub flushes: u64,
+    /// Disk operations that the kernel ended with an error, a full disk among them.
+    pub failures: u64,
     /// Buffers that the kernel knows by number.
     pub buffers_registered: u64,
     /// Buffers that it refused to know (locked memory is limited): they work, at a higher cost for each write.
@@ -323,6 +325,9 @@ impl Ring {
             };
             let ended = operations.complete(key, completion.result());
             wake.extend(ended.waker);
+            if ended.admitted && completion.result() < 0 {
+                self.count(|counters| counters.failures += 1);
+            }
             if ended.abandoned && ended.admitted {
                 self.0.admission.leave();
             }

@@ -25,7 +25,7 @@ mod socket;
 
 pub use self::{
     connection::Connection,
-    counters::{ConnectionCounters, EndpointCounters},
+    counters::{ConnectionCounters, EndpointCounters, PeerCounters},
     endpoint::Endpoint,
     error::{ConnectError, EndCode, EndpointError, PeerGone, SessionError},
     options::{SESSIONS_MAX, TransportOptions},

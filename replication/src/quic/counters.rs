@@ -35,6 +35,46 @@ pub struct EndpointCounters {
     pub peers_silent: u64,
 }
 
+/// Of all connections with one node: what was counted since the endpoint's start, and how the open ones are now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PeerCounters {
+    /// Bytes sent in datagrams.
+    pub bytes_sent: u64,
+    /// Bytes received in datagrams.
+    pub bytes_received: u64,
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// Packets that were not acknowledged, and whose content was sent again.
+    pub packets_lost: u64,
+    /// Times that the rate was taken back.
+    pub congestion_events: u64,
+    /// Connections that are open.
+    pub connections: u64,
+    /// Bytes that may be under way now on all of them.
+    pub congestion_window_bytes: u64,
+    /// The longest of their round trips, smoothed.
+    pub round_trip: Duration,
+}
+
+impl PeerCounters {
+    /// One more connection, which is open.
+    pub(super) fn add_open(&mut self, connection: &ConnectionCounters) {
+        self.add_ended(connection);
+        self.connections += 1;
+        self.congestion_window_bytes += connection.congestion_window_bytes;
+        self.round_trip = self.round_trip.max(connection.round_trip);
+    }
+
+    /// What one that has ended did while it was open.
+    pub(super) fn add_ended(&mut self, connection: &ConnectionCounters) {
+        self.bytes_sent += connection.bytes_sent;
+        self.bytes_received += connection.bytes_received;
+        self.packets_sent += connection.packets_sent;
+        self.packets_lost += connection.packets_lost;
+        self.congestion_events += connection.congestion_events;
+    }
+}
+
 /// Of one connection now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConnectionCounters {

@@ -27,10 +27,11 @@ use ringmain_storage::disk::direct::{PollFuture, Ring, Timer, yield_turn};
 use super::{
     clock::TransportClock,
     connection_state::{Change, ConnectionState, Unsent},
-    counters::EndpointCounters,
+    counters::{EndpointCounters, PeerCounters},
     error::{EndCode, PeerGone},
     socket::{PeerSocket, ReceiveBuffers, Received},
 };
+use crate::NodeId;
 
 /// Calls that receive in one turn, before others have theirs.
 const RECEIVES_PER_TURN: usize = 4;
@@ -57,6 +58,8 @@ pub(super) struct EndpointState {
     pub(super) accepted: Vec<(ConnectionHandle, SharedConnection)>,
     pub(super) acceptors: Vec<Waker>,
     pub(super) counters: EndpointCounters,
+    /// What connections did that are gone, by the node at their other end.
+    past: BTreeMap<NodeId, PeerCounters>,
     pub(super) stopping: bool,
     /// Nothing is moved any more.
     pub(super) stopped: bool,
@@ -75,6 +78,7 @@ impl EndpointState {
             accepted: Vec::new(),
             acceptors: Vec::new(),
             counters: EndpointCounters::default(),
+            past: BTreeMap::new(),
             stopping: false,
             stopped: false,
             ended: false,
@@ -95,6 +99,29 @@ impl EndpointState {
         assert!(before.is_none(), "QUIC gives a number again only after its connection was drained");
         self.handshakes += 1;
         connection
+    }
+
+    /// Forgets a connection of which nothing more is to be heard; what it did stays counted.
+    fn forget(&mut self, handle: ConnectionHandle, connection: &ConnectionState) {
+        self.connections.remove(&handle.0);
+        if let Some(peer) = connection.peer() {
+            self.past.entry(peer).or_default().add_ended(&connection.counters());
+        }
+    }
+
+    /// What was done with each node so far.
+    pub(super) fn peers(&self) -> BTreeMap<NodeId, PeerCounters> {
+        let mut peers = self.past.clone();
+        for connection in self.connections.values() {
+            let connection = connection.borrow();
+            let Some(peer) = connection.peer() else { continue };
+            let peer = peers.entry(peer).or_default();
+            match connection.is_gone() {
+                true => peer.add_ended(&connection.counters()),
+                false => peer.add_open(&connection.counters()),
+            }
+        }
+        peers
     }
 
     /// Has the driver look at the connections that say so.
@@ -234,7 +261,7 @@ impl Driver<'_> {
             more |= self.drive_connection(state, handle, &connection, now);
             let connection = &mut *connection.borrow_mut();
             if connection.quic.is_drained() {
-                state.connections.remove(&handle.0);
+                state.forget(handle, connection);
                 continue;
             }
             let timeout = connection.quic.poll_timeout();

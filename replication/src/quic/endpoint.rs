@@ -5,7 +5,8 @@
 //! accepted. Between members the number of connections is not: who dials keeps one for each shard of a peer.
 
 use std::{
-    cell::RefCell, future::poll_fn, io, net::SocketAddr, rc::Rc, sync::Arc, task::Poll, time::Duration,
+    cell::RefCell, collections::BTreeMap, future::poll_fn, io, net::SocketAddr, rc::Rc, sync::Arc,
+    task::Poll, time::Duration,
 };
 
 use quinn_proto::{ConnectionHandle, EndpointConfig, HashedConnectionIdGenerator};
@@ -14,7 +15,7 @@ use ringmain_storage::disk::direct::{Ring, Timer, spawn};
 use super::{
     certificates::{MemberCheck, NodeIdentity, Protocol, server_name},
     connection::Connection,
-    counters::EndpointCounters,
+    counters::{EndpointCounters, PeerCounters},
     driver::{EndpointState, drive},
     error::{ConnectError, EndCode, EndpointError},
     options::{Side, TransportOptions},
@@ -76,6 +77,11 @@ impl Endpoint {
     /// What it has done so far.
     pub fn counters(&self) -> EndpointCounters {
         self.0.state.borrow().counters
+    }
+
+    /// What it has done so far with each node, also with those that are gone. One walk over the open connections.
+    pub fn peers(&self) -> BTreeMap<NodeId, PeerCounters> {
+        self.0.state.borrow().peers()
     }
 
     /// Dials a node. Whoever else answers at the address is refused. Dropped before the end it gives up.

@@ -8,7 +8,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use quinn_proto::{
@@ -50,6 +50,9 @@ impl Protocol {
         }
     }
 }
+
+/// How far ahead it is looked for the end of a certificate: longer than any that is made here.
+const VALIDITY_LOOK_MAX: Duration = Duration::from_secs(50 * 365 * 86_400);
 
 /// Where a node finds what it shows and what it believes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +132,25 @@ impl NodeIdentity {
         let identity = Self { node, trust, certificate, key: Arc::new(key), provider };
         identity.verify_at(SystemTime::now()).map_err(|error| in_certificate(FileProblem::Refused(error)))?;
         Ok(identity)
+    }
+
+    /// The last second at which the others will accept this node's certificate, at most [`VALIDITY_LOOK_MAX`] from now. The
+    /// library that judges it does not tell: it is asked for one time after the other, which takes a few milliseconds. `None`:
+    /// it is not accepted now.
+    pub fn valid_until(&self) -> Option<SystemTime> {
+        let now = SystemTime::now();
+        if !self.is_valid_at(now) {
+            return None;
+        }
+        let (mut accepted, mut refused) = (0, VALIDITY_LOOK_MAX.as_secs());
+        while refused - accepted > 1 {
+            let middle = accepted + (refused - accepted) / 2;
+            match self.is_valid_at(now + Duration::from_secs(middle)) {
+                true => accepted = middle,
+                false => refused = middle,
+            }
+        }
+        Some(now + Duration::from_secs(accepted))
     }
 
     /// The node that the certificate is for.

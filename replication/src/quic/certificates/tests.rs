@@ -76,6 +76,8 @@ fn an_authority_goes_on_after_it_was_loaded() {
     let day = Duration::from_secs(24 * 60 * 60);
     assert!(identity.is_valid_at(SystemTime::now() + 4 * day));
     assert!(!identity.is_valid_at(SystemTime::now() + 6 * day));
+    let end = identity.valid_until().expect("it is valid now");
+    assert!(identity.is_valid_at(end) && !identity.is_valid_at(end + Duration::from_secs(1)));
 }
 
 #[test]

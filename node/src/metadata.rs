@@ -11,6 +11,7 @@
 pub mod cluster;
 pub mod control_thread;
 pub mod data_directory;
+mod events;
 mod handle;
 mod identity;
 pub mod store;
@@ -18,6 +19,7 @@ mod watch;
 
 pub use control_thread::MetadataOptions;
 pub use data_directory::{DataDirectory, DataDirectoryError};
+pub use events::MetadataEventValues;
 pub use handle::{MetadataError, MetadataHandle};
 pub use identity::{random_cluster_id, random_topic_id, random_uuid_text};
 pub use ringmain_metadata::{

@@ -27,13 +27,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use ringmain_quorum::Quorum;
+use ringmain_quorum::{Quorum, QuorumStatus};
 use ringmain_replication::quic::certificates::NodeIdentity;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::control_thread::MetadataThread;
 use super::controller::{ControllerAnswer, ControllerOptions, ControllerRequest, Surviving};
 use super::data_directory::DataDirectory;
+use super::events::{Counted, MetadataEventValues};
 use super::handle::{MetadataError, MetadataHandle};
 use super::{IncarnationId, NodeId};
 use crate::config::{ClusterConfig, HostPort};
@@ -91,6 +92,8 @@ struct Shared {
     may_stop: AtomicBool,
     /// The quorum, once it has started.
     quorum: OnceLock<Quorum>,
+    /// What happened in the cluster since this process was registered.
+    events: Arc<Counted>,
     /// Why the node cannot go on.
     failure: Mutex<Option<String>>,
 }
@@ -157,6 +160,16 @@ impl ClusterHandle {
     pub fn controller_id(&self) -> Option<NodeId> {
         let view = self.0.quorum.get()?.leader().current();
         view.leader.map(|(leader, _)| NodeId(leader.node.0))
+    }
+
+    /// What this node knows of the quorum by itself, once that has started.
+    pub fn quorum_here(&self) -> Option<QuorumStatus> {
+        self.0.quorum.get().map(Quorum::status)
+    }
+
+    /// What happened in the cluster since this process was registered.
+    pub fn events(&self) -> MetadataEventValues {
+        self.0.events.values()
     }
 
     /// Who keeps the metadata, as the controller knows it.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 use ringmain_quorum::{CommittedRecords, StateMachine, StateMachineError};
 
+use crate::metadata::events::MetadataEvents;
 use crate::metadata::watch::{ImagePublisher, ImageWatch};
 use crate::metadata::{MetadataImage, MetadataRecord};
 
@@ -17,15 +18,16 @@ use crate::metadata::{MetadataImage, MetadataRecord};
 pub(super) struct ImageState {
     image: Arc<MetadataImage>,
     publisher: ImagePublisher,
+    events: MetadataEvents,
 }
 
 impl ImageState {
     /// The image before any record, and a watch of those to come.
-    pub(super) fn new() -> (Self, ImageWatch) {
+    pub(super) fn new(events: MetadataEvents) -> (Self, ImageWatch) {
         let image = Arc::new(MetadataImage::default());
         let publisher = ImagePublisher::new(Arc::clone(&image));
         let watch = publisher.watch();
-        (Self { image, publisher }, watch)
+        (Self { image, publisher, events }, watch)
     }
 
     fn publish(&mut self, image: MetadataImage) {
@@ -45,6 +47,7 @@ impl StateMachine for ImageState {
         let records: Vec<_> = records.collect::<Result<_, _>>().map_err(|error| refused(&error))?;
         if !records.is_empty() {
             let image = self.image.after(&records).map_err(|error| refused(&error))?;
+            self.events.note(&self.image, &records);
             self.publish(image);
         }
         Ok(())
@@ -80,6 +83,7 @@ impl StateMachine for ImageState {
             records.push(record.map_err(|error| refused(&error))?);
         }
         let image = MetadataImage::from_snapshot(&records, version).map_err(|error| refused(&error))?;
+        self.events.restored(&image);
         self.publish(image);
         Ok(())
     }
@@ -88,6 +92,11 @@ impl StateMachine for ImageState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn new_state() -> (ImageState, ImageWatch) {
+        let (node_id, incarnation) = (crate::metadata::NodeId(1), crate::metadata::IncarnationId::default());
+        ImageState::new(MetadataEvents::new(node_id, incarnation, Arc::default()))
+    }
 
     fn committed(
         state: &mut ImageState,
@@ -109,9 +118,9 @@ mod tests {
 
     #[test]
     fn a_snapshot_gives_the_image_and_its_version_again() {
-        let (mut one, _watch) = ImageState::new();
+        let (mut one, _watch) = new_state();
         committed(&mut one, 4, &some_records()).expect("applies");
-        let (mut other, watch) = ImageState::new();
+        let (mut other, watch) = new_state();
         other.restore(4, one.snapshot()).expect("restores");
         assert_eq!(watch.current(), one.image);
         assert_eq!(watch.current().version(), 3, "of a topic that is gone the snapshot has nothing");
@@ -122,15 +131,15 @@ mod tests {
 
     #[test]
     fn an_empty_state_has_a_snapshot_too() {
-        let (one, _watch) = ImageState::new();
-        let (mut other, watch) = ImageState::new();
+        let (one, _watch) = new_state();
+        let (mut other, watch) = new_state();
         other.restore(1, one.snapshot()).expect("restores");
         assert_eq!(watch.current().version(), 0);
     }
 
     #[test]
     fn what_makes_no_sense_is_refused_with_its_place() {
-        let (mut state, watch) = ImageState::new();
+        let (mut state, watch) = new_state();
         committed(&mut state, 1, &some_records()).expect("applies");
         let refused =
             committed(&mut state, 9, &some_records()[2..]).expect_err("the topic is gone").to_string();

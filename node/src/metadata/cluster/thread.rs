@@ -28,8 +28,9 @@ use super::{
 };
 use crate::config::ClusterConfig;
 use crate::metadata::control_thread::MetadataThread;
+use crate::metadata::events::MetadataEvents;
 use crate::metadata::identity::random_incarnation_id;
-use crate::metadata::{DataDirectory, ImageWatch, MetadataHandle};
+use crate::metadata::{DataDirectory, ImageWatch, MetadataHandle, NodeId};
 
 /// What the thread starts with.
 struct Parts {
@@ -39,6 +40,7 @@ struct Parts {
     starts: Starts,
     options: ClusterOptions,
     cluster_id: crate::metadata::ClusterId,
+    node_id: NodeId,
 }
 
 /// Opens the files, starts the thread, and waits for the quorum.
@@ -65,9 +67,12 @@ pub(super) fn start(
         accepts: AtomicBool::new(false),
         may_stop: AtomicBool::new(false),
         quorum: OnceLock::new(),
+        events: Arc::default(),
         failure: Mutex::new(None),
     }));
-    let parts = Parts { handle: handle.clone(), orders: receiver, store, starts, options, cluster_id };
+    let node_id = directory.node_id();
+    let parts =
+        Parts { handle: handle.clone(), orders: receiver, store, starts, options, cluster_id, node_id };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -86,8 +91,9 @@ pub(super) fn start(
 }
 
 async fn run(parts: Parts, started: Sender<Result<ImageWatch, ClusterStartError>>) {
-    let Parts { handle, mut orders, store, starts, options, cluster_id } = parts;
-    let (state, watch) = ImageState::new();
+    let Parts { handle, mut orders, store, starts, options, cluster_id, node_id } = parts;
+    let counted = Arc::clone(&handle.0.events);
+    let (state, watch) = ImageState::new(MetadataEvents::new(node_id, handle.incarnation(), counted));
     let ClusterOptions { controller, cluster, identity, advertised, rack, socket, .. } = options;
     let transport = Transport { socket, certificates: Arc::new(ControlCertificates(identity)) };
     let quorum_options = quorum_options(cluster_id.as_str(), &cluster);

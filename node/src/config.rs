@@ -58,6 +58,8 @@ pub struct NodeConfig {
     pub topics: TopicsConfig,
     /// Consumer groups and their offsets.
     pub groups: GroupsConfig,
+    /// What is shown one by one.
+    pub metrics: MetricsConfig,
     /// The cluster that this node belongs to; `None`: it is alone.
     pub cluster: Option<ClusterConfig>,
     /// Topic configurations that this node's file sets for all topics without one of their own.
@@ -194,6 +196,17 @@ pub struct GroupsConfig {
     pub write_timeout_ms: i32,
 }
 
+/// How much of what could be shown one by one is; the rest is shown together, or not at all.
+#[derive(Debug, Clone)]
+pub struct MetricsConfig {
+    /// Topics.
+    pub topics_max: usize,
+    /// Consumer groups.
+    pub groups_max: usize,
+    /// Partitions with followers that lag.
+    pub partitions_max: usize,
+}
+
 impl NodeConfig {
     /// Reads and checks everything; the error lists every problem found, not only the first.
     pub fn load(sources: &ConfigSources) -> Result<Self, ConfigProblems> {
@@ -279,6 +292,11 @@ impl NodeConfig {
                 offsets_retention_ms: settings.number("groups.offsets_retention_ms"),
                 offsets_retention_check_ms: settings.number("groups.offsets_retention_check_ms"),
                 write_timeout_ms: settings.number("groups.write_timeout_ms"),
+            },
+            metrics: MetricsConfig {
+                topics_max: settings.number("metrics.topics_max"),
+                groups_max: settings.number("metrics.groups_max"),
+                partitions_max: settings.number("metrics.partitions_max"),
             },
             cluster,
             topic_defaults: settings.topic_defaults().clone(),

@@ -51,7 +51,7 @@ use bytes::Bytes;
 use ringmain_protocol::{
     ApiKey, ErrorCode,
     codec::{Decode, DecodeError, Encode, EncodeError, Reader, Text},
-    frame::response_frame,
+    frame::tallied_response_frame,
     header::RequestHeader,
     messages::{Request, decode_request},
 };
@@ -107,7 +107,8 @@ impl RequestInfo {
         version: i16,
         response: &R,
     ) -> Result<Response, RequestError> {
-        Ok(Response::memory(response_frame(&self.response_header(version), response)?))
+        let (frame, errors) = tallied_response_frame(&self.response_header(version), response)?;
+        Ok(Response::memory(frame).telling(errors))
     }
 
     /// The header of the answer.
@@ -133,7 +134,6 @@ pub(crate) async fn handle(
     frame: Bytes,
     slot: Slot,
 ) -> ControlFlow<()> {
-    shard.counters().requests.increment();
     match begin(shard, connection, frame, slot).await {
         Ok(()) => ControlFlow::Continue(()),
         Err((error, slot)) => {
@@ -156,6 +156,7 @@ async fn begin(
         Ok(header) => header,
         Err(error) => return Err((error.into(), slot)),
     };
+    shard.requests().received(header.api_key);
     let info = RequestInfo {
         api_key: header.api_key,
         version: header.api_version,

@@ -13,5 +13,5 @@ pub mod server;
 mod shard;
 pub mod supervision;
 
-pub use observability::init_logging;
+pub use observability::{init_logging, metrics_reference};
 pub use runtime::prepare_process;

@@ -20,8 +20,11 @@ mod partition;
 mod produce;
 mod replicas;
 mod replication;
+mod request_counters;
 mod router;
+mod snapshot;
 mod topics;
+mod traffic;
 mod turn_clock;
 
 use std::{
@@ -41,6 +44,8 @@ use ringmain_protocol::ErrorCode;
 use ringmain_replication::Effect;
 use ringmain_storage::{LogKey, ShardId, Store, disk::direct::Ring};
 
+pub(crate) use commit_loop::RoundValues;
+pub(crate) use coordinators::{GroupProgress, GroupValues};
 pub(crate) use counters::{CounterValues, Counters};
 pub(crate) use fetch::{Consumer, FetchWaiter, PartitionFetch, PartitionFetched, read_error};
 pub(crate) use gather::Gather;
@@ -48,13 +53,16 @@ pub(crate) use getting_on::say_that_replay_gets_on;
 pub(crate) use mailbox::{Inbox, Mailbox, mailbox};
 pub(crate) use partition::Partition;
 pub(crate) use produce::{ProduceAnswer, ProduceOperation, Reply, RequestBytesGuard};
-pub(crate) use replication::Replication;
+pub(crate) use replication::{Replication, ReplicationValues};
+pub(crate) use request_counters::{RequestCounters, RequestValues};
+pub(crate) use snapshot::{FollowerLag, PartitionLag, ShardSnapshot, SnapshotScope, TopicSize};
+pub(crate) use traffic::TopicTrafficValues;
 pub(crate) use turn_clock::TurnClock;
 
 use crate::{
     config::{HostPort, NodeConfig, describe::NodeFacts},
     metadata::{IncarnationId, MetadataHandle, NodeId, controller::ProducerIdBlock},
-    observability::Stages,
+    observability::{Histogram, Snapshots, Stages},
     runtime::{self, Listener, NodeDisk, TickSource},
     server::{Connections, Limits, OutgoingPool, ReceiveBuffers},
     supervision::Progress,
@@ -84,6 +92,8 @@ pub(crate) struct NodeShared {
     pub(crate) stopping: AtomicBool,
     /// One for each shard, by its number.
     pub(crate) mailboxes: Vec<Mailbox>,
+    /// What the shards told last of what they count and hold.
+    pub(crate) snapshots: Arc<Snapshots>,
 }
 
 /// One core of the node.
@@ -112,11 +122,16 @@ pub(crate) struct Shard {
     request_bytes: Rc<produce::RequestBytes>,
     fetch_sessions: crate::handlers::FetchSessions,
     counters: Counters,
+    requests: RequestCounters,
+    traffic: traffic::Traffic,
     clock: TurnClock,
     stages: Stages,
+    /// How late the shard comes to what it has to do.
+    delays: Histogram,
     /// The round of group commit that is being reported to its partitions.
     reported_round: Cell<Option<commit_loop::RoundTimes>>,
     round_watch: commit_loop::RoundWatch,
+    round_seconds: commit_loop::RoundSeconds,
     /// Reused by every step of a partition's state machine.
     effects: Cell<Vec<Effect>>,
     stopper: RefCell<Option<Waker>>,
@@ -159,10 +174,14 @@ impl Shard {
                 node.config.limits.fetch_sessions_max,
             ),
             counters: Counters::default(),
+            requests: RequestCounters::default(),
+            traffic: traffic::Traffic::default(),
             clock: TurnClock::new(node.ticks),
             stages: Stages::default(),
+            delays: Histogram::default(),
             reported_round: Cell::default(),
             round_watch: commit_loop::RoundWatch::default(),
+            round_seconds: commit_loop::RoundSeconds::default(),
             effects: Cell::default(),
             stopper: RefCell::default(),
             producer_ids: Cell::new(ProducerIdBlock { first: 0, count: 0 }),
@@ -193,6 +212,11 @@ impl Shard {
 
     pub(crate) fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What clients ask and are told.
+    pub(crate) fn requests(&self) -> &RequestCounters {
+        &self.requests
     }
 
     pub(crate) fn clock(&self) -> &TurnClock {
@@ -294,11 +318,6 @@ impl Shard {
         };
         let due = partitions.values().enumerate().filter(|(place, partition)| is_due(*place, partition));
         due.map(|(_, partition)| partition.clone()).collect()
-    }
-
-    /// Partitions that are open here.
-    fn partition_count(&self) -> usize {
-        self.partitions.borrow().len()
     }
 
     /// Names a fetch, on the whole node.

@@ -74,11 +74,9 @@ const ROUTES: &[Route] = &[
     Route::prompt("/api/v1/plots", api::plots),
 ];
 
-/// What Prometheus asks for.
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-fn metrics(_: &Request, state: &AdminState) -> Response {
-    Response::of_kind(OPENMETRICS, observability::render_metrics(&state.node))
+fn metrics(request: &Request, state: &AdminState) -> Response {
+    let (kind, text) = observability::metrics_answer(&state.node, &request.accept);
+    Response::of_kind(kind, text)
 }
 
 /// The route of a request, or why there is none.

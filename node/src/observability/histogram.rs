@@ -1,4 +1,5 @@
-//! How often something took how long: fixed buckets, two for each doubling, from a quarter of a microsecond to eight seconds.
+//! How often something took how long: fixed buckets, two for each doubling, from a quarter of a microsecond to 17 seconds.
+//! One for each doubling from four microseconds on is shown: each is a series of its own for every shard and stage.
 //!
 //! What must hold: taking note of a duration costs a few instructions; no allocation, no atomics, one owner. The buckets are
 //! the same for every histogram and every version, so that what was collected can be added up.
@@ -8,7 +9,9 @@ use std::cell::Cell;
 /// Upper bound of the first bucket is two to this power, in nanoseconds.
 const FIRST_EXPONENT: u32 = 8;
 /// Upper bound of the last bucket but the unbounded one, likewise.
-const LAST_EXPONENT: u32 = 33;
+const LAST_EXPONENT: u32 = 34;
+/// The same of the first bucket that is shown.
+const FIRST_SHOWN_EXPONENT: u32 = 12;
 /// Buckets that have an upper bound.
 const BOUNDED: usize = (2 * (LAST_EXPONENT - FIRST_EXPONENT) + 1) as usize;
 /// One more for what took longer.
@@ -53,13 +56,20 @@ impl Histogram {
 }
 
 impl HistogramValues {
-    /// Upper bounds in seconds, each with how many durations were at most so long; the unbounded bucket is [`Self::count`].
+    /// Upper bounds in seconds that are shown, each with how many durations were at most so long; the unbounded bucket is [`Self::count`].
     pub(crate) fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         let counts = self.buckets[..BOUNDED].iter().scan(0, |sum, count| {
             *sum += count;
             Some(*sum)
         });
-        counts.enumerate().map(|(bucket, count)| (bound_nanoseconds(bucket) as f64 / 1e9, count))
+        let shown = counts.enumerate().skip(2 * (FIRST_SHOWN_EXPONENT - FIRST_EXPONENT) as usize).step_by(2);
+        shown.map(|(bucket, count)| (bound_nanoseconds(bucket) as f64 / 1e9, count))
+    }
+
+    /// Adds what another one of the same counted.
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.buckets.iter_mut().zip(&more.buckets).for_each(|(sum, more)| *sum += more);
+        self.sum_nanoseconds = self.sum_nanoseconds.saturating_add(more.sum_nanoseconds);
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -102,7 +112,7 @@ mod tests {
             assert_eq!(bucket_of(bound + 1), bucket + 1, "{} ns is longer", bound + 1);
         }
         assert_eq!((bucket_of(0), bucket_of(1), bucket_of(u64::MAX)), (0, 0, BOUNDED));
-        assert_eq!((bound_nanoseconds(0), bound_nanoseconds(BOUNDED - 1)), (256, 1 << 33));
+        assert_eq!((bound_nanoseconds(0), bound_nanoseconds(BOUNDED - 1)), (256, 1 << 34));
     }
 
     #[test]
@@ -114,11 +124,15 @@ mod tests {
         histogram.add(1 << 40, 1);
         let values = histogram.values();
         let cumulative: Vec<_> = values.cumulative().collect();
-        assert_eq!(cumulative.len(), BOUNDED);
-        assert_eq!((cumulative[0].1, cumulative[1].1), (0, 2));
+        assert_eq!(cumulative.len(), 23);
+        assert_eq!(cumulative[0], (0.000_004_096, 2), "what took less is in the first");
         assert_eq!(cumulative.iter().find(|(bound, _)| *bound >= 0.001).map(|(_, count)| *count), Some(3));
-        assert_eq!((cumulative[BOUNDED - 1].1, values.count()), (3, 4));
+        assert_eq!(cumulative[22], (17.179_869_184, 3));
+        assert_eq!(values.count(), 4);
         let sum = (600 + 1_000_000 + (1_u64 << 40)) as f64 / 1e9;
         assert!((values.sum_seconds() - sum).abs() < 1e-9);
+        let mut twice = values.clone();
+        twice.add(&values);
+        assert_eq!((twice.count(), twice.cumulative().last().map(|(_, count)| count)), (8, Some(6)));
     }
 }

@@ -1,79 +1,70 @@
-//! The counters and histograms of all shards as OpenMetrics text.
+//! Everything that a node shows as metrics, as text for whoever collects it.
+//!
+//! One table (`families`) has what a metric is called, what it means and how its samples come out of a snapshot; the text, and
+//! the reference in `docs/metrics.md`, are written from it. What must hold: a metric that is not in the table cannot be written;
+//! the number of series is bounded by the node's size and configuration, never by what clients send.
+//! Does not do: gathering (`snapshot`), HTTP (`admin`).
 
-use std::{fmt::Write, sync::mpsc, time::Duration};
+mod families;
+mod family;
+mod reference;
+mod text;
 
-use super::stages::{STAGES_HELP, STAGES_NAME, StageValues};
-use crate::shard::{CounterValues, NodeShared};
+pub use reference::reference;
 
-/// How long a busy shard may take to tell its counters; those that did not are left out.
-const ANSWER_TIME: Duration = Duration::from_secs(1);
+use self::{families::SECTIONS, text::Samples};
+use super::snapshot::{self, NodeSnapshot};
+use crate::shard::NodeShared;
 
-/// Asks every shard and writes what they tell.
-pub(crate) fn render(node: &NodeShared) -> String {
-    let (tell, told) = mpsc::channel();
-    for (shard, mailbox) in node.mailboxes.iter().enumerate() {
-        let tell = tell.clone();
-        mailbox.send(Box::new(move |it| {
-            // The receiver may have given up on a slow shard; nobody needs its numbers then.
-            let _ =
-                tell.send(ShardValues { shard, counters: it.counter_values(), stages: it.stage_values() });
-        }));
-    }
-    drop(tell);
-    let mut shards = Vec::new();
-    while let Ok(values) = told.recv_timeout(ANSWER_TIME) {
-        shards.push(values);
-    }
-    shards.sort_unstable_by_key(|it| it.shard);
-    write_all(&shards).unwrap_or_else(|std::fmt::Error| unreachable!("writing to a string does not fail"))
+/// The text formats that collectors take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// The standard of its own, which Prometheus asks for first.
+    OpenMetrics,
+    /// The older format of Prometheus, which all tools read. Units and the end are comments there.
+    Classic,
 }
 
-/// What one shard told.
-struct ShardValues {
-    shard: usize,
-    counters: CounterValues,
-    stages: StageValues,
+impl Format {
+    /// The one that a client asks for by its `Accept` header; without a word about it the one that all tools read.
+    fn accepted(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Classic }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
 }
 
-fn write_all(shards: &[ShardValues]) -> Result<String, std::fmt::Error> {
+/// Looks at the node and writes what it shows, in a format that the client takes. Returns its content type, and the text.
+pub(crate) fn answer(node: &NodeShared, accept: &str) -> (&'static str, String) {
+    let format = Format::accepted(accept);
+    (format.content_type(), write(&snapshot::take(node), format))
+}
+
+fn write(snapshot: &NodeSnapshot, format: Format) -> String {
     let mut text = String::new();
-    writeln!(text, "# TYPE ringmain_build info")?;
-    writeln!(text, "# HELP ringmain_build The release that runs here.")?;
-    writeln!(text, "ringmain_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
-    for metric in CounterValues::METRICS {
-        let (kind, suffix) = if metric.is_counter { ("counter", "_total") } else { ("gauge", "") };
-        writeln!(text, "# TYPE ringmain_{} {kind}", metric.name)?;
-        writeln!(text, "# HELP ringmain_{} {}", metric.name, metric.help)?;
-        for ShardValues { shard, counters, .. } in shards {
-            writeln!(
-                text,
-                "ringmain_{}{suffix}{{shard=\"{shard}\"}} {}",
-                metric.name,
-                (metric.value)(counters)
-            )?;
-        }
+    for family in SECTIONS.iter().flat_map(|section| section.families) {
+        (family.write)(snapshot, &mut Samples::new(family, format, &mut text));
     }
-    write_stages(&mut text, shards)?;
     text.push_str("# EOF\n");
-    Ok(text)
+    text
 }
 
-fn write_stages(text: &mut String, shards: &[ShardValues]) -> std::fmt::Result {
-    let name = format!("ringmain_{STAGES_NAME}");
-    writeln!(text, "# TYPE {name} histogram")?;
-    writeln!(text, "# UNIT {name} seconds")?;
-    writeln!(text, "# HELP {name} {STAGES_HELP}")?;
-    for ShardValues { shard, stages, .. } in shards {
-        for (stage, values) in stages.iter() {
-            let labels = format!("shard=\"{shard}\",stage=\"{stage}\"");
-            for (bound, count) in values.cumulative() {
-                writeln!(text, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}")?;
-            }
-            let (count, sum) = (values.count(), values.sum_seconds());
-            writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}")?;
-            writeln!(text, "{name}_count{{{labels}}} {count}")?;
-            writeln!(text, "{name}_sum{{{labels}}} {sum}")?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_the_one_that_is_asked_for() {
+        let prometheus =
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+        assert_eq!(Format::accepted(prometheus), Format::OpenMetrics);
+        for plain in ["", "*/*", "text/plain", "text/html"] {
+            assert_eq!(Format::accepted(plain), Format::Classic, "{plain}");
         }
     }
-    Ok(())
 }

@@ -5,12 +5,6 @@
 
 use super::histogram::{Histogram, HistogramValues};
 
-/// The name of the metric.
-pub(crate) const STAGES_NAME: &str = "produce_stage_seconds";
-/// What it says of itself.
-pub(crate) const STAGES_HELP: &str =
-    "Time of produced batches in each stage between receiving and answering.";
-
 /// A stage of a produced batch. Each begins where the one before it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {

@@ -15,11 +15,12 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
+use ringmain_protocol::ApiKey;
 use ringmain_storage::disk::FileRange;
 
 use super::{
     outgoing::Outgoing,
-    response::{Body, Chunk, Response},
+    response::{Asked, Body, Chunk, Response},
     response_queue::ResponseQueue,
 };
 use crate::{
@@ -152,6 +153,7 @@ impl Connection {
                 return Ok(Ended::Finished);
             }
             self.last_active.set(Instant::now());
+            shard.counters().received_bytes.add(received as u64);
             shard.clock().read();
             if received == capacity && target_bytes < RECEIVE_BYTES_MAX {
                 target_bytes *= 2;
@@ -187,7 +189,7 @@ impl Connection {
             if self.responses.is_closed() {
                 return Some(Ended::Closed);
             }
-            let slot = self.responses.push(frame.len());
+            let slot = self.responses.push(frame.len(), asked(shard, &frame));
             if handlers::handle(shard, self, frame, slot).await.is_break() {
                 return Some(Ended::Refused);
             }
@@ -221,10 +223,14 @@ impl Connection {
 
     /// Sends and empties `outgoing`. `Break`: one of the answers ends the connection.
     async fn send_all(&self, shard: &Shard, outgoing: &mut Outgoing) -> std::io::Result<ControlFlow<()>> {
-        let Outgoing { responses, produced, pieces } = outgoing;
+        let Outgoing { responses, produced, asked, pieces } = outgoing;
         let mut ended = ControlFlow::Continue(());
-        for Response { body, then_close, produced: of } in responses.drain(..) {
+        for Response { body, then_close, produced: of, errors, asked: to } in responses.drain(..) {
             produced.extend(of);
+            asked.extend(to);
+            if let Some(to) = to.filter(|_| !errors.is_empty()) {
+                shard.requests().failed(to.api_key, &errors);
+            }
             match body {
                 Body::Nothing => {}
                 Body::Memory(bytes) => pieces.add(bytes),
@@ -234,8 +240,8 @@ impl Connection {
                         match chunk {
                             Chunk::Memory(bytes) => pieces.add(bytes),
                             Chunk::File(range) => {
-                                self.send_memory(pieces.all(), true).await?;
-                                self.send_file(&range).await?;
+                                self.send_memory(shard, pieces.all(), true).await?;
+                                self.send_file(shard, &range).await?;
                             }
                         }
                     }
@@ -246,13 +252,18 @@ impl Connection {
                 break;
             }
         }
-        self.send_memory(pieces.all(), false).await?;
-        note_sent(shard, produced);
+        self.send_memory(shard, pieces.all(), false).await?;
+        note_sent(shard, produced, asked);
         Ok(ended)
     }
 
     /// Sends and empties `ranges`.
-    async fn send_memory(&self, ranges: &mut Vec<Bytes>, more_follows: bool) -> std::io::Result<()> {
+    async fn send_memory(
+        &self,
+        shard: &Shard,
+        ranges: &mut Vec<Bytes>,
+        more_follows: bool,
+    ) -> std::io::Result<()> {
         let mut first = 0;
         let mut turn_bytes = 0;
         while first < ranges.len() {
@@ -269,6 +280,7 @@ impl Connection {
                 continue;
             };
             self.last_active.set(Instant::now());
+            shard.counters().sent_bytes.add(sent as u64);
             turn_bytes += sent;
             while first < ranges.len() && sent >= ranges[first].len() {
                 sent -= ranges[first].len();
@@ -286,10 +298,10 @@ impl Connection {
         Ok(())
     }
 
-    async fn send_file(&self, range: &FileRange) -> std::io::Result<()> {
+    async fn send_file(&self, shard: &Shard, range: &FileRange) -> std::io::Result<()> {
         let Some(file) = range.descriptor() else {
             let bytes = range.memory().cloned().expect("a range without a descriptor lies in memory");
-            return self.send_memory(&mut vec![bytes], false).await;
+            return self.send_memory(shard, &mut vec![bytes], false).await;
         };
         let mut position = range.position();
         let end = position + range.length();
@@ -303,6 +315,7 @@ impl Connection {
                 Some(0) => return Err(std::io::Error::other("segment is shorter than the range to send")),
                 Some(sent) => {
                     self.last_active.set(Instant::now());
+                    shard.counters().sendfile_bytes.add(sent as u64);
                     position += sent as u64;
                     turn_bytes += sent;
                     if turn_bytes >= TURN_BYTES {
@@ -316,12 +329,21 @@ impl Connection {
     }
 }
 
-/// Takes note that answers to produce requests are with the kernel now.
-fn note_sent(shard: &Shard, produced: &mut Vec<(Ticks, usize)>) {
-    if produced.is_empty() {
+/// What a frame asks, by its first field.
+fn asked(shard: &Shard, frame: &[u8]) -> Option<Asked> {
+    let api_key = ApiKey::from_code(i16::from_be_bytes(*frame.first_chunk()?))?;
+    Some(Asked { api_key, received: shard.clock().recent() })
+}
+
+/// Takes note that answers are with the kernel now.
+fn note_sent(shard: &Shard, produced: &mut Vec<(Ticks, usize)>, asked: &mut Vec<Asked>) {
+    if asked.is_empty() && produced.is_empty() {
         return;
     }
     let now = shard.clock().read();
+    for Asked { api_key, received } in asked.drain(..) {
+        shard.requests().answered(api_key, shard.clock().nanoseconds(received, now));
+    }
     for (ready, batches) in produced.drain(..) {
         shard.stages().add(Stage::Respond, shard.clock().nanoseconds(ready, now), batches as u64);
     }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
 
-use super::response::Response;
+use super::response::{Asked, Response};
 use crate::runtime::Ticks;
 
 /// An answer up to this size is copied beside the others: that costs less than a range of its own in the system call.
@@ -25,6 +25,8 @@ pub(super) struct Outgoing {
     pub(super) responses: Vec<Response>,
     /// When answers for batches were known, and for how many.
     pub(super) produced: Vec<(Ticks, usize)>,
+    /// What the answers are to.
+    pub(super) asked: Vec<Asked>,
     pub(super) pieces: Pieces,
 }
 
@@ -81,6 +83,7 @@ impl OutgoingPool {
         assert!(
             outgoing.responses.is_empty()
                 && outgoing.produced.is_empty()
+                && outgoing.asked.is_empty()
                 && complete.is_empty()
                 && copied.is_empty(),
             "one client's answers would go to another"

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use ringmain_protocol::{header::ResponseHeader, messages::AppendedAnswer};
+use ringmain_protocol::{ApiKey, codec::ErrorTally, header::ResponseHeader, messages::AppendedAnswer};
 use ringmain_storage::disk::FileRange;
 
 use crate::runtime::Ticks;
@@ -75,6 +75,18 @@ pub(crate) struct Response {
     pub(super) then_close: bool,
     /// When the answer to a produce request was known, and for how many batches.
     pub(super) produced: Option<(Ticks, usize)>,
+    /// The error codes in it.
+    pub(super) errors: ErrorTally,
+    /// What it answers; known once it has come to its turn.
+    pub(super) asked: Option<Asked>,
+}
+
+/// A request, as far as its answer has to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) api_key: ApiKey,
+    /// When its frame was complete.
+    pub(crate) received: Ticks,
 }
 
 impl Response {
@@ -91,6 +103,11 @@ impl Response {
     /// An answer in several pieces.
     pub(crate) fn chunks(chunks: Vec<Chunk>) -> Self {
         Self { body: Body::Chunks(chunks), ..Self::default() }
+    }
+
+    /// The same, with the error codes that it tells.
+    pub(crate) fn telling(self, errors: ErrorTally) -> Self {
+        Self { errors, ..self }
     }
 
     /// The answer to a produce request whose one batch was appended.

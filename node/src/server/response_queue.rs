@@ -13,7 +13,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use super::response::Response;
+use super::response::{Asked, Response};
 
 /// Requests of one connection that may be under way at once. Kafka's clients keep 5 by default; librdkafka can pipeline
 /// many more, and each costs a slot here.
@@ -25,6 +25,8 @@ const REQUEST_BYTES_IN_FLIGHT_MAX: usize = 16 << 20;
 
 struct Entry {
     request_bytes: usize,
+    /// `None` where it is no request that is served.
+    asked: Option<Asked>,
     /// Once it is known.
     response: Option<Response>,
 }
@@ -56,10 +58,10 @@ pub(crate) struct Slot {
 
 impl ResponseQueue {
     /// Takes the next place, for a request of `request_bytes`.
-    pub(crate) fn push(&self, request_bytes: usize) -> Slot {
+    pub(crate) fn push(&self, request_bytes: usize, asked: Option<Asked>) -> Slot {
         let mut state = self.0.borrow_mut();
         let number = state.first + state.entries.len() as u64;
-        state.entries.push_back(Entry { request_bytes, response: None });
+        state.entries.push_back(Entry { request_bytes, asked, response: None });
         state.request_bytes += request_bytes;
         Slot { queue: self.clone(), number, filled: false }
     }
@@ -149,12 +151,12 @@ impl ResponseQueue {
     /// Moves the answers that may be sent to `ready`.
     pub(crate) fn take_ready(&self, ready: &mut Vec<Response>) {
         let mut state = self.0.borrow_mut();
-        while let Some(Entry { request_bytes, response: Some(response) }) =
+        while let Some(Entry { request_bytes, asked, response: Some(response) }) =
             state.entries.pop_front_if(|entry| entry.response.is_some())
         {
             state.first += 1;
             state.request_bytes -= request_bytes;
-            ready.push(response);
+            ready.push(Response { asked, ..response });
         }
         let reader = if Self::has_room(&state) { state.reader.take() } else { None };
         drop(state);
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn answers_leave_in_request_order() {
         let queue = ResponseQueue::default();
-        let (first, second) = (queue.push(10), queue.push(10));
+        let (first, second) = (queue.push(10, None), queue.push(10, None));
         second.fill(response("second"));
         let mut ready = Vec::new();
         assert!(queue.ready().now_or_never().is_none());
@@ -225,7 +227,7 @@ mod tests {
     fn the_reader_waits_while_too_many_bytes_are_under_way() {
         let queue = ResponseQueue::default();
         assert!(queue.room().now_or_never().is_some());
-        let slot = queue.push(REQUEST_BYTES_IN_FLIGHT_MAX);
+        let slot = queue.push(REQUEST_BYTES_IN_FLIGHT_MAX, None);
         assert!(queue.room().now_or_never().is_none());
         slot.fill(response("done"));
         let mut ready = Vec::new();
@@ -237,7 +239,7 @@ mod tests {
     #[test]
     fn an_answer_that_cannot_come_closes_the_connection() {
         let queue = ResponseQueue::default();
-        drop(queue.push(1));
+        drop(queue.push(1, None));
         assert_eq!(queue.ready().now_or_never(), Some(false));
     }
 }

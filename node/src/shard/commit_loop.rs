@@ -8,7 +8,10 @@ use std::{cell::Cell, rc::Rc};
 use ringmain_storage::Progress;
 
 use super::Shard;
-use crate::{observability::Stage, runtime::Ticks};
+use crate::{
+    observability::{Histogram, HistogramValues, Stage},
+    runtime::Ticks,
+};
 
 /// When the parts of a round ended.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +30,24 @@ pub(super) struct RoundWatch {
     is_under_way: Cell<bool>,
     ended: Cell<u64>,
     ended_at_last_look: Cell<u64>,
+}
+
+/// How long the parts of rounds took, one count for each round.
+#[derive(Debug, Default)]
+pub(super) struct RoundSeconds {
+    write: Histogram,
+    flush: Histogram,
+    write_and_flush: Histogram,
+    under_way_since: Cell<Option<Ticks>>,
+}
+
+/// The same at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct RoundValues {
+    /// By the part of a round.
+    pub(crate) parts: [(&'static str, HistogramValues); 3],
+    /// How long the round has been under way that is, if one is.
+    pub(crate) under_way_nanoseconds: u64,
 }
 
 impl RoundWatch {
@@ -54,15 +75,42 @@ impl Shard {
             let mut round = self.store.begin_round();
             self.round_watch.begin();
             let begun = self.clock.read();
+            self.round_seconds.under_way_since.set(Some(begun));
             let progress = round.write().await;
             let flushed_at_once = round.is_flushed();
             let written = self.clock.read();
+            let part = match flushed_at_once {
+                true => &self.round_seconds.write_and_flush,
+                false => &self.round_seconds.write,
+            };
+            part.add(self.clock.nanoseconds(begun, written), 1);
             let mut times = RoundTimes { begun, written, flushed: None, flushed_at_once };
             self.report_round(times, progress);
             let progress = round.flush().await;
-            times.flushed = Some(self.clock.read());
+            let flushed = self.clock.read();
+            // Where nobody asked for a flush there was none.
+            if !flushed_at_once && !progress.is_empty() {
+                self.round_seconds.flush.add(self.clock.nanoseconds(written, flushed), 1);
+            }
+            times.flushed = Some(flushed);
+            self.round_seconds.under_way_since.set(None);
             self.round_watch.end();
             self.report_round(times, progress);
+        }
+    }
+
+    /// How long rounds take.
+    pub(super) fn round_values(&self) -> RoundValues {
+        let rounds = &self.round_seconds;
+        let now = self.clock.read();
+        let under_way = rounds.under_way_since.get().map(|since| self.clock.nanoseconds(since, now));
+        RoundValues {
+            parts: [
+                ("write", rounds.write.values()),
+                ("flush", rounds.flush.values()),
+                ("write_and_flush", rounds.write_and_flush.values()),
+            ],
+            under_way_nanoseconds: under_way.unwrap_or(0),
         }
     }
 

@@ -12,6 +12,7 @@ mod coordinator;
 mod deadlines;
 mod loading;
 mod offsets_topic;
+mod progress;
 
 use std::{
     cell::{Cell, RefCell},
@@ -36,6 +37,7 @@ use crate::{
     runtime,
 };
 use coordinator::Coordinator;
+pub(crate) use progress::GroupProgress;
 
 /// Coordinators that read their logs at once: the logs of a shard lie on one disk, and more would only queue there.
 const LOADING_AT_ONCE: usize = 4;

@@ -142,6 +142,9 @@ impl Shard {
                 None => PartitionFetched::error(self.absent(fetch.key)),
             };
             if fetched.length > 0 {
+                if let Some(partition) = self.partition(fetch.key) {
+                    self.count_fetched(&partition, &fetched);
+                }
                 at_least_one = false;
                 max_bytes = max_bytes.saturating_sub(fetched.length);
             }

@@ -36,11 +36,20 @@ impl Shard {
 
     async fn keep_deadlines(self: Rc<Self>) {
         while !self.is_stopping() {
-            runtime::sleep(DEADLINE_PERIOD).await;
+            self.sleep_and_note_delay(DEADLINE_PERIOD).await;
             for partition in self.partitions_to_tick() {
                 partition.tick(&self);
             }
         }
+    }
+
+    /// Sleeps, and takes note of how much later than asked the shard came to it: so long would a request have waited.
+    async fn sleep_and_note_delay(&self, period: Duration) {
+        let began = self.clock.read();
+        runtime::sleep(period).await;
+        let slept = Duration::from_nanos(self.clock.nanoseconds(began, self.clock.read()));
+        let late = slept.saturating_sub(period).as_nanos();
+        self.delays.add(u64::try_from(late).unwrap_or(u64::MAX), 1);
     }
 
     async fn keep_store(self: Rc<Self>) {

@@ -30,6 +30,7 @@ use super::{
     in_flight::InFlight,
     produce::{ProduceAnswer, ProduceOperation},
     replication,
+    traffic::TopicTraffic,
 };
 use crate::{
     config::{NodeConfig, TopicConfig},
@@ -65,6 +66,8 @@ pub(crate) struct Partition {
     closed: Cell<bool>,
     /// What is under way with its replicas on other nodes.
     work: replica::ReplicaWork,
+    /// Counts for the whole topic.
+    traffic: Rc<TopicTraffic>,
 }
 
 impl Partition {
@@ -74,6 +77,7 @@ impl Partition {
         config: &TopicConfig,
         node_config: &NodeConfig,
         node_epoch: NodeEpoch,
+        traffic: Rc<TopicTraffic>,
     ) -> Rc<Self> {
         let recovered = RecoveredLog {
             start: log.log_start_offset(),
@@ -98,6 +102,7 @@ impl Partition {
             draining: Cell::new(false),
             fetch_waiters: RefCell::default(),
             closed: Cell::new(false),
+            traffic,
             log,
         })
     }
@@ -120,6 +125,11 @@ impl Partition {
 
     pub(crate) fn log(&self) -> &Log<NodeDisk> {
         &self.log
+    }
+
+    /// What goes through its topic on this shard.
+    pub(crate) fn traffic(&self) -> &TopicTraffic {
+        &self.traffic
     }
 
     /// Consumers may read below it.
@@ -277,10 +287,12 @@ impl Partition {
             Ok(up_to) => Event::Written { up_to: up_to.min(self.log.written_offset()) },
             Err(error) if error.is_recoverable() => {
                 tracing::warn!(topic = %self.topic, partition = self.key().partition, %error, "append is postponed");
+                shard.counters().writes_postponed.increment();
                 Event::WriteRefused
             }
             Err(error) => {
                 tracing::error!(topic = %self.topic, partition = self.key().partition, %error, "stop this replica");
+                shard.counters().logs_failed.increment();
                 if let Some(cluster) = shard.metadata().cluster() {
                     // All logs are on this disk: others lead sooner when the node is gone than when it answers with errors.
                     cluster.fail(format!("the disk failed: {error}"));
@@ -419,6 +431,7 @@ impl Partition {
                     if entry.operation.log_append_time {
                         entry.log_append_time_ms = header(batch).max_timestamp.get();
                     }
+                    shard.count_appended(&self.traffic, header(batch).record_count.get(), batch.len());
                     Ok(appended.last_offset.plus(1))
                 }
                 Err(AppendError::NoRoom | AppendError::Inactive) => {

@@ -122,6 +122,11 @@ impl RequestBytes {
         matches!(select(pin!(self.room()), timer).await, Either::Left(_))
     }
 
+    /// How many there are, and how many there may be.
+    pub(crate) fn in_flight(&self) -> (usize, usize) {
+        (self.in_flight.get(), self.max)
+    }
+
     /// Counts a request until the guard is dropped.
     pub(crate) fn add(self: &Rc<Self>, bytes: usize) -> RequestBytesGuard {
         self.in_flight.set(self.in_flight.get() + bytes);

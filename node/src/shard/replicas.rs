@@ -79,7 +79,8 @@ impl Shard {
                 }
                 None => {
                     let Some(log) = self.unserved.without_role.borrow_mut().remove(&key) else { continue };
-                    let open = Partition::new(log, topic.config(), self.config(), node_epoch);
+                    let traffic = self.traffic.of(key.topic_id, &topic.image().name);
+                    let open = Partition::new(log, topic.config(), self.config(), node_epoch, traffic);
                     self.partitions.borrow_mut().insert(key, open.clone());
                     open
                 }

@@ -15,12 +15,18 @@ mod proposals;
 mod signal;
 mod upstream;
 
-use std::{cell::RefCell, collections::HashMap, net::SocketAddr, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
 
 use ringmain_replication::{
     NodeId, Settings,
     quic::{
-        Endpoint, EndpointCounters, EndpointError, TransportOptions,
+        Endpoint, EndpointCounters, EndpointError, PeerCounters, TransportOptions,
         certificates::{MemberCheck, NodeIdentity},
     },
 };
@@ -76,6 +82,11 @@ impl Replication {
 
     pub(super) fn endpoint_counters(&self) -> EndpointCounters {
         self.endpoint.counters()
+    }
+
+    /// What was exchanged with each node.
+    pub(super) fn peers(&self) -> BTreeMap<NodeId, PeerCounters> {
+        self.endpoint.peers()
     }
 
     /// Has a partition's fetch sent to its leader.

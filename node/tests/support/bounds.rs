@@ -4,7 +4,7 @@ use super::process::Observed;
 use super::server::Server;
 use super::witness::Seen;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How soon a hostile frame must have its answer, or its connection its end.
@@ -30,14 +30,23 @@ pub(crate) fn assert_growth_below(server: &Server, before: u64, mebibytes: u64) 
     assert!(growth < mebibytes << 20, "memory grew by {} MiB", growth >> 20);
 }
 
-/// All that the server shows to its operators.
+/// All that the server shows to its operators, as OpenMetrics.
 pub(crate) fn metrics_text(server: &Server) -> String {
-    let mut stream = TcpStream::connect(server.admin_address()).expect("the operators' port accepts");
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("sent");
+    let (head, body) = get(server.admin_address(), "/metrics", "application/openmetrics-text;version=1.0.0");
+    assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+    body
+}
+
+/// What an HTTP server answers: the head, and the body, which must be text.
+pub(crate) fn get(address: SocketAddr, path: &str, accept: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).expect("the port accepts");
+    let request =
+        format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
     let mut text = String::new();
-    stream.read_to_string(&mut text).expect("the metrics are text");
-    let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-    body.to_owned()
+    stream.read_to_string(&mut text).expect("the answer is text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+    (head.to_owned(), body.to_owned())
 }
 
 /// The sum over all shards of a metric that the server shows to its operators; 0 for a broker that is not ours.

@@ -52,9 +52,13 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Family>, String> {
         let family = families.get_mut(&current).ok_or_else(|| problem("a sample before any family"))?;
         let (series, value) = line.rsplit_once(' ').ok_or_else(|| problem("no value"))?;
         let value = value.parse().map_err(|_| problem("the value is no number"))?;
-        let (name, labels) = series.split_once('{').ok_or_else(|| problem("no labels"))?;
+        let (name, labels) = match series.split_once('{') {
+            Some((name, labels)) => {
+                (name, labels.strip_suffix('}').ok_or_else(|| problem("labels do not end"))?)
+            }
+            None => (series, ""),
+        };
         let suffix = name.strip_prefix(&current).ok_or_else(|| problem("a sample of another family"))?;
-        let labels = labels.strip_suffix('}').ok_or_else(|| problem("labels do not end"))?;
         family.samples.push((
             suffix.to_owned(),
             parse_labels(labels).ok_or_else(|| problem("labels"))?,
@@ -69,7 +73,7 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, Family>, String> {
 
 fn parse_labels(text: &str) -> Option<Labels> {
     let mut labels = Labels::new();
-    for label in text.split(',') {
+    for label in text.split_terminator(',') {
         let (name, value) = label.split_once('=')?;
         let value = value.strip_prefix('"')?.strip_suffix('"')?;
         labels.insert(name.to_owned(), value.to_owned()).is_none().then_some(())?;

@@ -17,7 +17,7 @@ const DAY_MS: u64 = 86_400_000;
 const FRAME_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// Every option, in the order of the reference.
-pub static OPTIONS: [OptionDefinition; 56] = [
+pub static OPTIONS: [OptionDefinition; 59] = [
     OptionDefinition {
         key: "data_dir",
         kind: Path,
@@ -401,6 +401,32 @@ pub static OPTIONS: [OptionDefinition; 56] = [
         documentation: "How long a commit or a change of a group may wait for the disk before its client is told to try \
                         again.",
         cost: "Clients wait so long when the disk is full.",
+    },
+    OptionDefinition {
+        key: "metrics.topics_max",
+        kind: Count(0, 10_000),
+        default: "100",
+        kafka_name: None,
+        documentation: "Topics that have metrics of their own; all others are shown together under the empty name. 0: no \
+                        metrics by topic.",
+        cost: "Seven series for each topic.",
+    },
+    OptionDefinition {
+        key: "metrics.groups_max",
+        kind: Count(0, 10_000),
+        default: "100",
+        kafka_name: None,
+        documentation: "Consumer groups that have metrics of their own, those with the largest lag; all others are shown \
+                        together under the empty name. 0: no metrics by group.",
+        cost: "Four series for each group; each look at the metrics goes through the offsets of all groups of the node.",
+    },
+    OptionDefinition {
+        key: "metrics.partitions_max",
+        kind: Count(0, 1_000),
+        default: "10",
+        kafka_name: None,
+        documentation: "Partitions that have metrics of their own, those with the followers that are furthest behind. 0: none.",
+        cost: "One series for each.",
     },
     OptionDefinition {
         key: "cluster.listen",

@@ -3,7 +3,7 @@
 use ringmain_protocol::{
     ErrorCode,
     codec::{Payload, Text, Uuid},
-    frame::{self, response_chunks},
+    frame::{self, tallied_response_chunks},
     messages::{EpochAndOffset, FetchPartitionResponse, FetchTopicResponse},
 };
 
@@ -106,11 +106,12 @@ fn partition(
 /// The frame as chunks: bytes of ours, and ranges of memory and files between them.
 pub(super) fn encode(info: RequestInfo, answer: Answer) -> Result<Response, RequestError> {
     let mut chunks = Vec::new();
-    for chunk in response_chunks(&info.response_header(info.version), answer)? {
+    let (parts, errors) = tallied_response_chunks(&info.response_header(info.version), answer)?;
+    for chunk in parts {
         match chunk {
             frame::Chunk::Bytes(bytes) => chunks.push(Chunk::Memory(bytes)),
             frame::Chunk::Payload(records) => chunks.extend(records.chunks),
         }
     }
-    Ok(Response::chunks(chunks))
+    Ok(Response::chunks(chunks).telling(errors))
 }

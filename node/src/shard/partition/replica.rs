@@ -68,6 +68,8 @@ pub(super) struct ReplicaWork {
 /// How far another replica is behind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReplicaLag {
+    /// Whose.
+    pub(crate) node: NodeId,
     /// Records that it lacks of the leader's log.
     pub(crate) lag_records: u64,
     /// Milliseconds since it had last persisted all that the leader had; `None`: never in this leadership.
@@ -114,6 +116,7 @@ impl Partition {
         let start = self.log.log_start_offset();
         let now_ms = runtime::unix_ms();
         let lag = |it: ringmain_replication::ReplicaStatus| ReplicaLag {
+            node: it.node,
             lag_records: end
                 .value()
                 .saturating_sub(it.position.unwrap_or(start).value())

@@ -41,13 +41,24 @@ impl Brokers for Cluster {
 impl Cluster {
     /// Starts a cluster on fresh data and waits until all nodes serve.
     pub(crate) fn start(name: &str) -> Self {
+        Self::start_with_admin(name, "off")
+    }
+
+    /// The same with a port for operators on each node; returns where these are.
+    pub(crate) fn start_watched(name: &str) -> (Self, Vec<SocketAddr>) {
+        let first = three_ports();
+        let cluster = Self::start_with_admin(name, &format!("127.0.0.1:{first}"));
+        (cluster, (first..first + 3).map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect())
+    }
+
+    fn start_with_admin(name: &str, admin: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         // Of an earlier process with the same number.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).expect("the test's folder can be made");
         let first_port = three_ports();
         let written = Command::new(env!("CARGO_BIN_EXE_ringmain"))
-            .args(["dev", "--nodes", "3", "--shards", "1", "--admin", "off", "--write-config"])
+            .args(["dev", "--nodes", "3", "--shards", "1", "--admin", admin, "--write-config"])
             .arg(&folder)
             .args(["--listen", &format!("127.0.0.1:{first_port}")])
             .output()

@@ -22,6 +22,7 @@ pub(crate) mod members;
 pub(crate) mod openmetrics;
 pub(crate) mod ports;
 pub(crate) mod process;
+pub(crate) mod prometheus;
 pub(crate) mod ran;
 pub(crate) mod reference;
 pub(crate) mod server;

@@ -42,6 +42,8 @@ pub(crate) struct NodeSnapshot {
     pub(crate) taken: Instant,
     /// By number; without those that have never answered.
     pub(crate) shards: Vec<Arc<ShardSnapshot>>,
+    /// How often each shard went on, and for how long it has not; also of those that do not answer.
+    pub(crate) turns: Vec<(u64, Duration)>,
     /// Of all shards, by the node that follows.
     pub(crate) followers: BTreeMap<NodeId, FollowerLag>,
     /// Followers of single partitions, those that are furthest behind first.
@@ -176,6 +178,9 @@ pub(crate) fn take(node: &NodeShared) -> NodeSnapshot {
         certificate_until: snapshots.certificate_until(node.metadata.identity()),
         disk: DiskSpace::of(&node.config.data_dir),
         process: ProcessNumbers::of_this_process(),
+        turns: (0..node.progress.shard_count())
+            .map(|shard| (node.progress.turns(shard), node.progress.silence(shard)))
+            .collect(),
         connections_max: node.limits.connections_max,
         groups_max: node.config.metrics.groups_max,
         shards,

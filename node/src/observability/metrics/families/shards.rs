@@ -44,6 +44,30 @@ pub(super) static FAMILIES: [Family; 12] = [
         },
     },
     Family {
+        name: "ringmain_shard_turns",
+        kind: Kind::Counter,
+        labels: &["shard"],
+        help: "Times that the shard was seen to go on: its loop turns, its rounds end, its disk answers; ten a second.",
+        look: "it stands still",
+        write: |it, to| {
+            for (shard, (turns, _)) in it.turns.iter().enumerate() {
+                to.count(&[&shard], *turns);
+            }
+        },
+    },
+    Family {
+        name: "ringmain_shard_silence_seconds",
+        kind: Kind::Gauge,
+        labels: &["shard"],
+        help: "For how long the shard has not gone on.",
+        look: "it is above a second: the shard, or its disk, stands still",
+        write: |it, to| {
+            for (shard, (_, silence)) in it.turns.iter().enumerate() {
+                to.put(&[&shard], silence.as_secs_f64());
+            }
+        },
+    },
+    Family {
         name: "ringmain_request_held_bytes",
         kind: Kind::Gauge,
         labels: &["shard"],

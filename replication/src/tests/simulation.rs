@@ -18,6 +18,7 @@ mod node;
 mod order;
 mod plan;
 mod random;
+mod real_controller;
 mod story;
 mod trace;
 mod wire;

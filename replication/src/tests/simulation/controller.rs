@@ -1,12 +1,14 @@
 //! A controller whose own log never fails: registrations, fencing, elections, in-sync sets, eligible leader replicas,
-//! reassignment.
+//! reassignment. Everything that reaches it or leaves it goes over the network.
 //!
-//! It stands for the real one: everything that reaches it or leaves it goes over the network.
+//! It is the real one ([`super::real_controller`]). A model of one stands here, as short as its rules can be said: for stories,
+//! and for the defects that are planted in a controller.
 
 use std::collections::BTreeMap;
 
 use ringmain_storage::LeaderEpoch;
 
+use super::real_controller::RealController;
 use crate::{
     AssignedReplica, Assignment, InSyncAnswer, InSyncProposal, NodeEpoch, NodeId, PartitionEpoch, planted,
 };
@@ -34,9 +36,25 @@ pub(super) struct PartitionState {
     pub(super) partition_epoch: i32,
 }
 
+/// What is broken in the model.
+const DEFECTS_OF_THE_MODEL: [&str; 4] =
+    ["lost-disk-keeps-its-place", "last-replica-standing", "unclean-election", "older-process-joins"];
+
+/// Broken in the leader. The real controller hides them in all but very few seeds: it registers nobody whose former process
+/// may be alive, and so refuses less than the model.
+const DEFECTS_THAT_IT_HIDES: [&str; 3] =
+    ["older-process-counts", "newer-process-takes-the-place", "refused-expansion-forgotten"];
+
+/// Whether a defect is planted that only the model can have, or only shows with it.
+pub(super) fn shows_with_the_model() -> bool {
+    DEFECTS_OF_THE_MODEL.into_iter().chain(DEFECTS_THAT_IT_HIDES).any(planted::is)
+}
+
 /// The controller.
 #[derive(Debug)]
 pub(super) struct Controller {
+    /// Who decides, if it is not the model.
+    real: Option<RealController>,
     nodes: BTreeMap<NodeId, Registration>,
     pub(super) partitions: Vec<PartitionState>,
     min_in_sync: usize,
@@ -53,6 +71,7 @@ impl Controller {
         replicas: Vec<Vec<NodeId>>,
         min_in_sync: usize,
         session_ms: i64,
+        is_real: bool,
     ) -> Self {
         let partition = |replicas: Vec<NodeId>| PartitionState {
             in_sync: replicas.clone(),
@@ -63,7 +82,9 @@ impl Controller {
             leader_epoch: 0,
             partition_epoch: 0,
         };
+        let real = is_real.then(|| RealController::new(nodes, &replicas, min_in_sync, session_ms));
         Self {
+            real,
             nodes: nodes.iter().map(|node| (*node, Registration::default())).collect(),
             partitions: replicas.into_iter().map(partition).collect(),
             min_in_sync,
@@ -74,6 +95,24 @@ impl Controller {
         }
     }
 
+    /// Asks the real one, and takes note of what it changed.
+    fn ask<T>(&mut self, ask: impl FnOnce(&mut RealController) -> T) -> T {
+        let real = self.real.as_mut().expect("there is a real one");
+        let before = real.version();
+        let answer = ask(real);
+        if real.version() > before {
+            for (index, partition) in self.partitions.iter_mut().enumerate() {
+                let after = real.partition(index);
+                self.elections += u64::from(after.leader_epoch > partition.leader_epoch);
+                *partition = after;
+                if !self.changed.contains(&index) {
+                    self.changed.push(index);
+                }
+            }
+        }
+        answer
+    }
+
     /// A process says that it is the node now; `lost`: not with all that the node once flushed.
     pub(super) fn register(
         &mut self,
@@ -82,6 +121,9 @@ impl Controller {
         process: u32,
         lost: bool,
     ) -> Option<NodeEpoch> {
+        if self.real.is_some() {
+            return self.ask(|real| real.register(now_ms, node, process, lost));
+        }
         let known = self.nodes.get_mut(&node).expect("a node");
         if process < known.process {
             return None;
@@ -112,6 +154,9 @@ impl Controller {
     }
 
     pub(super) fn heartbeat(&mut self, now_ms: i64, node: NodeId, node_epoch: NodeEpoch) {
+        if self.real.is_some() {
+            return self.ask(|real| real.heartbeat(now_ms, node, node_epoch));
+        }
         let known = self.nodes.get_mut(&node).expect("a node");
         if known.node_epoch != Some(node_epoch) {
             return;
@@ -126,6 +171,9 @@ impl Controller {
 
     /// Fences who is silent.
     pub(super) fn tick(&mut self, now_ms: i64) {
+        if self.real.is_some() {
+            return self.ask(|real| real.fence_silent(now_ms));
+        }
         let session_ms = self.session_ms;
         let is_silent = |known: &Registration| known.is_alive && now_ms - known.heard_ms > session_ms;
         let silent: Vec<NodeId> =
@@ -135,6 +183,9 @@ impl Controller {
 
     /// The node leads nothing and is in sync nowhere, until it is heard again.
     pub(super) fn fence(&mut self, node: NodeId) {
+        if self.real.is_some() {
+            return self.ask(|real| real.fence(node));
+        }
         self.nodes.get_mut(&node).expect("a node").is_alive = false;
         for index in 0..self.partitions.len() {
             self.update(index, |controller| {
@@ -223,6 +274,9 @@ impl Controller {
 
     /// The preferred leader, or whom an operator wants.
     pub(super) fn move_leader(&mut self, index: usize, to: NodeId) {
+        if self.real.is_some() {
+            return self.ask(|real| real.move_leader(index, to));
+        }
         let partition = &self.partitions[index];
         if partition.leader != Some(to) && partition.in_sync.contains(&to) && self.nodes[&to].is_alive {
             self.update(index, |controller| controller.set_leader(index, Some(to)));
@@ -230,6 +284,9 @@ impl Controller {
     }
 
     pub(super) fn reassign(&mut self, index: usize, target: Vec<NodeId>) {
+        if self.real.is_some() {
+            return self.ask(|real| real.reassign(index, &target));
+        }
         if self.partitions[index].target.is_some() {
             return;
         }
@@ -258,6 +315,9 @@ impl Controller {
 
     /// A leader proposes another in-sync set.
     pub(super) fn propose(&mut self, index: usize, from: NodeId, proposal: &InSyncProposal) -> InSyncAnswer {
+        if self.real.is_some() {
+            return self.ask(|real| real.propose(index, from, proposal));
+        }
         let partition = &self.partitions[index];
         let (leader_epoch, partition_epoch) = (proposal.leader_epoch, proposal.partition_epoch);
         if partition.leader != Some(from)
@@ -294,6 +354,9 @@ impl Controller {
 
     /// What a node is told.
     pub(super) fn assignment(&self, index: usize, told: NodeId) -> Assignment {
+        if let Some(real) = &self.real {
+            return real.assignment(index, told);
+        }
         let partition = &self.partitions[index];
         let replica = |node: &NodeId| AssignedReplica {
             node: *node,

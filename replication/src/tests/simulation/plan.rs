@@ -1,6 +1,7 @@
 //! What a seed draws for itself: the size of the cluster, the weather, and which faults there are (swarm testing: a
 //! schedule with few kinds of faults goes deeper into each).
 
+use super::controller;
 use super::network::Weather;
 use super::random::Random;
 use crate::{CommitRule, Settings};
@@ -65,6 +66,8 @@ pub(super) struct Plan {
     pub(super) in_flight_max: usize,
     pub(super) fetch_records_max: usize,
     pub(super) no_room_permille: u64,
+    /// The node's own controller decides, not the model of one.
+    pub(super) has_real_controller: bool,
     /// Messages between nodes are the bytes that they are in the node.
     pub(super) is_encoded: bool,
     /// So many replicas are harmed in the moment in which they are proposed.
@@ -98,6 +101,7 @@ impl Plan {
             in_flight_max: 1,
             fetch_records_max: 1,
             no_room_permille: 0,
+            has_real_controller: false,
             is_encoded: false,
             harm_permille: 0,
         }
@@ -146,6 +150,7 @@ impl Plan {
             in_flight_max: 1 + random.below(4),
             fetch_records_max: *random.of(&[1, 3, 10]),
             no_room_permille: *random.of(&[0, 0, 30]),
+            has_real_controller: !controller::shows_with_the_model(),
             is_encoded: random.permille(100),
             harm_permille: *random.of(&[0, 100, 400]),
         }

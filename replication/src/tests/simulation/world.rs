@@ -136,7 +136,8 @@ impl World {
             (0..plan.replicas).map(|replica| ids[(partition + replica) % plan.nodes]).collect()
         });
         let min_in_sync = usize::try_from(plan.min_in_sync).expect("few");
-        let controller = Controller::new(&ids, replicas.collect(), min_in_sync, plan.session_ms);
+        let (replicas, is_real) = (replicas.collect(), plan.has_real_controller);
+        let controller = Controller::new(&ids, replicas, min_in_sync, plan.session_ms, is_real);
         let clients = clients.iter().enumerate();
         let clients =
             clients.map(|(client, acks)| Client::new(client % plan.partitions, *acks, plan.in_flight_max));

@@ -9,6 +9,9 @@ use crate::shard::{NodeShared, Shard};
 /// drop.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
 
+/// Reads a counter of a shard.
+type CounterOf = fn(&Shard) -> u64;
+
 /// Sums over the shards.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Measured {
@@ -20,7 +23,7 @@ pub(super) struct Measured {
 
 impl Measured {
     /// The counters that are plotted: name in the API, and where they are.
-    pub(super) const RATES: [(&'static str, fn(&Shard) -> u64); 3] = [
+    pub(super) const RATES: [(&'static str, CounterOf); 3] = [
         ("requests", |shard| shard.requests().total()),
         ("disk_written_bytes", |shard| shard.ring().counters().bytes_written),
         ("disk_read_bytes", |shard| shard.ring().counters().bytes_read),

@@ -92,10 +92,10 @@ impl Counted {
         let one_more = |count: &AtomicU64| count.fetch_add(1, Ordering::Relaxed);
         match record {
             MetadataRecord::NodeRegistered { .. } => _ = one_more(&self.nodes_registered),
-            MetadataRecord::NodeChanged { node_id, fenced: true, stopping_since: None, .. } => {
-                if before.is_active(*node_id) {
-                    one_more(&self.nodes_fenced);
-                }
+            MetadataRecord::NodeChanged { node_id, fenced: true, stopping_since: None, .. }
+                if before.is_active(*node_id) =>
+            {
+                one_more(&self.nodes_fenced);
             }
             MetadataRecord::PartitionChanged { topic_id, partition, state } => {
                 if let Some(before) = before.partition(*topic_id, *partition) {

@@ -219,7 +219,7 @@ fn add_peer(sum: &mut PeerCounters, more: &PeerCounters) {
 fn worst(shards: &[Arc<ShardSnapshot>], count: usize) -> Vec<PartitionLag> {
     let mut behind: Vec<_> =
         shards.iter().flat_map(|shard| shard.partitions_behind.iter().cloned()).collect();
-    behind.sort_by(|one, other| other.records.cmp(&one.records));
+    behind.sort_by_key(|lag| std::cmp::Reverse(lag.records));
     behind.truncate(count);
     behind
 }

@@ -24,9 +24,12 @@ counted! {
     }
 }
 
+/// A topic's name, and what all its partitions count in.
+type Counted = (Arc<str>, Rc<TopicTraffic>);
+
 /// The topics of one shard.
 #[derive(Default)]
-pub(super) struct Traffic(RefCell<BTreeMap<TopicId, (Arc<str>, Rc<TopicTraffic>)>>);
+pub(super) struct Traffic(RefCell<BTreeMap<TopicId, Counted>>);
 
 impl Traffic {
     /// Where a partition of the topic counts.

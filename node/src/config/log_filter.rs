@@ -46,12 +46,12 @@ impl LogFilter {
         let mut modules: Vec<(String, LogLevel)> = Vec::new();
         for part in text.split(',').map(str::trim) {
             match part.split_once('=') {
-                None if level.is_some() => {
-                    return Err(format!(
-                        "'{text}' has two levels for everything; write one, and MODULE=LEVEL"
-                    ));
+                None => {
+                    if level.replace(parse_level(part)?).is_some() {
+                        let wanted = "write one, and MODULE=LEVEL for others";
+                        return Err(format!("'{text}' has two levels for everything; {wanted}"));
+                    }
                 }
-                None => level = Some(parse_level(part)?),
                 Some((module, level)) => {
                     let module = parse_module(module.trim())?;
                     modules.retain(|(other, _)| *other != module);

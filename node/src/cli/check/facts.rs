@@ -9,7 +9,7 @@ use super::memory::MemoryFacts;
 use super::names::NameFacts;
 use super::network::NetworkFacts;
 use super::ports::PortFacts;
-use super::processors::ProcessorFacts;
+use super::processors::CpuFacts;
 use super::space::SpaceFacts;
 use super::unit::Unit;
 use super::volume::Volume;
@@ -22,7 +22,7 @@ pub(super) struct Facts {
     pub(super) subject: Subject,
     pub(super) kernel: KernelFacts,
     pub(super) limits: LimitFacts,
-    pub(super) processors: ProcessorFacts,
+    pub(super) processors: CpuFacts,
     pub(super) interrupts: InterruptFacts,
     pub(super) memory: MemoryFacts,
     pub(super) network: NetworkFacts,
@@ -48,7 +48,7 @@ impl Facts {
         Self {
             kernel: KernelFacts::read(system),
             limits: LimitFacts::read(system, &Unit::find(system)),
-            processors: ProcessorFacts::read(system, config),
+            processors: CpuFacts::read(system, config),
             interrupts: InterruptFacts::read(system),
             memory: MemoryFacts::read(system),
             network: NetworkFacts::read(system),

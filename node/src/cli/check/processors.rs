@@ -12,7 +12,7 @@ const FAST_CLOCKS: [&str; 4] = ["tsc", "kvm-clock", "arch_sys_counter", "hyperv_
 
 /// What was read of the processors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ProcessorFacts {
+pub(super) struct CpuFacts {
     /// Those that this process may use.
     pub(super) allowed: Vec<usize>,
     /// The cores of the shards, in their order.
@@ -29,7 +29,7 @@ pub(super) struct ProcessorFacts {
     pub(super) balancing: Option<u64>,
 }
 
-impl ProcessorFacts {
+impl CpuFacts {
     pub(super) fn read(system: &SystemFiles, config: Option<&NodeConfig>) -> Self {
         const CLOCKS: &str = "sys/devices/system/clocksource/clocksource0";
         let status = system.text("proc/self/status").unwrap_or_default();
@@ -94,7 +94,7 @@ fn parse_quota(text: &str) -> Option<u64> {
     quota.parse::<u64>().ok()?.checked_mul(1000)?.checked_div(period.trim().parse().ok()?)
 }
 
-pub(super) fn shards(facts: &ProcessorFacts) -> Verdict {
+pub(super) fn shards(facts: &CpuFacts) -> Verdict {
     let (shards, allowed) = (facts.shard_cores.len(), facts.allowed.len());
     let found = format!("{shards} shards on {allowed} usable cores");
     if let Some(quota) = facts.quota_millis.filter(|quota| *quota < 1000 * shards as u64) {
@@ -113,7 +113,7 @@ pub(super) fn shards(facts: &ProcessorFacts) -> Verdict {
     Verdict::ok(found)
 }
 
-pub(super) fn clock_source(facts: &ProcessorFacts) -> Verdict {
+pub(super) fn clock_source(facts: &CpuFacts) -> Verdict {
     let Some(source) = &facts.clock_source else { return Verdict::ok("the kernel does not tell") };
     if FAST_CLOCKS.contains(&source.as_str()) {
         return Verdict::ok(source);
@@ -130,7 +130,7 @@ pub(super) fn clock_source(facts: &ProcessorFacts) -> Verdict {
     Verdict::advice(format!("{source} (available: {})", facts.clock_sources), remedy)
 }
 
-pub(super) fn governor(facts: &ProcessorFacts) -> Verdict {
+pub(super) fn governor(facts: &CpuFacts) -> Verdict {
     let slow: Vec<&str> =
         facts.governors.keys().map(String::as_str).filter(|governor| *governor != "performance").collect();
     if facts.governors.is_empty() {
@@ -150,7 +150,7 @@ pub(super) fn governor(facts: &ProcessorFacts) -> Verdict {
     .mended_by(Setting::Udev(rule.to_owned()))
 }
 
-pub(super) fn memory_nodes(facts: &ProcessorFacts) -> Verdict {
+pub(super) fn memory_nodes(facts: &CpuFacts) -> Verdict {
     if facts.nodes.len() < 2 {
         return Verdict::ok("one node");
     }
@@ -196,11 +196,11 @@ mod tests {
 
     #[test]
     fn shards_need_cores() {
-        let facts = |shards: usize, quota_millis| ProcessorFacts {
+        let facts = |shards: usize, quota_millis| CpuFacts {
             allowed: vec![0, 1],
             shard_cores: (0..shards).collect(),
             quota_millis,
-            ..ProcessorFacts::default()
+            ..CpuFacts::default()
         };
         assert_eq!(shards(&facts(2, None)).status, Status::Ok);
         assert_eq!(shards(&facts(3, None)).status, Status::Advice);
@@ -210,10 +210,10 @@ mod tests {
 
     #[test]
     fn slow_clocks_are_replaced_by_one_that_is_there() {
-        let facts = |source: &str, all: &str| ProcessorFacts {
+        let facts = |source: &str, all: &str| CpuFacts {
             clock_source: Some(source.to_owned()),
             clock_sources: all.to_owned(),
-            ..ProcessorFacts::default()
+            ..CpuFacts::default()
         };
         assert_eq!(clock_source(&facts("tsc", "tsc hpet")).status, Status::Ok);
         let slow = clock_source(&facts("hpet", "tsc hpet acpi_pm"));
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn governors_and_nodes() {
-        let mut facts = ProcessorFacts::default();
+        let mut facts = CpuFacts::default();
         assert_eq!(governor(&facts).status, Status::Ok);
         facts.governors.insert("powersave".to_owned(), 4);
         let verdict = governor(&facts);

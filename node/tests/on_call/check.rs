@@ -82,6 +82,56 @@ fn a_machine_that_nobody_tuned_is_told_what_to_mend() {
 }
 
 #[test]
+fn limits_are_those_of_the_service() {
+    let scratch = Scratch::new("service");
+    let (machine, data) = (scratch.path("machine"), scratch.path("data"));
+    fs::create_dir_all(&data).expect("the folder can be made");
+    write_badly_tuned(&machine, &data);
+    let root = machine.display().to_string();
+    let limits = || {
+        let (found, _) = findings(&["--system-root", &root]);
+        let limits = found.into_iter().filter(|finding| {
+            ["open files", "locked memory"].contains(&finding["what"].as_str().expect("a text"))
+        });
+        limits
+            .map(|it| {
+                format!(
+                    "{} {}",
+                    it["status"].as_str().expect("a status"),
+                    it["found"].as_str().expect("a text")
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    assert!(limits()[0].ends_with("(of this shell and what it starts)"), "{:?}", limits());
+
+    let write = |path: &str, content: &str| {
+        let path = machine.join(path);
+        fs::create_dir_all(path.parent().expect("below the root")).expect("a folder can be made");
+        fs::write(path, content).expect("a file can be written");
+    };
+    write(
+        "usr/lib/systemd/system/ringmain.service",
+        "[Service]\nLimitNOFILE=1024:2048\nLimitMEMLOCK=infinity\n",
+    );
+    write("etc/systemd/system/ringmain.service.d/files.conf", "[Service]\nLimitNOFILE=1048576\n");
+    let of_unit = [
+        "ok 1048576 (of ringmain.service, which does not run)",
+        "ok unlimited (of ringmain.service, which does not run)",
+    ];
+    assert_eq!(limits(), of_unit, "what was dropped in wins");
+
+    write("sys/fs/cgroup/system.slice/ringmain.service/cgroup.procs", "77\n");
+    let text = "Limit  Soft Limit  Hard Limit  Units\nMax open files  200  200  files\nMax locked memory  8388608  8388608  bytes\n";
+    write("proc/77/limits", text);
+    let running = [
+        "problem 200 (of the service that runs, process 77)",
+        "advice 8192 KiB (of the service that runs, process 77)",
+    ];
+    assert_eq!(limits(), running);
+}
+
+#[test]
 fn settings_are_written_after_they_were_shown_and_agreed_to() {
     let scratch = Scratch::new("fix");
     fs::create_dir_all(scratch.path("data")).expect("the folder can be made");

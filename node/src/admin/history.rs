@@ -29,6 +29,8 @@ pub(super) struct Point {
     pub(super) rates: Vec<f64>,
     /// Mean time of a produced batch in each stage, in seconds, in the order of the stages; `None` where none came.
     pub(super) stages: Vec<(&'static str, Option<f64>)>,
+    /// How long answers to producers took, in seconds, in the order of [`Measured::SHARES`].
+    pub(super) produce: [Option<f64>; Measured::SHARES.len()],
     /// Records a second in all partitions of the cluster; `None` while nobody looks.
     pub(super) cluster_records: Option<f64>,
 }
@@ -85,7 +87,13 @@ mod tests {
     fn the_oldest_points_go() {
         let history = History::default();
         for at_ms in 0..POINTS_MAX as u64 + 5 {
-            history.push(Point { at_ms, rates: vec![], stages: vec![], cluster_records: None });
+            history.push(Point {
+                at_ms,
+                rates: vec![],
+                stages: vec![],
+                produce: [None; 2],
+                cluster_records: None,
+            });
         }
         let points = history.points();
         assert_eq!((points.len(), points[0].at_ms), (POINTS_MAX, 5));

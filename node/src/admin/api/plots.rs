@@ -13,11 +13,12 @@ struct Plots {
     sample_ms: u64,
     /// When each sample was taken, oldest first, in milliseconds since 1970.
     times: Vec<u64>,
-    /// By name, a number a second for each sample: `requests`, `disk_written_bytes` and `disk_read_bytes` of this node,
-    /// `records` of the cluster.
+    /// By name, a number a second for each sample: those of this node, and `records` of the cluster.
     rates: BTreeMap<&'static str, Vec<Option<f64>>>,
     /// By stage, in the order in which a produced batch passes them: its mean time there in seconds.
     stages: Vec<(&'static str, Vec<Option<f64>>)>,
+    /// How long answers to producers took in seconds: `p50` and `p99`.
+    produce: BTreeMap<&'static str, Vec<Option<f64>>>,
 }
 
 /// Answers with all points after `since` (milliseconds since 1970).
@@ -34,6 +35,10 @@ pub(in crate::admin) fn plots(request: &Request, state: &AdminState) -> Response
         let mean = |index: usize| {
             points.iter().map(|point| point.stages.get(index).and_then(|(_, mean)| *mean)).collect()
         };
+        let produce = Measured::SHARES
+            .iter()
+            .enumerate()
+            .map(|(index, (name, _))| (*name, points.iter().map(|point| point.produce[index]).collect()));
         let labels = points.last().map_or(&[][..], |point| &point.stages[..]);
         Ok::<_, Problem>(Plots {
             node_id: state.node.config.node_id,
@@ -41,6 +46,7 @@ pub(in crate::admin) fn plots(request: &Request, state: &AdminState) -> Response
             times: points.iter().map(|point| point.at_ms).collect(),
             rates,
             stages: labels.iter().enumerate().map(|(index, (label, _))| (*label, mean(index))).collect(),
+            produce: produce.collect(),
         })
     })())
 }

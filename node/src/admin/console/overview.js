@@ -16,7 +16,7 @@ function heading(title, ...beside) {
 
 const nodeColumns = [
   {
-    label: "Node",
+    label: "Node", kind: "keep",
     cell: (node) => [
       `Node ${node.id} `,
       node.is_controller ? [make("span", { class: "tag" }, "controller"), " "] : null,
@@ -84,9 +84,11 @@ function plotPanels() {
   const perSecond = (number) => short(number);
   const records = new Plot({ title: "Records written", unit: "a second, whole cluster", format: perSecond, series: [["records", "c1"]] });
   const requests = new Plot({ title: "Requests", unit: "a second, this node", format: perSecond, series: [["requests", "c2"]] });
-  const bytes = new Plot({ title: "Disk", unit: "bytes a second, this node", format: size, series: [["written", "c1"], ["read", "c3"]] });
+  const data = new Plot({ title: "Data", unit: "bytes of records a second, this node", format: size, series: [["from producers", "c1"], ["to consumers", "c2"]] });
+  const disk = new Plot({ title: "Disk", unit: "bytes a second, this node", format: size, series: [["written", "c1"], ["read", "c3"]] });
+  const answers = new Plot({ title: "Answers to producers", unit: "time, this node", format: seconds, series: [["median", "c1"], ["one in a hundred takes longer", "c5"]] });
   const stages = Object.entries(STAGE_NAMES).map(([, name], index) => [name, `c${index + 1}`]);
-  const latency = new Plot({ title: "Latency of produce", unit: "mean of a batch by stage, this node", format: seconds, series: stages, isStacked: true });
+  const latency = new Plot({ title: "Where their time goes", unit: "mean of a produced batch by stage, this node", format: seconds, series: stages, isStacked: true });
   const kept = [];
   const take = (answer) => {
     const stageOf = new Map(answer.stages);
@@ -94,18 +96,22 @@ function plotPanels() {
       at,
       records: answer.rates.records[index],
       requests: answer.rates.requests[index],
-      bytes: [answer.rates.disk_written_bytes[index], answer.rates.disk_read_bytes[index]],
+      data: [answer.rates.appended_bytes[index], answer.rates.fetched_bytes[index]],
+      disk: [answer.rates.disk_written_bytes[index], answer.rates.disk_read_bytes[index]],
+      answers: [answer.produce.p50[index], answer.produce.p99[index]],
       stages: Object.keys(STAGE_NAMES).map((name) => stageOf.get(name)?.[index] ?? null),
     }));
     const newest = kept.at(-1)?.at ?? 0;
     while (kept.length > 0 && kept[0].at < newest - PLOT_SPAN_MS) kept.shift();
     records.show(kept.map((it) => [it.at, [it.records]]));
     requests.show(kept.map((it) => [it.at, [it.requests]]));
-    bytes.show(kept.map((it) => [it.at, it.bytes]));
+    data.show(kept.map((it) => [it.at, it.data]));
+    disk.show(kept.map((it) => [it.at, it.disk]));
+    answers.show(kept.map((it) => [it.at, it.answers]));
     latency.show(kept.map((it) => [it.at, it.stages]));
   };
   const poll = new Poll("plots", () => ({ since: kept.at(-1)?.at }), take);
-  const root = make("section", { class: "plots", "aria-label": "The last ten minutes" }, records.root, latency.root, requests.root, bytes.root);
+  const root = make("section", { class: "plots", "aria-label": "The last ten minutes" }, records.root, data.root, answers.root, latency.root, requests.root, disk.root);
   return { root, stop: () => poll.stop() };
 }
 

@@ -59,11 +59,19 @@ fn ask_on(survey: &Survey, node_id: i32) {
             }
             Err(error) => {
                 connection = None;
-                survey.failed(node_id, error.to_string());
+                survey.failed(node_id, told(&error));
             }
         }
         let pause = begun.elapsed() * PAUSE_SHARE;
         sleep_while_wanted(survey, pause.clamp(TURN_TIME, PAUSE_MAX));
+    }
+}
+
+/// As whoever looks at the console wants it: without what the command line advises.
+fn told(error: &ClientError) -> String {
+    match error {
+        ClientError::Unreachable { address, error } => format!("cannot reach {address}: {error}"),
+        other => other.to_string(),
     }
 }
 

@@ -274,6 +274,28 @@ fn a_node_whose_disk_was_emptied_comes_back_and_votes() {
 }
 
 #[test]
+fn a_node_that_is_taken_out_leaves_the_quorum() {
+    let mut cluster = Cluster::start("cluster-taken-out");
+    let gone = cluster.controller(1);
+    let (next, other) = others(gone);
+    cluster.kill(gone);
+    wait_for("the fencing of the dead node", || cluster.node_line(next, gone).contains("fenced"));
+    let taken_out = cluster.ask(next, &["cluster", "decommission", &gone.to_string(), "--dead"]);
+    assert!(taken_out.is_ok(), "{taken_out:?}");
+    let members = |cluster: &Cluster| -> Vec<String> {
+        let status = cluster.ask(other, &["cluster", "status"]).expect("a status");
+        let voters = status.lines().find_map(|line| line.split("; voters ").nth(1)).unwrap_or_default();
+        // Learners would follow the voters in the same line.
+        let named = voters.split([',', ';']).map(|member| member.trim().split(" (").next().unwrap_or_default());
+        named.map(str::to_owned).collect()
+    };
+    let left = [next.min(other), next.max(other)].map(|node| node.to_string());
+    wait_for("its vote and its directory to go", || members(&cluster) == left);
+    assert_eq!(cluster.node_line(next, gone), "", "nothing speaks of it any more");
+    cluster.create_topic(other, "without-it");
+}
+
+#[test]
 fn certificates_of_another_cluster_are_refused() {
     let mut cluster = Cluster::start("cluster-strangers");
     let controller = cluster.controller(1);

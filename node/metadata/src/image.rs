@@ -33,6 +33,8 @@ pub struct MetadataImage {
     version: u64,
     cluster_id: Arc<str>,
     nodes: Arc<BTreeMap<NodeId, NodeImage>>,
+    /// The last registrations of nodes that were taken out and did not come back: their votes are to go, too.
+    taken_out: Arc<BTreeMap<NodeId, NodeImage>>,
     topics: Arc<BTreeMap<Arc<str>, Arc<TopicImage>>>,
     names: Arc<BTreeMap<TopicId, Arc<str>>>,
     configs: Arc<BTreeMap<ConfigResource, Arc<ConfigMap>>>,
@@ -163,6 +165,11 @@ impl MetadataImage {
     /// A partition by its topic's id.
     pub fn partition(&self, topic_id: TopicId, partition: i32) -> Option<&PartitionImage> {
         self.topic_by_id(topic_id)?.partitions.get(usize::try_from(partition).ok()?)
+    }
+
+    /// Whether a node was taken out of the cluster, and has not registered since.
+    pub fn was_taken_out(&self, node_id: NodeId) -> bool {
+        self.taken_out.contains_key(&node_id)
     }
 
     /// Whether a node is registered and may lead and enter in-sync sets.

@@ -21,7 +21,7 @@ impl MetadataImage {
             MetadataRecord::ClusterCreated { cluster_id } => self.cluster_id = cluster_id.as_str().into(),
             MetadataRecord::LoneNodeStarted { node_id, registration_epoch, host, port, rack } => {
                 let node = lone_node(*registration_epoch, host, *port, rack.as_ref());
-                Arc::make_mut(&mut self.nodes).insert(*node_id, node);
+                self.insert_node(*node_id, node);
                 self.begin_leaderships(*node_id);
             }
             MetadataRecord::NodeRegistered { node_id, node } => self.register_node(*node_id, node)?,
@@ -31,8 +31,9 @@ impl MetadataImage {
                 node.stopping_since = *stopping_since;
             }
             MetadataRecord::NodeUnregistered { node_id, registration_epoch } => {
-                self.registered_node(*node_id, *registration_epoch)?;
+                let node = self.registered_node(*node_id, *registration_epoch)?.clone();
                 Arc::make_mut(&mut self.nodes).remove(node_id);
+                Arc::make_mut(&mut self.taken_out).insert(*node_id, node);
             }
             MetadataRecord::TopicCreated { topic_id, name } => self.create_topic(*topic_id, name)?,
             MetadataRecord::PartitionCreated { topic_id, partition, state } => {
@@ -121,8 +122,15 @@ impl MetadataImage {
                 return Err(ApplyError::RegistrationGoesBack { node_id, current, got });
             }
         }
-        Arc::make_mut(&mut self.nodes).insert(node_id, node.clone());
+        self.insert_node(node_id, node.clone());
         Ok(())
+    }
+
+    fn insert_node(&mut self, node_id: NodeId, node: NodeImage) {
+        Arc::make_mut(&mut self.nodes).insert(node_id, node);
+        if self.taken_out.contains_key(&node_id) {
+            Arc::make_mut(&mut self.taken_out).remove(&node_id);
+        }
     }
 
     fn registered_node(

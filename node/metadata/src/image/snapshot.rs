@@ -6,18 +6,23 @@ use alloc::vec::Vec;
 
 use super::{ApplyError, MetadataImage};
 use crate::identity::NodeId;
+use crate::node_image::NodeImage;
 use crate::record::MetadataRecord;
 
 impl MetadataImage {
     /// Records that give this image when applied to an empty one: a snapshot.
     pub fn to_records(&self) -> Vec<MetadataRecord> {
         let mut records = vec![MetadataRecord::ClusterCreated { cluster_id: self.cluster_id.to_string() }];
-        records.extend(
-            self.nodes.iter().map(|(node_id, node)| MetadataRecord::NodeRegistered {
-                node_id: *node_id,
-                node: node.clone(),
-            }),
-        );
+        let registered = |(node_id, node): (&NodeId, &NodeImage)| MetadataRecord::NodeRegistered {
+            node_id: *node_id,
+            node: node.clone(),
+        };
+        records.extend(self.nodes.iter().map(registered));
+        for (node_id, node) in self.taken_out.iter() {
+            let registration_epoch = node.registration_epoch;
+            records.push(registered((node_id, node)));
+            records.push(MetadataRecord::NodeUnregistered { node_id: *node_id, registration_epoch });
+        }
         records.extend(self.feature_levels.iter().map(|(feature, level)| MetadataRecord::FeatureLevelSet {
             feature: feature.clone(),
             level: *level,

@@ -107,6 +107,20 @@ fn records_that_do_not_fit_are_refused() {
     assert_eq!(image.after(&[ids(1000)]), Err(ApplyError::ProducerIdsGoBack { current: 2000, got: 1000 }));
 }
 
+/// Whoever leads the quorum later is to know whose votes nobody waits for.
+#[test]
+fn who_was_taken_out_is_remembered_until_it_comes_back() {
+    let image = MetadataImage::default().after(&[registered(1)]).expect("applies");
+    assert!(!image.was_taken_out(NodeId(1)));
+    let gone = MetadataRecord::NodeUnregistered { node_id: NodeId(1), registration_epoch: 1 };
+    let image = image.after(&[gone]).expect("applies");
+    assert!(image.was_taken_out(NodeId(1)) && image.nodes().is_empty());
+    let restored = MetadataImage::from_snapshot(&image.to_records(), image.version()).expect("applies");
+    assert_eq!(restored, image);
+    let image = image.after(&[registered(2)]).expect("applies");
+    assert!(!image.was_taken_out(NodeId(1)));
+}
+
 #[test]
 fn an_impossible_partition_is_refused() {
     let image = MetadataImage::default().after(&created(1, "a", 1)).expect("applies");

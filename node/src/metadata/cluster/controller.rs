@@ -69,7 +69,6 @@ struct Turns<'t> {
     leadership: Leadership,
     image: Arc<MetadataImage>,
     sessions: Sessions,
-    unregistered: BTreeSet<NodeId>,
     begun: Instant,
     last_turn: Instant,
     next_upkeep: Instant,
@@ -126,7 +125,6 @@ impl<'t> Turns<'t> {
             leadership,
             image: task.watch.current(),
             sessions: Sessions::begin(&MetadataImage::default(), 0, 0),
-            unregistered: BTreeSet::new(),
             begun: now,
             last_turn: now,
             next_upkeep: now,
@@ -309,7 +307,7 @@ impl<'t> Turns<'t> {
         }
         let status = self.task.quorum.status();
         let is_settled = self.begun.elapsed() > SETTLED;
-        let change = next_change(&status, &self.image, self.task.voters, &self.unregistered, is_settled);
+        let change = next_change(&status, &self.image, self.task.voters, is_settled);
         let change = match change {
             Some(VoterChange::Drop(gone)) => match self.gone_for_long(&gone) {
                 gone if gone.is_empty() => return,
@@ -335,12 +333,16 @@ impl<'t> Turns<'t> {
         }));
     }
 
-    /// Those of them that were to be dropped at every look for long enough.
+    /// Those of them that were to be dropped at every look for long enough, and those whose nodes were taken out: an operator
+    /// has said that nobody waits for them.
     fn gone_for_long(&mut self, gone: &BTreeSet<ReplicaId>) -> BTreeSet<ReplicaId> {
         let now = Instant::now();
         self.gone_since.retain(|replica, _| gone.contains(replica));
         gone.iter().for_each(|replica| _ = self.gone_since.entry(*replica).or_insert(now));
-        let long = self.gone_since.iter().filter(|(_, since)| now - **since > SETTLED);
+        let is_over = |replica: &ReplicaId, since: Instant| {
+            now - since > SETTLED || self.image.was_taken_out(NodeId(replica.node.0))
+        };
+        let long = self.gone_since.iter().filter(|(replica, since)| is_over(replica, **since));
         long.map(|(replica, _)| *replica).collect()
     }
 
@@ -360,11 +362,6 @@ impl<'t> Turns<'t> {
             }
         }
         for record in &records {
-            match record {
-                MetadataRecord::NodeUnregistered { node_id, .. } => _ = self.unregistered.insert(*node_id),
-                MetadataRecord::NodeRegistered { node_id, .. } => _ = self.unregistered.remove(node_id),
-                _ => {}
-            }
             tell(&self.image, record);
         }
         self.image = Arc::new(image);

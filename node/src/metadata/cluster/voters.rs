@@ -26,17 +26,15 @@ pub(super) enum VoterChange {
     Drop(BTreeSet<ReplicaId>),
 }
 
-/// The next change, as the leader of the quorum sees it. `unregistered` are nodes that an operator took out in this
-/// leadership; it is settled when whoever lives has had the time to say so.
+/// The next change, as the leader of the quorum sees it; it is settled when whoever lives has had the time to say so.
 pub(super) fn next_change(
     status: &QuorumStatus,
     image: &MetadataImage,
     configured: usize,
-    unregistered: &BTreeSet<NodeId>,
     is_settled: bool,
 ) -> Option<VoterChange> {
     let answers = |member: &&MemberStatus| member.answered_ago.is_some_and(|ago| ago < SILENT);
-    let was_taken_out = |node: QuorumNode| unregistered.contains(&NodeId(node.0));
+    let was_taken_out = |node: QuorumNode| image.was_taken_out(NodeId(node.0));
     let is_registered = |node: QuorumNode| image.nodes().contains_key(&NodeId(node.0));
     let last = status.last_index.unwrap_or(0);
     let voters: BTreeSet<ReplicaId> =
@@ -103,8 +101,8 @@ mod tests {
         }
     }
 
-    /// All of `nodes` are registered and alive.
-    fn next(members: Vec<MemberStatus>, nodes: &[i32], unregistered: &[i32]) -> Option<VoterChange> {
+    /// All of `nodes` are registered and alive; `taken_out` were.
+    fn next(members: Vec<MemberStatus>, nodes: &[i32], taken_out: &[i32]) -> Option<VoterChange> {
         let status = QuorumStatus {
             replica: replica(1, 1),
             role: Role::Leader,
@@ -117,15 +115,20 @@ mod tests {
             members,
             failure: None,
         };
-        let registered = nodes.iter().map(|node| MetadataRecord::LoneNodeStarted {
+        let registered = nodes.iter().chain(taken_out).map(|node| MetadataRecord::LoneNodeStarted {
             node_id: NodeId(*node),
             registration_epoch: 0,
             host: "h".to_owned(),
             port: 1,
             rack: None,
         });
-        let image = MetadataImage::default().after(&registered.collect::<Vec<_>>()).expect("applies");
-        next_change(&status, &image, 3, &unregistered.iter().map(|node| NodeId(*node)).collect(), true)
+        let unregistered = taken_out.iter().map(|node| MetadataRecord::NodeUnregistered {
+            node_id: NodeId(*node),
+            registration_epoch: 0,
+        });
+        let records: Vec<_> = registered.chain(unregistered).collect();
+        let image = MetadataImage::default().after(&records).expect("applies");
+        next_change(&status, &image, 3, true)
     }
 
     fn set(replicas: &[(i32, u128)]) -> Option<VoterChange> {

@@ -16,6 +16,7 @@ mod asking;
 mod codec;
 mod controller_request;
 mod forming;
+mod heartbeat;
 mod leadership;
 mod membership;
 mod network;

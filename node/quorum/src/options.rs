@@ -21,6 +21,8 @@ const BACKOFF: &str = "50ms 100ms ...500ms";
 pub struct Timing {
     /// How often a leader says that it is there.
     pub heartbeat: Duration,
+    /// How long it waits for the answer of a member before it says so anew.
+    pub answer: Duration,
     /// After the lease of a silent leader a member waits between this ...
     pub election_min: Duration,
     /// ... and this, which is also the lease, before it asks for votes.
@@ -59,13 +61,15 @@ pub struct QuorumOptions {
 pub struct OptionsError(String);
 
 impl Default for Timing {
-    /// A killed leader is replaced after the lease of 400 ms and 250 to 400 ms more. Three heartbeats fit into the wait, so
-    /// that one lost packet and one slow turn of the thread are no election.
+    /// A killed leader is replaced after the lease of 500 ms and 225 to 500 ms more. Three heartbeats fit into the shortest
+    /// wait, so that one lost packet and one slow turn of the thread are no election; two slow answers and a heartbeat fit
+    /// into the lease, so that members that get little of a core do not end a leadership by being late.
     fn default() -> Self {
         Self {
             heartbeat: Duration::from_millis(75),
-            election_min: Duration::from_millis(250),
-            election_max: Duration::from_millis(400),
+            answer: Duration::from_millis(180),
+            election_min: Duration::from_millis(225),
+            election_max: Duration::from_millis(500),
         }
     }
 }
@@ -83,16 +87,20 @@ fn milliseconds(duration: Duration) -> u64 {
 impl QuorumOptions {
     /// openraft's options.
     pub(crate) fn config(&self) -> Result<Arc<Config>, OptionsError> {
-        let Timing { heartbeat, election_min, election_max } = self.timing;
+        let Timing { heartbeat, answer, election_min, election_max } = self.timing;
         if heartbeat.is_zero() || heartbeat * 3 > election_min {
             return Err(OptionsError("three heartbeats must fit before an election".to_owned()));
+        }
+        if answer < heartbeat || answer * 2 + heartbeat > election_max {
+            return Err(OptionsError("two slow answers must fit into the lease".to_owned()));
         }
         if self.voters.is_empty() {
             return Err(OptionsError("there are no voters".to_owned()));
         }
         let config = Config {
             cluster_name: self.cluster_id.clone(),
-            heartbeat_interval: milliseconds(heartbeat),
+            // Only how long it waits: how often is up to `heartbeat.rs`.
+            heartbeat_interval: milliseconds(answer),
             election_timeout_min: milliseconds(election_min),
             election_timeout_max: milliseconds(election_max),
             install_snapshot_timeout: milliseconds(SNAPSHOT_TIMEOUT),

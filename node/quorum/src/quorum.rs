@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use crate::asking;
 use crate::controller_request::{AskError, ControllerRequest, REQUESTS_WAITING_MAX};
 use crate::forming::Forming;
+use crate::heartbeat;
 use crate::leadership::{self, CommittedLeader, LeaderWatch, Leadership};
 use crate::membership::{Members, MembershipError};
 use crate::network::{Answers, LastLeader, Listener, Peers, Port, RaftClients, Transport};
@@ -151,6 +152,7 @@ impl Quorum {
         };
         let mut tasks = vec![
             tokio::spawn(leadership::follow(raft.clone(), views, lease, options.timing.heartbeat)),
+            tokio::spawn(heartbeat::send(raft.clone(), options.timing.heartbeat)),
             tokio::spawn(take_snapshots(raft.clone(), snapshot_wanted)),
             tokio::spawn(forming.run()),
         ];

@@ -139,6 +139,25 @@ fn a_member_that_hears_nobody_does_not_disturb_when_it_returns() {
     });
 }
 
+/// Members that get little of a core answer like this, on the best of networks.
+#[test]
+fn answers_that_are_slow_end_no_leadership() {
+    runtime().block_on(async {
+        let cluster = Cluster::start(3).await;
+        let leader = cluster.leader().await;
+        let leadership = cluster.member(leader).leadership();
+        assert!(leadership.is_some());
+        // More than from one heartbeat to the next, there and back.
+        cluster.relay.slow_down(Duration::from_millis(55));
+        let until = Instant::now() + Duration::from_secs(3);
+        while Instant::now() < until {
+            assert_eq!(cluster.member(leader).leadership(), leadership, "the leadership was in doubt");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(cluster.propose(1).await);
+    });
+}
+
 #[test]
 fn a_leader_that_can_speak_and_not_hear_is_replaced() {
     runtime().block_on(async {

@@ -5,6 +5,7 @@
 //! tasks are runnable, and its park is dear.
 //! Does not do: disk I/O (that is `ringmain_storage::disk`).
 
+mod priority;
 mod socket;
 mod ticks;
 
@@ -13,6 +14,7 @@ use std::{future::Future, sync::mpsc, time::Duration};
 use glommio::{LocalExecutorBuilder, Placement, PoolPlacement};
 use ringmain_storage::disk::direct::{self, Ring, RingError, RingOptions};
 
+pub(crate) use priority::set_niceness;
 pub(crate) use socket::{Listener, SEND_RANGES_MAX, Socket, bind, bind_again};
 pub(crate) use ticks::{TickSource, Ticks};
 

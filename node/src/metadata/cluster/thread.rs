@@ -31,6 +31,7 @@ use crate::metadata::control_thread::MetadataThread;
 use crate::metadata::events::MetadataEvents;
 use crate::metadata::identity::random_incarnation_id;
 use crate::metadata::{DataDirectory, ImageWatch, MetadataHandle, NodeId};
+use crate::runtime;
 
 /// What the thread starts with.
 struct Parts {
@@ -81,6 +82,7 @@ pub(super) fn start(
     let thread = thread::Builder::new()
         .name("control".to_owned())
         .spawn(move || {
+            take_priority();
             runtime.block_on(run(parts, started));
             // Tasks that wait for a peer end with the runtime.
             runtime.shutdown_background();
@@ -88,6 +90,17 @@ pub(super) fn start(
         .map_err(ClusterStartError::Thread)?;
     let watch = starting.recv().map_err(|_| ClusterStartError::Ended)??;
     Ok((MetadataHandle::in_cluster(handle, watch), MetadataThread(thread)))
+}
+
+/// Above the shards and everything else of usual priority: a heartbeat is little work, and one that is late costs an election.
+const NICENESS: i32 = -10;
+
+/// Asks for more of a busy core than others get. What this thread starts inherits it: the thread that writes the quorum's
+/// file, too.
+fn take_priority() {
+    if let Err(error) = runtime::set_niceness(NICENESS) {
+        tracing::debug!("the control thread has no priority over others ({error}); LimitNICE=-10 would allow it");
+    }
 }
 
 async fn run(parts: Parts, started: Sender<Result<ImageWatch, ClusterStartError>>) {

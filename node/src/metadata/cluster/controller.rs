@@ -6,7 +6,8 @@
 //! answers once it is committed and applied here.
 //!
 //! What must hold: nothing is answered or logged before it is committed; nothing is decided while it is not known whether an
-//! earlier proposal will be. Failure modes: when the leadership is over, requests at hand are dropped, which tells their nodes
+//! earlier proposal will be. Failure modes: while no majority answers, nothing is decided, and if it then answers in the same
+//! term, the turns go on; when the leadership is over, requests at hand are dropped, which tells their nodes
 //! that nothing was done, and asked again elsewhere; where it is not known, they are told that.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::{Either, select};
 use ringmain_quorum::{
-    ControllerRequest as QuorumRequest, Leadership, Proposal, ProposeError, Quorum, QuorumStatus, ReplicaId,
+    ControllerRequest as QuorumRequest, LeaderView, LeaderWatch, Leadership, Proposal, ProposeError, Quorum,
+    QuorumStatus, ReplicaId,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -70,6 +72,8 @@ struct Turns<'t> {
     image: Arc<MetadataImage>,
     sessions: Sessions,
     begun: Instant,
+    /// Time for which the leadership was in doubt. Nobody is heard meanwhile, so it is nobody's silence.
+    in_doubt: Duration,
     last_turn: Instant,
     next_upkeep: Instant,
     next_balance: Instant,
@@ -126,6 +130,7 @@ impl<'t> Turns<'t> {
             image: task.watch.current(),
             sessions: Sessions::begin(&MetadataImage::default(), 0, 0),
             begun: now,
+            in_doubt: Duration::ZERO,
             last_turn: now,
             next_upkeep: now,
             next_balance: now + BALANCE_PERIOD,
@@ -159,7 +164,7 @@ impl<'t> Turns<'t> {
 
     /// The leadership begins one session after zero, so that the time of a word before it can be said.
     fn now_ms(&self) -> u64 {
-        milliseconds(self.task.session_timeout + self.begun.elapsed())
+        milliseconds(self.task.session_timeout + self.begun.elapsed().saturating_sub(self.in_doubt))
     }
 
     /// Takes turns until the leadership is over; `None` when the quorum has ended.
@@ -179,6 +184,7 @@ impl<'t> Turns<'t> {
             let first = match woken {
                 Woken::Request(first) => Some(first),
                 Woken::Time => None,
+                Woken::Over if self.leads_again(&mut leader).await? => continue,
                 Woken::Over => {
                     tracing::info!(term = leadership.term(), "this node is the controller no more");
                     return Some(());
@@ -189,6 +195,27 @@ impl<'t> Turns<'t> {
                 return Some(());
             }
         }
+    }
+
+    /// Waits while no majority answers and nobody else is known to lead. True if this leadership goes on: in its term nobody
+    /// else has decided anything, so all that is known here still holds. `None` when the quorum has ended.
+    async fn leads_again(&mut self, leader: &mut LeaderWatch) -> Option<bool> {
+        let (leadership, me) = (self.leadership, self.task.quorum.replica());
+        let since = Instant::now();
+        let is_known = |view: &LeaderView| {
+            let is_mine = view.leader.as_ref().is_some_and(|(leader, _)| *leader == me);
+            view.leadership.is_some() || view.term != leadership.term() || !is_mine
+        };
+        let view = leader.wait_for(is_known).await?;
+        if view.leadership != Some(leadership) {
+            return Some(false);
+        }
+        let now = Instant::now();
+        self.in_doubt += now - since;
+        self.last_turn = now;
+        let (term, waited_ms) = (leadership.term(), milliseconds(now - since));
+        tracing::info!(term, waited_ms, "a majority answers again: this node decides again");
+        Some(true)
     }
 
     fn wake_at(&self) -> Instant {

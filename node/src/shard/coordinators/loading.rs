@@ -30,8 +30,10 @@ const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
 const RECORDS_IN_A_TURN: u64 = 128;
 /// Unreadable records that are reported one by one; of more there is only the count.
 const REPORTS_MAX: u64 = 10;
-/// How long a coordinator waits after a log that it could not read.
-const RETRY: Duration = Duration::from_secs(10);
+/// How long a coordinator waits after a log that it could not read: short at first, since its groups stand still, and twice as
+/// long each time, since a log that is damaged stays so.
+const RETRY_MIN: Duration = Duration::from_millis(500);
+const RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// What a load found.
 #[derive(Debug, Default)]
@@ -76,6 +78,7 @@ impl Coordinator {
     pub(super) async fn load(self: &Rc<Self>, shard: &Rc<Shard>) {
         let began = Instant::now();
         let partition = self.key().partition;
+        let mut retry = RETRY_MIN;
         loop {
             if self.has_ended() || shard.is_stopping() {
                 return;
@@ -93,7 +96,8 @@ impl Coordinator {
                 }
                 Err(error) => {
                     tracing::error!(partition, %error, "read committed offsets: their groups wait; try again");
-                    runtime::sleep(RETRY).await;
+                    runtime::sleep(retry).await;
+                    retry = (retry * 2).min(RETRY_MAX);
                 }
             }
         }

@@ -23,7 +23,7 @@ pub use events::MetadataEventValues;
 pub use handle::{MetadataError, MetadataHandle};
 pub use identity::{random_cluster_id, random_topic_id, random_uuid_text};
 pub use ringmain_metadata::{
-    ApplyError, ClusterId, ConfigResource, Endpoint, IncarnationId, LeaderEpoch, MetadataImage,
+    ApplyError, ClusterId, ConfigResource, Endpoint, ImageChanges, IncarnationId, LeaderEpoch, MetadataImage,
     MetadataRecord, NodeId, NodeImage, PartitionEpoch, PartitionImage, PeerEndpoints, RecordError, Sessions,
     TopicId, TopicImage, controller,
 };

@@ -22,7 +22,10 @@ use crate::partition_image::PartitionImage;
 use crate::record::{ConfigResource, MetadataRecord};
 
 mod apply;
+mod changes;
 mod snapshot;
+
+pub use changes::ImageChanges;
 
 /// The configuration by which the leader and the controller must agree.
 pub(crate) const MIN_IN_SYNC: &str = "min.insync.replicas";
@@ -50,8 +53,8 @@ pub struct TopicImage {
     pub id: TopicId,
     /// Its name, which may be used again after the topic is gone.
     pub name: Arc<str>,
-    /// Its partitions by index.
-    pub partitions: Vec<PartitionImage>,
+    /// Its partitions by index; an image shares those that did not change with the one before it.
+    pub partitions: Vec<Arc<PartitionImage>>,
 }
 
 /// A record that does not fit the image before it: the log is not the one that this image came from.
@@ -158,13 +161,13 @@ impl MetadataImage {
     /// Every partition with its topic and index, by topic name.
     pub fn partitions(&self) -> impl Iterator<Item = (&Arc<TopicImage>, i32, &PartitionImage)> {
         self.topics.values().flat_map(|topic| {
-            (0..).zip(&topic.partitions).map(move |(partition, image)| (topic, partition, image))
+            (0..).zip(&topic.partitions).map(move |(partition, image)| (topic, partition, &**image))
         })
     }
 
     /// A partition by its topic's id.
     pub fn partition(&self, topic_id: TopicId, partition: i32) -> Option<&PartitionImage> {
-        self.topic_by_id(topic_id)?.partitions.get(usize::try_from(partition).ok()?)
+        self.topic_by_id(topic_id)?.partitions.get(usize::try_from(partition).ok()?).map(Arc::as_ref)
     }
 
     /// Whether a node was taken out of the cluster, and has not registered since.

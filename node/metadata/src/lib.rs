@@ -26,7 +26,7 @@ mod sessions;
 mod tests;
 
 pub use identity::{ClusterId, IncarnationId, NodeId, PartitionEpoch};
-pub use image::{ApplyError, MetadataImage, TopicImage};
+pub use image::{ApplyError, ImageChanges, MetadataImage, TopicImage};
 pub use internal_topics::{OFFSETS_TOPIC, is_internal_topic};
 pub use node_image::{Endpoint, LevelRange, NodeImage, PeerEndpoints};
 pub use partition_image::PartitionImage;

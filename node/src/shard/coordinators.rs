@@ -33,7 +33,7 @@ use self::{clock::SteadyClock, deadlines::Deadlines};
 use super::{Partition, Shard};
 use crate::{
     config::NodeConfig,
-    metadata::{MetadataImage, NodeId, OFFSETS_TOPIC},
+    metadata::{ImageChanges, MetadataImage, NodeId, OFFSETS_TOPIC},
     runtime,
 };
 use coordinator::Coordinator;
@@ -117,9 +117,9 @@ impl Shard {
     }
 
     /// Begins to coordinate what an image has and this shard leads, ends the rest.
-    pub(super) fn apply_to_coordinators(self: &Rc<Self>, before: &MetadataImage, image: &MetadataImage) {
+    pub(super) fn apply_to_coordinators(self: &Rc<Self>, changes: &ImageChanges<'_>, image: &MetadataImage) {
         self.follow_leaderships(image);
-        self.tell_deleted_topics(before, image);
+        self.tell_deleted_topics(changes);
     }
 
     /// A leadership of a partition began or ended here.
@@ -198,9 +198,8 @@ impl Shard {
     }
 
     /// Offsets of topics that are gone are of no use; one that was made anew under the same name is another topic.
-    fn tell_deleted_topics(self: &Rc<Self>, before: &MetadataImage, image: &MetadataImage) {
-        let gone = before.topics().filter(|topic| image.topic_by_id(topic.id).is_none());
-        let names: Vec<&str> = gone.map(|topic| &*topic.name).collect();
+    fn tell_deleted_topics(self: &Rc<Self>, changes: &ImageChanges<'_>) {
+        let names: Vec<&str> = changes.deleted.iter().map(|topic| &*topic.name).collect();
         if names.is_empty() {
             return;
         }

@@ -8,15 +8,19 @@
 //! cannot be opened does not keep the others from being served.
 //! Does not do: decisions about a partition (`ringmain-replication`).
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use futures_util::StreamExt;
 use ringmain_replication::{AssignedReplica, Assignment, NodeEpoch, NodeId, PartitionEpoch};
 use ringmain_storage::{Log, LogIdentity, LogKey, OpenError, TopicId};
 
-use super::{Partition, Shard, partition::log_config, topics::Topic};
+use super::{
+    Partition, Shard,
+    partition::log_config,
+    topics::{Scope, Topic},
+};
 use crate::{
-    metadata::{MetadataImage, PartitionImage},
+    metadata::{MetadataImage, PartitionImage, TopicImage},
     runtime::{self, NodeDisk},
 };
 
@@ -50,9 +54,9 @@ impl Shard {
     }
 
     /// Opens the logs of the image that are not open yet.
-    pub(super) async fn open_missing_logs(self: &Rc<Self>, image: &MetadataImage) {
+    pub(super) async fn open_missing_logs(self: &Rc<Self>, image: &MetadataImage, scope: &Scope<'_>) {
         let mut missing = Vec::new();
-        for (key, topic, _) in self.kept_partitions(image) {
+        for (key, topic, _) in self.kept_partitions(image, scope) {
             let is_open = self.partition(key).is_some()
                 || self.unserved.without_role.borrow().contains_key(&key)
                 || self.is_damaged(key);
@@ -70,8 +74,13 @@ impl Shard {
     }
 
     /// Gives every open log the role and the configuration that the image has for it.
-    pub(super) fn assign_roles(self: &Rc<Self>, image: &MetadataImage, node_epoch: NodeEpoch) {
-        for (key, topic, partition) in self.kept_partitions(image) {
+    pub(super) fn assign_roles(
+        self: &Rc<Self>,
+        image: &MetadataImage,
+        node_epoch: NodeEpoch,
+        scope: &Scope<'_>,
+    ) {
+        for (key, topic, partition) in self.kept_partitions(image, scope) {
             let open = match self.partition(key) {
                 Some(open) => {
                     open.configure(self, topic.config());
@@ -89,18 +98,40 @@ impl Shard {
         }
     }
 
-    /// The partitions of an image of which this shard keeps a replica.
-    fn kept_partitions<'a>(&self, image: &'a MetadataImage) -> Vec<(LogKey, Rc<Topic>, &'a PartitionImage)> {
+    /// The partitions of an image of which this shard keeps a replica; of changes, those whose role or configuration may be
+    /// another.
+    fn kept_partitions<'a>(
+        &self,
+        image: &'a MetadataImage,
+        scope: &Scope<'a>,
+    ) -> Vec<(LogKey, Rc<Topic>, &'a PartitionImage)> {
+        match scope {
+            Scope::All => self.kept_of(image.partitions()),
+            Scope::Changes(changes) => {
+                let configured = changes.configured.iter().flat_map(|topic| {
+                    (0..).zip(&topic.partitions).map(|(index, partition)| (*topic, index, &**partition))
+                });
+                self.kept_of(changes.partitions.iter().copied().chain(configured))
+            }
+        }
+    }
+
+    fn kept_of<'a>(
+        &self,
+        partitions: impl Iterator<Item = (&'a Arc<TopicImage>, i32, &'a PartitionImage)>,
+    ) -> Vec<(LogKey, Rc<Topic>, &'a PartitionImage)> {
         let node_id = self.node.node_id();
         let mut kept = Vec::new();
-        for topic in image.topics() {
-            let mut resolved = None;
-            for (index, partition) in (0..).zip(&topic.partitions) {
-                let key = LogKey { topic_id: topic.id, partition: index };
-                if self.owner(key) == self.id() && partition.replicas.contains(&node_id) {
-                    let topic = resolved.get_or_insert_with(|| self.topic_of_image(topic)).clone();
-                    kept.push((key, topic, partition));
-                }
+        let mut resolved: Option<Rc<Topic>> = None;
+        for (image, index, partition) in partitions {
+            let key = LogKey { topic_id: image.id, partition: index };
+            if self.owner(key) == self.id() && partition.replicas.contains(&node_id) {
+                let topic = match resolved.take().filter(|topic| topic.topic_id() == image.id) {
+                    Some(topic) => topic,
+                    None => self.topic_of_image(image),
+                };
+                kept.push((key, topic.clone(), partition));
+                resolved = Some(topic);
             }
         }
         kept
@@ -157,20 +188,17 @@ impl Shard {
     }
 
     /// Closes and deletes the logs of which an image gives this node no replica.
-    pub(super) async fn close_absent(self: &Rc<Self>, image: &MetadataImage) {
+    pub(super) async fn close_absent(self: &Rc<Self>, image: &MetadataImage, scope: &Scope<'_>) {
         let node_id = self.node.node_id();
         let is_kept = |key: &LogKey| {
             image.partition(key.topic_id, key.partition).is_some_and(|it| it.replicas.contains(&node_id))
         };
-        let absent: Vec<Rc<Partition>> = {
-            let mut partitions = self.partitions.borrow_mut();
-            partitions.extract_if(|key, _| !is_kept(key)).map(|(_, partition)| partition).collect()
-        };
-        let without_role: Vec<Log<NodeDisk>> = {
-            let mut logs = self.unserved.without_role.borrow_mut();
-            logs.extract_if(|key, _| !is_kept(key)).map(|(_, log)| log).collect()
-        };
-        self.unserved.damaged.borrow_mut().retain(|key, _| is_kept(key));
+        let (mut absent, mut without_role) = (Vec::new(), Vec::new());
+        for key in self.looked_at(scope).into_iter().filter(|key| !is_kept(key)) {
+            absent.extend(self.partitions.borrow_mut().remove(&key));
+            without_role.extend(self.unserved.without_role.borrow_mut().remove(&key));
+            self.unserved.damaged.borrow_mut().remove(&key);
+        }
         for partition in absent {
             let has_topic = image.topic_by_id(partition.key().topic_id).is_some();
             partition.close(self, has_topic);
@@ -178,6 +206,25 @@ impl Shard {
         }
         for log in without_role {
             self.delete_log(&log).await;
+        }
+    }
+
+    /// Partitions of which a new image may give this node no replica any more, or another leader; they need not be of this
+    /// shard.
+    pub(super) fn looked_at(&self, scope: &Scope<'_>) -> Vec<LogKey> {
+        match scope {
+            Scope::All => {
+                let (partitions, damaged) = (self.partitions.borrow(), self.unserved.damaged.borrow());
+                let without_role = self.unserved.without_role.borrow();
+                partitions.keys().chain(without_role.keys()).chain(damaged.keys()).copied().collect()
+            }
+            Scope::Changes(changes) => {
+                let of = |topic: &Arc<TopicImage>, partition| LogKey { topic_id: topic.id, partition };
+                let deleted = changes.deleted.iter();
+                let deleted = deleted
+                    .flat_map(|topic| (0..).zip(&topic.partitions).map(|(partition, _)| of(topic, partition)));
+                deleted.chain(changes.partitions.iter().map(|(topic, index, _)| of(topic, *index))).collect()
+            }
         }
     }
 

@@ -1,5 +1,8 @@
 //! The metadata as this shard uses it: topics with their resolved configuration, and the order in which an image is applied.
 //!
+//! An image is applied by what it has otherwise than the one before it: a change of one in-sync set must not cost a look at
+//! ten thousand partitions.
+//!
 //! What must hold: images are applied in order; when a version counts as applied, every partition of it that this shard
 //! keeps is open or known to be damaged.
 //! Does not do: logs and roles (`replicas.rs`).
@@ -11,14 +14,16 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Poll, Waker},
+    time::Duration,
 };
 
+use ringmain_replication::NodeEpoch;
 use ringmain_storage::TopicId;
 
 use super::{Partition, Shard};
 use crate::{
     config::TopicConfig,
-    metadata::{MetadataImage, TopicImage},
+    metadata::{ImageChanges, MetadataImage, TopicImage},
 };
 
 /// A topic with the configuration that holds for it on this node.
@@ -48,12 +53,24 @@ impl Topic {
 /// The newest image and what was made of it.
 pub(super) struct Topics {
     image: RefCell<Arc<MetadataImage>>,
-    /// Filled when a topic is first asked for, emptied by each new image.
+    /// Filled when a topic is first asked for; a new image empties what it has otherwise.
     resolved: RefCell<HashMap<Box<str>, Rc<Topic>>>,
     /// The one of them that was asked for last: often it is the next one too.
     last: RefCell<Option<Rc<Topic>>>,
     applied: Cell<u64>,
+    /// The registration of this process by which roles were given last: only from then on changes are enough.
+    roles_of: Cell<Option<NodeEpoch>>,
+    /// The shortest time until something must be flushed, once it was asked for.
+    flush_period: Cell<Option<Duration>>,
     waiting: RefCell<Vec<Waker>>,
+}
+
+/// What is to be looked at in a new image.
+pub(super) enum Scope<'c> {
+    /// Everything.
+    All,
+    /// What the image before it had otherwise.
+    Changes(&'c ImageChanges<'c>),
 }
 
 impl Topics {
@@ -63,6 +80,8 @@ impl Topics {
             resolved: RefCell::default(),
             last: RefCell::default(),
             applied: Cell::new(0),
+            roles_of: Cell::new(None),
+            flush_period: Cell::new(None),
             waiting: RefCell::default(),
         }
     }
@@ -107,8 +126,9 @@ impl Shard {
     /// Opens the logs of an image that may be older than this process: no roles come from it. Returns how many cannot be
     /// opened.
     pub(crate) async fn open_logs(self: &Rc<Self>, image: &Arc<MetadataImage>) -> usize {
-        self.set_image(image);
-        self.open_missing_logs(image).await;
+        let before = self.image();
+        self.set_image(image, &image.changes_since(&before));
+        self.open_missing_logs(image, &Scope::All).await;
         self.damaged_count()
     }
 
@@ -116,27 +136,45 @@ impl Shard {
     /// gives roles: the last two only by an image that knows the registration of this process.
     pub(crate) async fn apply(self: &Rc<Self>, image: Arc<MetadataImage>) {
         let version = image.version();
-        let before = self.set_image(&image);
+        let before = self.image();
+        let changes = image.changes_since(&before);
+        self.set_image(&image, &changes);
         let node_epoch = self.registration(&image);
+        // What depends on nodes or on configurations of all may be any partition.
+        let is_little = node_epoch.is_some() && node_epoch == self.topics.roles_of.get();
+        let scope = match is_little && !changes.nodes && !changes.shared_configs {
+            true => Scope::Changes(&changes),
+            false => Scope::All,
+        };
         if node_epoch.is_some() {
-            self.close_absent(&image).await;
+            self.close_absent(&image, &scope).await;
         }
-        self.open_missing_logs(&image).await;
+        self.open_missing_logs(&image, &scope).await;
         if let Some(node_epoch) = node_epoch {
-            self.assign_roles(&image, node_epoch);
+            self.assign_roles(&image, node_epoch, &scope);
         }
-        self.apply_to_coordinators(&before, &image);
+        self.topics.roles_of.set(node_epoch);
+        self.apply_to_coordinators(&changes, &image);
         self.topics.applied.set(version);
         self.metadata().applied(self.id().0, version);
         self.topics.waiting.borrow_mut().drain(..).for_each(Waker::wake);
     }
 
-    /// Returns the image before it.
-    fn set_image(&self, image: &Arc<MetadataImage>) -> Arc<MetadataImage> {
-        let before = self.topics.image.replace(image.clone());
-        self.topics.resolved.borrow_mut().clear();
+    /// Takes another image, and forgets what was made of the one before it and is otherwise now.
+    fn set_image(&self, image: &Arc<MetadataImage>, changes: &ImageChanges<'_>) {
+        self.topics.image.replace(image.clone());
         self.topics.last.take();
-        before
+        let topics = || changes.deleted.iter().chain(&changes.created).chain(&changes.configured);
+        if changes.shared_configs || topics().next().is_some() {
+            self.topics.flush_period.set(None);
+        }
+        let mut resolved = self.topics.resolved.borrow_mut();
+        if changes.shared_configs {
+            resolved.clear();
+        }
+        for topic in topics().chain(changes.partitions.iter().map(|(topic, _, _)| topic)) {
+            resolved.remove(&*topic.name);
+        }
     }
 
     /// Waits until this shard serves what the metadata had at `version`.
@@ -165,12 +203,17 @@ impl Shard {
     }
 
     /// The shortest time after which something that `write.caching` left must be flushed.
-    pub(super) fn flush_period(&self) -> std::time::Duration {
+    pub(super) fn flush_period(&self) -> Duration {
+        if let Some(known) = self.topics.flush_period.get() {
+            return known;
+        }
         let image = self.image();
         let cached = image.topics().filter_map(|topic| self.topic(&topic.name));
         let cached = cached.filter(|topic| topic.config.write_caching);
         let shortest = cached.map(|topic| topic.config.flush_ms).min().unwrap_or(FLUSH_PERIOD_MAX_MS);
-        std::time::Duration::from_millis(shortest.clamp(1, FLUSH_PERIOD_MAX_MS).unsigned_abs())
+        let period = Duration::from_millis(shortest.clamp(1, FLUSH_PERIOD_MAX_MS).unsigned_abs());
+        self.topics.flush_period.set(Some(period));
+        period
     }
 }
 

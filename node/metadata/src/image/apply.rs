@@ -89,7 +89,7 @@ impl MetadataImage {
         if let Some(problem) = created.problem() {
             return Err(ApplyError::Partition { topic_id, partition, problem });
         }
-        Arc::make_mut(topic).partitions.push(created);
+        Arc::make_mut(topic).partitions.push(Arc::new(created));
         self.partition_count += 1;
         Ok(())
     }
@@ -110,7 +110,7 @@ impl MetadataImage {
         if let Some(problem) = state.problem().or_else(|| state.problem_after(before)) {
             return Err(ApplyError::Partition { topic_id, partition, problem });
         }
-        Arc::make_mut(topic).partitions[index] = state.clone();
+        Arc::make_mut(topic).partitions[index] = Arc::new(state.clone());
         Ok(())
     }
 
@@ -174,7 +174,7 @@ impl MetadataImage {
         }
         for topic in Arc::make_mut(&mut self.topics).values_mut().filter(|topic| leads(topic)) {
             let led = Arc::make_mut(topic).partitions.iter_mut().filter(|p| p.leader == Some(node_id));
-            for partition in led {
+            for partition in led.map(Arc::make_mut) {
                 partition.leader_epoch = LeaderEpoch::new(partition.leader_epoch.value() + 1);
                 partition.partition_epoch = PartitionEpoch(partition.partition_epoch.0 + 1);
             }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::{ApplyError, MetadataImage};
 use crate::identity::NodeId;
 use crate::node_image::NodeImage;
+use crate::partition_image::PartitionImage;
 use crate::record::MetadataRecord;
 
 impl MetadataImage {
@@ -30,7 +31,7 @@ impl MetadataImage {
         for topic in self.topics.values() {
             records.push(MetadataRecord::TopicCreated { topic_id: topic.id, name: topic.name.to_string() });
             records.extend((0..).zip(&topic.partitions).map(|(partition, image)| {
-                MetadataRecord::PartitionCreated { topic_id: topic.id, partition, state: image.clone() }
+                MetadataRecord::PartitionCreated { topic_id: topic.id, partition, state: PartitionImage::clone(image) }
             }));
         }
         for (resource, configs) in self.configs.iter() {

@@ -131,6 +131,6 @@ impl Cluster {
     }
 
     pub(super) fn partition(&self, topic: &str) -> PartitionImage {
-        self.image.topic(topic).expect("there").partitions[0].clone()
+        PartitionImage::clone(&self.image.topic(topic).expect("there").partitions[0])
     }
 }

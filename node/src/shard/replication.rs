@@ -11,6 +11,7 @@
 
 mod counters;
 mod downstream;
+mod outbox;
 mod proposals;
 mod signal;
 mod upstream;
@@ -36,7 +37,7 @@ pub(crate) use counters::{ReplicationCounters, ReplicationValues};
 pub(crate) use downstream::Downstream;
 pub(crate) use upstream::HeldFrame;
 
-use super::{Shard, router};
+use super::{Shard, router, topics::Scope};
 use crate::{config::NodeConfig, metadata, runtime};
 use proposals::Proposals;
 use upstream::{PeerShard, Upstream};
@@ -117,6 +118,18 @@ impl Shard {
     pub(super) fn ask_leader(&self, leader: NodeId, key: LogKey) {
         if let Some(replication) = self.replication.get() {
             replication.ask(self, leader, key);
+        }
+    }
+
+    /// Tells leaders which of their followers here turned to others by the roles of an image.
+    pub(super) fn forget_leaders(&self, scope: &Scope<'_>) {
+        let Some(replication) = self.replication.get() else { return };
+        let keys = match scope {
+            Scope::All => None,
+            Scope::Changes(_) => Some(self.looked_at(scope)),
+        };
+        for upstream in replication.upstreams.borrow().values() {
+            upstream.forget_strangers(self, keys.as_deref());
         }
     }
 

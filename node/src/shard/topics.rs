@@ -152,6 +152,7 @@ impl Shard {
         self.open_missing_logs(&image, &scope).await;
         if let Some(node_epoch) = node_epoch {
             self.assign_roles(&image, node_epoch, &scope);
+            self.forget_leaders(&scope);
         }
         self.topics.roles_of.set(node_epoch);
         self.apply_to_coordinators(&changes, &image);

@@ -1,8 +1,8 @@
 //! The connection to one shard of another node that leads partitions which this shard follows.
 //!
-//! What is to be said about partitions gathers while a request is being sent; it goes out together with the next one. What
-//! was asked stays asked as long as the connection lasts, so a request names only partitions with news. Answers come in any
-//! number and order, on the session of the requests or on another one that the leader opened for whoever catches up.
+//! What is to be said about partitions (`outbox.rs`) gathers while a request is being sent; it goes out together with the next
+//! one. Answers come in any number and order, on the session of the requests or on another one that the leader opened for
+//! whoever catches up.
 //!
 //! What must hold: of a partition nothing is lost with a connection: what was asked over it counts as failed and is asked
 //! again. Frames that cannot be appended yet are bounded; while there are too many nothing more is read, and QUIC's flow
@@ -10,7 +10,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeSet, HashSet},
     net::{SocketAddr, ToSocketAddrs},
     pin::pin,
     rc::Rc,
@@ -21,16 +20,14 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 use ringmain_replication::{
     NodeId,
-    message::{FetchAnswers, FetchRequest, Message, PartitionFetch},
+    message::{FetchAnswers, FetchRequest, Message},
     quic::{Connection, EndCode, Endpoint, FrameReceiver, FrameSender, Redial, SessionError},
 };
 use ringmain_storage::LogKey;
 
-use super::{super::Shard, signal::Signal};
+use super::{super::Shard, outbox::Outbox, signal::Signal};
 use crate::{metadata, runtime};
 
-/// Partitions of one request: 1 MiB of a message, and a bounded turn for the leader.
-const FETCHES_IN_A_REQUEST_MAX: usize = 10_000;
 /// Answers taken in before other tasks get their turn.
 const ANSWERS_IN_A_TURN: usize = 256;
 /// How long to wait for an image that says where the peer is.
@@ -50,11 +47,8 @@ pub(super) struct PeerShard {
 /// A connection that is kept up while something is followed over it.
 pub(super) struct Upstream {
     peer: PeerShard,
-    /// Partitions about which there is something to say.
-    pending: RefCell<BTreeSet<LogKey>>,
+    outbox: RefCell<Outbox>,
     news: Signal,
-    /// Partitions of which something was asked over the connection that there is.
-    asked: RefCell<HashSet<LogKey>>,
     connection: RefCell<Option<Connection>>,
     /// Nothing is followed over it any more.
     ended: Cell<bool>,
@@ -84,9 +78,8 @@ impl Upstream {
     pub(super) fn new(peer: PeerShard) -> Rc<Self> {
         Rc::new(Self {
             peer,
-            pending: RefCell::default(),
+            outbox: RefCell::default(),
             news: Signal::default(),
-            asked: RefCell::default(),
             connection: RefCell::default(),
             ended: Cell::new(false),
         })
@@ -94,8 +87,26 @@ impl Upstream {
 
     /// Has a partition's fetch sent, as it is when the message is put together.
     pub(super) fn ask(&self, key: LogKey) {
-        self.pending.borrow_mut().insert(key);
+        self.outbox.borrow_mut().ask(key);
         self.news.set();
+    }
+
+    /// Tells the leader that partitions do not follow it any more: those of `keys`, or of all.
+    pub(super) fn forget_strangers(&self, shard: &Shard, keys: Option<&[LogKey]>) {
+        let follows = |key: LogKey| {
+            shard.partition(key).and_then(|partition| partition.leader()) == Some(self.peer.node)
+        };
+        let mut outbox = self.outbox.borrow_mut();
+        let is_news = match keys {
+            Some(keys) => keys
+                .iter()
+                .filter(|key| !follows(**key))
+                .fold(false, |told, key| outbox.forget(*key) || told),
+            None => outbox.forget_strangers(follows),
+        };
+        if is_news {
+            self.news.set();
+        }
     }
 
     /// Closes the connection and ends its task.
@@ -112,12 +123,12 @@ impl Upstream {
         let mut redial: Option<(SocketAddr, Redial)> = None;
         let mut is_lost = false;
         while !self.ended.get() && !shard.is_stopping() {
-            if self.pending.borrow().is_empty() {
+            if !self.outbox.borrow().has_fetches() {
                 self.news.wait().await;
                 continue;
             }
             let Some(address) = self.address(&shard).await else {
-                self.forget_strangers(&shard);
+                self.forget_strangers(&shard, None);
                 runtime::sleep(ADDRESS_PAUSE).await;
                 continue;
             };
@@ -167,15 +178,14 @@ impl Upstream {
         runtime::spawn(self.clone().accept_sessions(shard.clone(), connection.clone()));
         let mut sender = session.sender;
         let failed = loop {
-            {
-                let closed = pin!(connection.closed());
-                let news = pin!(self.news.wait());
-                if let Either::Left((gone, _)) = select(closed, news).await {
-                    break gone.into();
-                }
-            }
+            // Also what was said before there was a connection.
             if let Err(error) = self.send_pending(shard, &mut sender).await {
                 break error;
+            }
+            let closed = pin!(connection.closed());
+            let news = pin!(self.news.wait());
+            if let Either::Left((gone, _)) = select(closed, news).await {
+                break gone.into();
             }
         };
         connection.close(EndCode::ABANDONED);
@@ -184,7 +194,7 @@ impl Upstream {
     }
 
     async fn send_pending(&self, shard: &Shard, sender: &mut FrameSender) -> Result<(), SessionError> {
-        while !self.pending.borrow().is_empty() {
+        while self.outbox.borrow().has_news() {
             let Some(request) = self.take_request(shard) else { continue };
             let frame = Message::FetchRequest(request).encode().expect("requests are far below the limits");
             sender.send(frame).await?;
@@ -194,30 +204,9 @@ impl Upstream {
 
     /// What is to be said now; `None` when nothing of it is news any more.
     fn take_request(&self, shard: &Shard) -> Option<FetchRequest> {
-        let mut request = None;
-        let mut later = Vec::new();
-        let mut pending = self.pending.borrow_mut();
-        while let Some(key) = pending.pop_first() {
-            let fetch = shard.partition(key).and_then(|partition| partition.outgoing_fetch());
-            let Some(fetch) = fetch.filter(|fetch| fetch.leader == self.peer.node) else { continue };
-            let node_epoch = fetch.fetch.node_epoch;
-            let request = request.get_or_insert_with(|| FetchRequest {
-                node_epoch,
-                fetches: Vec::new(),
-                forgotten: Vec::new(),
-            });
-            if request.node_epoch != node_epoch {
-                later.push(key);
-                continue;
-            }
-            request.fetches.push(PartitionFetch::new(key, &fetch));
-            self.asked.borrow_mut().insert(key);
-            if request.fetches.len() == FETCHES_IN_A_REQUEST_MAX {
-                break;
-            }
-        }
-        pending.extend(later);
-        request
+        let fetch_of = |key| shard.partition(key).and_then(|partition| partition.outgoing_fetch());
+        let registration = shard.registration(&shard.image());
+        self.outbox.borrow_mut().take_request(self.peer.node, registration, fetch_of)
     }
 
     /// Takes the sessions that the leader opens for whoever catches up.
@@ -254,19 +243,12 @@ impl Upstream {
 
     /// What was asked over a connection that has ended is not answered any more.
     fn lose_asked(&self, shard: &Shard) {
-        for key in self.asked.take() {
+        let asked = self.outbox.borrow_mut().lose();
+        for key in asked {
             if let Some(partition) = shard.partition(key) {
                 partition.lose_fetch(shard, self.peer.node);
             }
         }
-    }
-
-    /// Drops what is not followed there any more.
-    fn forget_strangers(&self, shard: &Shard) {
-        let follows = |key: &LogKey| {
-            shard.partition(*key).and_then(|partition| partition.leader()) == Some(self.peer.node)
-        };
-        self.pending.borrow_mut().retain(follows);
     }
 }
 

@@ -155,9 +155,10 @@ impl Controller<'_> {
             ConfigTarget::Broker(id) if id.is_empty() => Ok(ConfigResource::Cluster),
             ConfigTarget::Broker(id) => match id.parse().map(NodeId) {
                 Ok(node) if self.image.nodes().contains_key(&node) => Ok(ConfigResource::Node(node)),
-                _ => invalid(format!(
-                    "Unexpected broker id, expected {} or empty string, but received {id}",
-                    self.options.node_id
+                // The node that was asked was taken out meanwhile; others refuse what is not theirs.
+                _ => Err(Refusal::new(
+                    ErrorCode::BROKER_ID_NOT_REGISTERED,
+                    format!("No node with id {id} found."),
                 )),
             },
             ConfigTarget::Other(number) => invalid(format!("Unexpected resource type {number}.")),

@@ -371,8 +371,8 @@ fn configs_are_altered_as_kafka_does() {
         (
             broker("9"),
             vec![set("log.retention.ms", "1")],
-            "INVALID_REQUEST",
-            "Unexpected broker id, expected 1 or empty string, but received 9",
+            "BROKER_ID_NOT_REGISTERED",
+            "No node with id 9 found.",
         ),
     ];
     for (target, changes, code, message) in table {

@@ -1,6 +1,8 @@
 //! DescribeLogDirs: how large each partition is in the data directory, and how much room its volume has (KIP-113, KIP-827).
 //!
-//! There is one directory, and no log moves to another: no log is a future one, and none lags behind.
+//! There is one directory, and no log moves to another: no log is a future one. How far a log is behind is what Kafka's
+//! documentation says of the field: from its end to the partition's high watermark. Kafka's own followers answer zero, since
+//! they count from the high watermark that their log reaches; ours count from the one that the leader told.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,6 +30,7 @@ struct Size {
     topic: String,
     partition: i32,
     bytes: u64,
+    lag_records: u64,
 }
 
 pub(super) async fn answer(
@@ -70,6 +73,7 @@ async fn sizes(shard: &Rc<Shard>, asked: Option<&[DescribableLogDirTopic<'_>]>) 
                 topic: partition.topic().to_owned(),
                 partition: partition.key().partition,
                 bytes: partition.log().size_bytes(),
+                lag_records: partition.lag_records(),
             };
             partitions.map(size).collect::<Vec<Size>>()
         })
@@ -86,16 +90,17 @@ fn keys(shard: &Shard, topics: &[DescribableLogDirTopic<'_>]) -> BTreeSet<LogKey
 }
 
 fn by_topic(sizes: Vec<Size>) -> Vec<DescribeLogDirsTopic<'static>> {
-    let mut topics: BTreeMap<String, BTreeMap<i32, u64>> = BTreeMap::new();
-    for Size { topic, partition, bytes } in sizes {
-        topics.entry(topic).or_default().insert(partition, bytes);
+    let mut topics: BTreeMap<String, BTreeMap<i32, (u64, u64)>> = BTreeMap::new();
+    for Size { topic, partition, bytes, lag_records } in sizes {
+        topics.entry(topic).or_default().insert(partition, (bytes, lag_records));
     }
-    let partition = |(partition_index, bytes)| DescribeLogDirsPartition {
+    let partition = |(partition_index, (bytes, lag_records))| DescribeLogDirsPartition {
         partition_index,
         partition_size: to_i64(bytes),
+        offset_lag: to_i64(lag_records),
         ..Default::default()
     };
-    let topic = |(name, partitions): (String, BTreeMap<i32, u64>)| DescribeLogDirsTopic {
+    let topic = |(name, partitions): (String, BTreeMap<i32, (u64, u64)>)| DescribeLogDirsTopic {
         name: Text::Owned(name),
         partitions: partitions.into_iter().map(partition).collect(),
     };
@@ -136,15 +141,20 @@ mod tests {
 
     #[test]
     fn logs_of_all_shards_come_together_by_topic() {
-        let size = |topic: &str, partition, bytes| Size { topic: topic.to_owned(), partition, bytes };
-        let topics = by_topic(vec![size("b", 1, 7), size("a", 0, u64::MAX), size("b", 0, 5)]);
-        let listed: Vec<(&str, Vec<(i32, i64)>)> = topics
+        let size = |topic: &str, partition, bytes, lag_records| Size {
+            topic: topic.to_owned(),
+            partition,
+            bytes,
+            lag_records,
+        };
+        let topics = by_topic(vec![size("b", 1, 7, 0), size("a", 0, u64::MAX, 2), size("b", 0, 5, 9)]);
+        let listed: Vec<(&str, Vec<(i32, i64, i64)>)> = topics
             .iter()
             .map(|topic| {
-                let sizes = topic.partitions.iter().map(|p| (p.partition_index, p.partition_size));
-                (&*topic.name, sizes.collect())
+                let told = |p: &DescribeLogDirsPartition| (p.partition_index, p.partition_size, p.offset_lag);
+                (&*topic.name, topic.partitions.iter().map(told).collect())
             })
             .collect();
-        assert_eq!(listed, [("a", vec![(0, i64::MAX)]), ("b", vec![(0, 5), (1, 7)])]);
+        assert_eq!(listed, [("a", vec![(0, i64::MAX, 2)]), ("b", vec![(0, 5, 9), (1, 7, 0)])]);
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Follower {
     appending: Option<(FetchId, Offset)>,
     /// After a refusal: not to ask again before.
     not_before_ms: i64,
+    /// The high watermark that the leader told last; it may be beyond the end of this log.
+    pub(super) told_high_watermark: Option<Offset>,
 }
 
 impl Partition {
@@ -39,6 +41,7 @@ impl Partition {
                 outstanding: None,
                 appending: None,
                 not_before_ms: i64::MIN,
+                told_high_watermark: None,
             }),
             None => Role::Outside,
         };
@@ -97,6 +100,7 @@ impl Partition {
         match answer.outcome {
             Fetched::Records { base } if base == self.log.end => {
                 follower.appending = Some((answer.fetch, answer.high_watermark));
+                follower.told_high_watermark = Some(answer.high_watermark);
                 // The answer may have to wait for room, and then enters again.
                 follower.outstanding = Some(Outstanding {
                     fetch: answer.fetch,
@@ -202,6 +206,9 @@ impl Partition {
 
     /// What is committed stays committed: a follower never takes a high watermark back, whatever a new leader knows yet.
     fn learn_high_watermark(&mut self, leader: Offset, effects: &mut Vec<Effect>) {
+        if let Role::Follower(follower) = &mut self.role {
+            follower.told_high_watermark = Some(leader);
+        }
         let known = leader.min(self.log.end);
         if known > self.high_watermark {
             self.high_watermark = known;

@@ -44,6 +44,13 @@ impl Partition {
         Some(alive.map(|replica| replica.log_start).fold(self.log.start, Offset::min))
     }
 
+    /// Committed records that this replica lacks, as far as its leader has told it; none where it leads.
+    pub fn lag_records(&self) -> u64 {
+        let Role::Follower(follower) = &self.role else { return 0 };
+        let told = follower.told_high_watermark.unwrap_or(self.high_watermark);
+        told.value().saturating_sub(self.log.end.value()).max(0).unsigned_abs()
+    }
+
     /// Whom this replica follows, if it does.
     pub fn leader(&self) -> Option<NodeId> {
         match &self.role {

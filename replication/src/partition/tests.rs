@@ -194,6 +194,19 @@ fn a_batch_that_begins_before_the_whole_log_takes_its_place() {
 }
 
 #[test]
+fn a_follower_counts_from_the_high_watermark_of_its_leader() {
+    let (mut partition, fetch) = follower();
+    assert_eq!(partition.lag_records(), 0, "it was told of none");
+    step(&mut partition, 0, records_from(10, &fetch));
+    assert_eq!(partition.lag_records(), 10);
+    let appended =
+        Event::FetchedAppended { fetch: fetch.fetch, end: Offset::new(16), last_epoch: fetch.leader_epoch };
+    step(&mut partition, 0, appended);
+    assert_eq!((partition.lag_records(), partition.high_watermark()), (4, Offset::new(16)));
+    assert_eq!(leader(CommitRule::Flushed).lag_records(), 0);
+}
+
+#[test]
 fn only_what_waits_wants_a_tick() {
     let mut alone = leader(CommitRule::Flushed);
     assert!(!alone.wants_tick());

@@ -160,6 +160,11 @@ impl Partition {
         self.machine.borrow().leader()
     }
 
+    /// Committed records that this replica lacks, as far as it knows; none where it leads.
+    pub(crate) fn lag_records(&self) -> u64 {
+        self.machine.borrow().lag_records()
+    }
+
     /// What this follower asks now.
     pub(crate) fn outgoing_fetch(&self) -> Option<OutgoingFetch> {
         self.machine.borrow().outgoing_fetch()

@@ -2,15 +2,18 @@
 //!
 //! An append in steps: the entries enter the mirror, where they are readable at once; their bytes go to the writer; it
 //! tells openraft when they are durable, and only then does this member count for them. A vote is awaited. `committed` is
-//! written with whatever is written next: it only says how far a member may apply its own log after a start, before it has
-//! heard from a leader, and losing it costs that head start.
+//! written with whatever is written next, or after a moment in which nothing was: it only says how far a member may apply its
+//! own log after a start, before it has heard from a leader. A start that knows too little of what it applied before would
+//! skip what came to be and went since, and leave what belonged to it behind.
 //!
 //! Failure: the first error of the file is the last thing that is answered; openraft stops the member.
 
 use std::fmt::Debug;
 use std::io;
 use std::ops::RangeBounds;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
@@ -24,10 +27,15 @@ use crate::raft::{Entry, LogId, Types, Vote};
 /// heartbeats on the same connection. An entry that is larger is read alone.
 pub(crate) const READ_BYTES_MAX: usize = 1 << 20;
 
+/// How far the log is committed is written after so long without another write: no flush more while there are many.
+const NOTE_DELAY: Duration = Duration::from_millis(50);
+
 /// Writes and reads.
 pub(crate) struct LogStore {
     mirror: Arc<Mutex<LogMirror>>,
     writes: Writes,
+    /// Whether it is about to be written.
+    is_noting: Arc<AtomicBool>,
 }
 
 /// Reads.
@@ -36,7 +44,7 @@ pub(crate) struct LogReader(Arc<Mutex<LogMirror>>);
 
 impl LogStore {
     pub(super) fn new(mirror: LogMirror, writes: Writes) -> Self {
-        Self { mirror: Arc::new(Mutex::new(mirror)), writes }
+        Self { mirror: Arc::new(Mutex::new(mirror)), writes, is_noting: Arc::default() }
     }
 }
 
@@ -83,7 +91,17 @@ impl RaftLogStorage<Types> for LogStore {
     async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
         lock(&self.mirror).committed = committed;
         let Some(committed) = committed else { return Ok(()) };
-        self.writes.send(Write::Committed { sealed: seal(&committed.to_bytes()) }).await
+        self.writes.send(Write::Committed { sealed: seal(&committed.to_bytes()) }).await?;
+        if !self.is_noting.swap(true, Ordering::Relaxed) {
+            let (writes, is_noting) = (self.writes.clone(), Arc::clone(&self.is_noting));
+            tokio::spawn(async move {
+                tokio::time::sleep(NOTE_DELAY).await;
+                is_noting.store(false, Ordering::Relaxed);
+                // The thread that writes has ended: it wrote this last.
+                let _ = writes.send(Write::NoteCommitted).await;
+            });
+        }
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {

@@ -39,6 +39,8 @@ pub(super) enum Write {
     Snapshot { meta: Vec<u8>, data: Bytes, done: Done },
     /// How far the log is committed; goes with the next write.
     Committed { sealed: Vec<u8> },
+    /// That is written now, if it was not yet.
+    NoteCommitted,
 }
 
 /// The way to the thread.
@@ -84,6 +86,7 @@ fn run(database: &Database, path: &Path, mut writes: mpsc::Receiver<Write>) {
                 committed = Some(sealed.clone());
                 false
             }
+            Write::NoteCommitted => committed.is_some(),
             _ => true,
         });
         if batch.is_empty() {
@@ -133,7 +136,7 @@ fn write_all(database: &Database, batch: &[Write], committed: Option<Vec<u8>>) -
                     snapshot.insert("meta", meta.as_slice())?;
                     snapshot.insert("data", data.as_ref())?;
                 }
-                Write::Committed { .. } => {}
+                Write::Committed { .. } | Write::NoteCommitted => {}
             }
         }
         if let Some(committed) = committed {
@@ -154,7 +157,7 @@ impl Write {
             | Self::TruncateFrom { done, .. }
             | Self::Purge { done, .. }
             | Self::Snapshot { done, .. } => drop(done.send(outcome())),
-            Self::Committed { .. } => {}
+            Self::Committed { .. } | Self::NoteCommitted => {}
         }
     }
 }

@@ -59,6 +59,8 @@ impl MetadataError {
 #[derive(Debug, Clone)]
 pub struct MetadataHandle {
     way: Way,
+    /// Shares with newer images what did not change since.
+    first: Arc<MetadataImage>,
     watch: ImageWatch,
 }
 
@@ -70,11 +72,17 @@ enum Way {
 
 impl MetadataHandle {
     pub(super) fn alone(requests: SyncSender<Request>, watch: ImageWatch) -> Self {
-        Self { way: Way::Alone(requests), watch }
+        Self { way: Way::Alone(requests), first: watch.current(), watch }
     }
 
-    pub(super) fn in_cluster(cluster: ClusterHandle, watch: ImageWatch) -> Self {
-        Self { way: Way::Cluster(cluster), watch }
+    pub(super) fn in_cluster(cluster: ClusterHandle, first: Arc<MetadataImage>, watch: ImageWatch) -> Self {
+        Self { way: Way::Cluster(cluster), first, watch }
+    }
+
+    /// The image that was on the disk when this process started. Logs are opened by it: a newer one may not have topics any
+    /// more whose files are still here.
+    pub fn first_image(&self) -> Arc<MetadataImage> {
+        Arc::clone(&self.first)
     }
 
     /// The newest image.

@@ -61,7 +61,7 @@ pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
         }
     };
     runtime::spawn(shard.clone().say_that_it_gets_on());
-    let damaged = shard.open_logs(&shard.metadata().image()).await;
+    let damaged = shard.open_logs(&shard.metadata().first_image()).await;
     // The main thread waits for exactly one answer of each shard.
     drop(opened.send(Ok(damaged)));
     runtime::spawn(shard.clone().serve_inbox(inbox));

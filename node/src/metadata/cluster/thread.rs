@@ -30,7 +30,7 @@ use crate::config::ClusterConfig;
 use crate::metadata::control_thread::MetadataThread;
 use crate::metadata::events::MetadataEvents;
 use crate::metadata::identity::random_incarnation_id;
-use crate::metadata::{DataDirectory, ImageWatch, MetadataHandle, NodeId};
+use crate::metadata::{DataDirectory, ImageWatch, MetadataHandle, MetadataImage, NodeId};
 use crate::runtime;
 
 /// What the thread starts with.
@@ -88,8 +88,8 @@ pub(super) fn start(
             runtime.shutdown_background();
         })
         .map_err(ClusterStartError::Thread)?;
-    let watch = starting.recv().map_err(|_| ClusterStartError::Ended)??;
-    Ok((MetadataHandle::in_cluster(handle, watch), MetadataThread(thread)))
+    let (first, watch) = starting.recv().map_err(|_| ClusterStartError::Ended)??;
+    Ok((MetadataHandle::in_cluster(handle, first, watch), MetadataThread(thread)))
 }
 
 /// Above the shards and everything else of usual priority: a heartbeat is little work, and one that is late costs an election.
@@ -103,7 +103,10 @@ fn take_priority() {
     }
 }
 
-async fn run(parts: Parts, started: Sender<Result<ImageWatch, ClusterStartError>>) {
+/// The image that the file gives, and a watch of those to come.
+type Started = Result<(Arc<MetadataImage>, ImageWatch), ClusterStartError>;
+
+async fn run(parts: Parts, started: Sender<Started>) {
     let Parts { handle, mut orders, store, starts, options, cluster_id, node_id } = parts;
     let counted = Arc::clone(&handle.0.events);
     let (state, watch) = ImageState::new(MetadataEvents::new(node_id, handle.incarnation(), counted));
@@ -119,6 +122,8 @@ async fn run(parts: Parts, started: Sender<Result<ImageWatch, ClusterStartError>
                 return;
             }
         };
+    // Nothing was heard from others yet.
+    let first = watch.current();
     handle.0.quorum.set(quorum.clone()).expect("one thread sets it once");
     tokio::spawn(tell_who_leads(quorum.clone()));
     let watching = tokio::spawn(watch_for_failure(quorum.clone(), handle.clone()));
@@ -134,7 +139,7 @@ async fn run(parts: Parts, started: Sender<Result<ImageWatch, ClusterStartError>
     tokio::spawn(deciding.run());
     let mut registration =
         Some(Registration::new(&handle, quorum.clone(), starts, &cluster_id, &cluster, &advertised, rack));
-    drop(started.send(Ok(watch.clone())));
+    drop(started.send(Ok((first, watch.clone()))));
 
     let (hand_over, wants_stop) = tokio::sync::watch::channel(false);
     while let Some(order) = orders.recv().await {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use support::frames;
 use support::ports::free_address;
 use support::whole_machine;
 
@@ -186,6 +187,20 @@ impl Nodes {
         leader.expect("it was just found")
     }
 
+    fn connection(&self, node: usize) -> frames::Connection {
+        let port = self.first_port + u16::try_from(node - 1).expect("a small number");
+        frames::Connection::open(([127, 0, 0, 1], port).into()).expect("the node accepts clients")
+    }
+
+    fn delete(&self, topic: &str) {
+        self.run(&["topic", "delete", topic], b"").expect("the topic is deleted");
+    }
+
+    /// Whether a node has files of a partition.
+    fn keeps(&self, node: usize, folder: &str) -> bool {
+        self.directory.join(format!("data/node-{node}/{folder}")).exists()
+    }
+
     fn wait_in_sync(&self, topic: &str) {
         until("all replicas are in sync", || {
             let rows = self.rows(topic);
@@ -299,6 +314,62 @@ fn a_killed_leader_is_replaced_and_nothing_is_lost() {
         nodes.wait_in_sync("kept");
     }
     assert_eq!(nodes.consume("kept", acknowledged.len()), acknowledged, "each once, in order");
+    nodes.assert_logs_are_equal("kept");
+}
+
+#[test]
+fn deleted_records_are_gone_from_every_replica() {
+    let _alone = whole_machine();
+    let mut nodes = Nodes::start("trimmed");
+    nodes.create("trimmed", "1");
+    nodes.produce("trimmed", &lines("first", 500));
+    let leader = nodes.leader("trimmed", 0);
+    assert_eq!(frames::delete_records(&mut nodes.connection(leader), "trimmed", 300), (0, 300));
+    // The answer was of all replicas: whoever leads next begins there, too.
+    nodes.kill(leader);
+    until("another node leads", || nodes.leader("trimmed", 0) != leader);
+    let next = nodes.leader("trimmed", 0);
+    assert_eq!(frames::first_offset(&mut nodes.connection(next), "trimmed"), (0, 300));
+    // One that is down is not waited for, and deletes them when it comes back.
+    until("the killed node is not in sync", || nodes.rows("trimmed")[&0].in_sync.len() == 2);
+    let at = nodes.leader("trimmed", 0);
+    assert_eq!(frames::delete_records(&mut nodes.connection(at), "trimmed", 450), (0, 450));
+    nodes.restart(leader);
+    nodes.wait_in_sync("trimmed");
+    let at = nodes.leader("trimmed", 0);
+    assert_eq!(frames::delete_records(&mut nodes.connection(at), "trimmed", 450), (0, 450));
+    assert_eq!(frames::first_offset(&mut nodes.connection(at), "trimmed"), (0, 450));
+}
+
+#[test]
+fn topics_that_were_deleted_meanwhile_are_gone_from_a_node_that_comes_back() {
+    let _alone = whole_machine();
+    let mut nodes = Nodes::start("deleted");
+    for (topic, partitions) in [("gone", "2"), ("again", "1"), ("kept", "1")] {
+        nodes.create(topic, partitions);
+        nodes.produce(topic, &lines(topic, 200));
+    }
+    let away = nodes.leader("kept", 0) % 3 + 1;
+    nodes.kill(away);
+    nodes.delete("gone");
+    nodes.delete("again");
+    let make = ["topic", "create", "again", "--partitions", "1", "--replication-factor", "3"];
+    until("another topic of the same name is made", || nodes.run(&make, b"").is_ok());
+    nodes.produce("again", &lines("second", 100));
+    assert!(nodes.keeps(away, "gone-0") && nodes.keeps(away, "again-0"));
+    nodes.restart(away);
+    nodes.wait_in_sync("again");
+    nodes.wait_in_sync("kept");
+    until("its files are gone", || (0..2).all(|partition| !nodes.keeps(away, &format!("gone-{partition}"))));
+    assert_eq!(nodes.consume("again", 100), lines("second", 100));
+
+    // A disk that was emptied meanwhile gets what there is, and nothing of what was deleted.
+    nodes.kill(away);
+    nodes.delete("again");
+    fs::remove_dir_all(nodes.directory.join(format!("data/node-{away}"))).expect("its data can be removed");
+    nodes.restart(away);
+    nodes.wait_in_sync("kept");
+    assert!(nodes.keeps(away, "kept-0") && !nodes.keeps(away, "again-0"));
     nodes.assert_logs_are_equal("kept");
 }
 

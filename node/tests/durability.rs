@@ -410,21 +410,6 @@ fn a_log_larger_than_memory_is_read_from_its_start() {
     }
 }
 
-/// DeleteRecords version 0 of partition 0: error code and low watermark.
-fn delete_records(connection: &mut Connection, topic: &str, offset: i64) -> (i16, i64) {
-    let request =
-        Frame::request(21, 0, 1).i32(1).string(topic).i32(1).i32(0).i64(offset).i32(10_000).finish();
-    let answer = connection.ask(&request);
-    let mut answer = Answer(&answer);
-    answer.i32();
-    assert_eq!(answer.i32(), 1, "one topic");
-    answer.string();
-    assert_eq!(answer.i32(), 1, "one partition");
-    answer.i32();
-    let low_watermark = answer.i64();
-    (answer.i16(), low_watermark)
-}
-
 #[test]
 fn deleted_records_stay_deleted() {
     let _alone = whole_machine();
@@ -439,13 +424,13 @@ fn deleted_records_stay_deleted() {
         assert_eq!(append(&mut connection, "log", 0, &[&filler(&mut random, 100_000)]).0, 0);
     }
     let before = segments(&server, "log-0").len();
-    assert_eq!(delete_records(&mut connection, "log", 42), (0, 42));
+    assert_eq!(frames::delete_records(&mut connection, "log", 42), (0, 42));
     server.kill();
     server.restart();
     let mut connection = connect(&server);
     assert_eq!(frames::read_all(&mut connection, ("log", 0), 41), Err(OFFSET_OUT_OF_RANGE));
     assert_eq!(frames::read_all(&mut connection, ("log", 0), 42).expect("readable").len(), 18);
-    assert_eq!(delete_records(&mut connection, "log", -1), (0, 60));
+    assert_eq!(frames::delete_records(&mut connection, "log", -1), (0, 60));
     server.kill();
     server.restart();
     let mut connection = connect(&server);

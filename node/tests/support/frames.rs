@@ -22,6 +22,7 @@ pub(crate) const LIST_GROUPS: i16 = 16;
 pub(crate) const API_VERSIONS: i16 = 18;
 pub(crate) const CREATE_TOPICS: i16 = 19;
 pub(crate) const DELETE_TOPICS: i16 = 20;
+pub(crate) const DELETE_RECORDS: i16 = 21;
 pub(crate) const CREATE_PARTITIONS: i16 = 37;
 pub(crate) const DELETE_GROUPS: i16 = 42;
 
@@ -344,6 +345,37 @@ pub(crate) fn produced(answer: &[u8]) -> (i16, i64) {
     assert_eq!(answer.i32(), 1, "one partition");
     answer.i32();
     (answer.i16(), answer.i64())
+}
+
+/// DeleteRecords version 0 of partition 0: error code and low watermark.
+pub(crate) fn delete_records(connection: &mut Connection, topic: &str, offset: i64) -> (i16, i64) {
+    let request =
+        Frame::request(DELETE_RECORDS, 0, 1).i32(1).string(topic).i32(1).i32(0).i64(offset).i32(10_000).finish();
+    let answer = connection.ask(&request);
+    let mut answer = Answer(&answer);
+    answer.i32();
+    assert_eq!(answer.i32(), 1, "one topic");
+    answer.string();
+    assert_eq!(answer.i32(), 1, "one partition");
+    answer.i32();
+    let low_watermark = answer.i64();
+    (answer.i16(), low_watermark)
+}
+
+/// The first offset of partition 0 at its leader, by ListOffsets version 1: error code and offset.
+pub(crate) fn first_offset(connection: &mut Connection, topic: &str) -> (i16, i64) {
+    const EARLIEST: i64 = -2;
+    let request =
+        Frame::request(LIST_OFFSETS, 1, 1).i32(-1).i32(1).string(topic).i32(1).i32(0).i64(EARLIEST).finish();
+    let answer = connection.ask(&request);
+    let mut answer = Answer(&answer);
+    assert_eq!(answer.i32(), 1, "one topic");
+    answer.string();
+    assert_eq!(answer.i32(), 1, "one partition");
+    answer.i32();
+    let error = answer.i16();
+    answer.i64();
+    (error, answer.i64())
 }
 
 /// What a fetch of one partition brought.

@@ -286,7 +286,8 @@ fn a_node_that_is_taken_out_leaves_the_quorum() {
         let status = cluster.ask(other, &["cluster", "status"]).expect("a status");
         let voters = status.lines().find_map(|line| line.split("; voters ").nth(1)).unwrap_or_default();
         // Learners would follow the voters in the same line.
-        let named = voters.split([',', ';']).map(|member| member.trim().split(" (").next().unwrap_or_default());
+        let named =
+            voters.split([',', ';']).map(|member| member.trim().split(" (").next().unwrap_or_default());
         named.map(str::to_owned).collect()
     };
     let left = [next.min(other), next.max(other)].map(|node| node.to_string());

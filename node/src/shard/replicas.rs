@@ -221,8 +221,9 @@ impl Shard {
             Scope::Changes(changes) => {
                 let of = |topic: &Arc<TopicImage>, partition| LogKey { topic_id: topic.id, partition };
                 let deleted = changes.deleted.iter();
-                let deleted = deleted
-                    .flat_map(|topic| (0..).zip(&topic.partitions).map(|(partition, _)| of(topic, partition)));
+                let deleted = deleted.flat_map(|topic| {
+                    (0..).zip(&topic.partitions).map(|(partition, _)| of(topic, partition))
+                });
                 deleted.chain(changes.partitions.iter().map(|(topic, index, _)| of(topic, *index))).collect()
             }
         }

@@ -349,8 +349,14 @@ pub(crate) fn produced(answer: &[u8]) -> (i16, i64) {
 
 /// DeleteRecords version 0 of partition 0: error code and low watermark.
 pub(crate) fn delete_records(connection: &mut Connection, topic: &str, offset: i64) -> (i16, i64) {
-    let request =
-        Frame::request(DELETE_RECORDS, 0, 1).i32(1).string(topic).i32(1).i32(0).i64(offset).i32(10_000).finish();
+    let request = Frame::request(DELETE_RECORDS, 0, 1)
+        .i32(1)
+        .string(topic)
+        .i32(1)
+        .i32(0)
+        .i64(offset)
+        .i32(10_000)
+        .finish();
     let answer = connection.ask(&request);
     let mut answer = Answer(&answer);
     answer.i32();

@@ -31,7 +31,11 @@ impl MetadataImage {
         for topic in self.topics.values() {
             records.push(MetadataRecord::TopicCreated { topic_id: topic.id, name: topic.name.to_string() });
             records.extend((0..).zip(&topic.partitions).map(|(partition, image)| {
-                MetadataRecord::PartitionCreated { topic_id: topic.id, partition, state: PartitionImage::clone(image) }
+                MetadataRecord::PartitionCreated {
+                    topic_id: topic.id,
+                    partition,
+                    state: PartitionImage::clone(image),
+                }
             }));
         }
         for (resource, configs) in self.configs.iter() {

@@ -99,7 +99,9 @@ const NICENESS: i32 = -10;
 /// file, too.
 fn take_priority() {
     if let Err(error) = runtime::set_niceness(NICENESS) {
-        tracing::debug!("the control thread has no priority over others ({error}); LimitNICE=-10 would allow it");
+        tracing::debug!(
+            "the control thread has no priority over others ({error}); LimitNICE=-10 would allow it"
+        );
     }
 }
 

@@ -122,10 +122,9 @@ mod tests {
             port: 1,
             rack: None,
         });
-        let unregistered = taken_out.iter().map(|node| MetadataRecord::NodeUnregistered {
-            node_id: NodeId(*node),
-            registration_epoch: 0,
-        });
+        let unregistered = taken_out
+            .iter()
+            .map(|node| MetadataRecord::NodeUnregistered { node_id: NodeId(*node), registration_epoch: 0 });
         let records: Vec<_> = registered.chain(unregistered).collect();
         let image = MetadataImage::default().after(&records).expect("applies");
         next_change(&status, &image, 3, true)

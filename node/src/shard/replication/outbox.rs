@@ -65,7 +65,8 @@ impl Outbox {
         registration: Option<NodeEpoch>,
         fetch_of: impl Fn(LogKey) -> Option<OutgoingFetch>,
     ) -> Option<FetchRequest> {
-        let forgotten: Vec<LogKey> = self.forgotten.iter().take(PARTITIONS_IN_A_REQUEST_MAX).copied().collect();
+        let forgotten: Vec<LogKey> =
+            self.forgotten.iter().take(PARTITIONS_IN_A_REQUEST_MAX).copied().collect();
         forgotten.iter().for_each(|key| _ = self.forgotten.remove(key));
         let is_said = registration.filter(|_| !forgotten.is_empty());
         let mut request =
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn what_was_asked_is_forgotten_once_it_follows_another() {
         let mut outbox = Outbox::default();
-        [1, 2, 3].map(|partition| outbox.ask(key(partition)));
+        (1..4).for_each(|partition| outbox.ask(key(partition)));
         assert!(!outbox.forget(key(3)), "nobody was told of it");
         assert_eq!(said(&mut outbox), Some((vec![1, 2], vec![])));
         assert!(outbox.forget(key(1)) && outbox.has_news() && !outbox.has_fetches());

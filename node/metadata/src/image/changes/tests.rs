@@ -57,14 +57,14 @@ fn compared(before: &MetadataImage, after: &MetadataImage) -> Told {
     let name = |topic: &Arc<TopicImage>| topic.name.to_string();
     let overrides = |image: &MetadataImage, topic: &TopicImage| image.topic_overrides(&topic.name).clone();
     let of_all = |image: &MetadataImage| {
-        [ConfigResource::Cluster, ConfigResource::Node(NodeId(1))].map(|resource| image.configs(&resource).clone())
+        [ConfigResource::Cluster, ConfigResource::Node(NodeId(1))]
+            .map(|resource| image.configs(&resource).clone())
     };
     let configured = after
         .topics()
         .filter(|topic| has(before, topic) && overrides(before, topic) != overrides(after, topic));
-    let changed = after
-        .partitions()
-        .filter(|(topic, index, state)| before.partition(topic.id, *index) != Some(*state));
+    let changed =
+        after.partitions().filter(|(topic, index, state)| before.partition(topic.id, *index) != Some(*state));
     (
         before.nodes() != after.nodes(),
         of_all(before) != of_all(after),

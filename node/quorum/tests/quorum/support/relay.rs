@@ -32,7 +32,12 @@ impl Relay {
     pub(crate) fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(1).enable_all().build().expect("a runtime");
-        Self { runtime: Some(runtime), cuts: Cuts::default(), delay: Delay::default(), members: Members::default() }
+        Self {
+            runtime: Some(runtime),
+            cuts: Cuts::default(),
+            delay: Delay::default(),
+            members: Members::default(),
+        }
     }
 
     /// A public port for a member that listens on `port`.
@@ -82,14 +87,7 @@ impl Drop for Relay {
     }
 }
 
-async fn run(
-    node: i32,
-    port: u16,
-    public: Arc<UdpSocket>,
-    cuts: Cuts,
-    delay: Delay,
-    members: Members,
-) {
+async fn run(node: i32, port: u16, public: Arc<UdpSocket>, cuts: Cuts, delay: Delay, members: Members) {
     let mut pairs: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut datagram = [0; DATAGRAM_BYTES_MAX];
     loop {

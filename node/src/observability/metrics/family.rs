@@ -77,7 +77,8 @@ mod tests {
             for suffix in ["_total", "_count", "_sum", "_bucket", "_info", "milliseconds", "_ms"] {
                 assert!(!name.ends_with(suffix), "{name}: the kind gives the suffix, units are base units");
             }
-            let is_sentence = family.help.ends_with('.') && family.help.starts_with(char::is_uppercase);
+            let begins = |first: char| first.is_uppercase() || first.is_ascii_digit();
+            let is_sentence = family.help.ends_with('.') && family.help.starts_with(begins);
             assert!(is_sentence && !family.help.contains(['\n', '\\', '|']), "{name}: {}", family.help);
             assert!(!family.look.contains(['\n', '|']), "{name}");
             assert!(family.kind != Kind::Histogram || family.unit() == Some("seconds"), "{name}");

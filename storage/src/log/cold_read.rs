@@ -56,6 +56,7 @@ impl<D: Disk> Log<D> {
         let usual = if beside_rounds { self.direct_bytes_at(place.position) } else { READ_AHEAD_BYTES };
         file.set_read_ahead(!beside_rounds);
         let mut brought = self.bring_in(&file, place.position, available.min(usual)).await?;
+        self.0.shared.note_cold_read(brought.bytes.len());
         let first = self.check_header(place, &brought.bytes)?;
         if first.length > brought.bytes.len() {
             if first.length > available.min(BATCH_BYTES_MAX) {

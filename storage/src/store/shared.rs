@@ -58,6 +58,8 @@ pub(crate) struct Shared<D: Disk> {
     rounds_at_upkeep: Cell<u64>,
     /// Whether there were rounds between the last two of them.
     had_rounds: Cell<bool>,
+    /// [`Lock::releases`] when a cold read last found another number, and what cold reads brought since.
+    cold_since_round: Cell<(u64, u64)>,
     /// Held by the one cold read that is at the device beside rounds.
     pub(crate) cold_turn: Lock,
     /// What cold reads hold until it is sent.
@@ -106,6 +108,7 @@ impl<D: Disk> Shared<D> {
             round: Lock::default(),
             rounds_at_upkeep: Cell::default(),
             had_rounds: Cell::default(),
+            cold_since_round: Cell::default(),
             cold_turn: Lock::default(),
             cold_memory,
             journal: OnceCell::new(),
@@ -124,9 +127,22 @@ impl<D: Disk> Shared<D> {
         self.journal.get().cloned()
     }
 
-    /// Whether somebody writes: there was a round within the last second or two.
+    /// Whether somebody writes: there was a round within the last second or two, and readers of old records did not get so
+    /// much since the last one that it must have been the last.
     pub(crate) fn has_rounds(&self) -> bool {
-        self.had_rounds.get() || self.round.is_held() || self.round.releases() != self.rounds_at_upkeep.get()
+        let releases = self.round.releases();
+        let (at_release, brought) = self.cold_since_round.get();
+        let readers_are_alone = at_release == releases && brought >= ALONE_BYTES;
+        let is_recent = self.had_rounds.get() || releases != self.rounds_at_upkeep.get();
+        self.round.is_held() || (is_recent && !readers_are_alone)
+    }
+
+    /// Takes note of bytes that a cold read brought.
+    pub(crate) fn note_cold_read(&self, bytes: usize) {
+        let releases = self.round.releases();
+        let (at_release, brought) = self.cold_since_round.get();
+        let brought = if at_release == releases { brought } else { 0 };
+        self.cold_since_round.set((releases, brought + bytes as u64));
     }
 
     /// Takes note of an upkeep.
@@ -326,6 +342,10 @@ impl<D: Disk> Shared<D> {
         }
     }
 }
+
+/// So much do cold reads bring between two rounds where nobody writes: a twentieth of a second of them. Whoever writes less
+/// often than that is not slowed down noticeably by a few reads through the page cache.
+const ALONE_BYTES: u64 = 32 << 20;
 
 /// Of the tails' budget this share may be asked back at a time.
 const ASKED_SHARE: usize = 16;

@@ -74,6 +74,32 @@ fn beside_rounds_the_page_cache_is_left_alone() {
 }
 
 #[test]
+fn readers_that_got_much_since_the_last_round_are_alone() {
+    run(async {
+        let disk = disk(44);
+        let (store, log, expected) = written(&disk, &[20_000; 60]).await;
+        let bytes_until_alone = || async {
+            let mut brought = 0;
+            loop {
+                disk.drop_page_cache();
+                let fetched = read(&log, Offset::ZERO).await;
+                assert!(bytes_of(&fetched) == expected[..fetched.length]);
+                if is_from_file(&fetched) {
+                    return brought;
+                }
+                brought += fetched.length;
+            }
+        };
+        // No upkeep comes, as within one second.
+        let brought = bytes_until_alone().await;
+        assert!((28 << 20..=34 << 20).contains(&brought), "32 MiB but for what is cut off, not {brought}");
+        assert_eq!(bytes_until_alone().await, 0, "nobody has written meanwhile");
+        write_to_another(&store).await;
+        assert!(bytes_until_alone().await >= 28 << 20, "somebody has");
+    });
+}
+
+#[test]
 fn readers_that_take_nothing_hold_no_more_than_their_share() {
     run(async {
         let disk = disk(41);

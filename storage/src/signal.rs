@@ -1,4 +1,4 @@
-//! Waiting inside one shard: a task sleeps until a condition holds, a lock that is held across awaits.
+//! Waiting inside one shard: a task sleeps until a condition holds, a lock that is held across awaits, giving way.
 //!
 //! Single-threaded, no allocation where nobody waits, no runtime: a wake-up goes to the waker the task gave.
 use alloc::rc::Rc;
@@ -37,6 +37,19 @@ impl Signal {
         })
         .await;
     }
+}
+
+/// Lets the other tasks of the shard have a turn, and the kernel.
+pub(crate) async fn give_way() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if core::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A lock that may be held across awaits. Clones share it.

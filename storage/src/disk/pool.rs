@@ -1,8 +1,8 @@
 //! The aligned memory of one shard: size classes, a budget, and blocks that come back from other cores.
 //!
 //! What must hold: blocks in use and blocks kept for reuse together never exceed the budget; a block is in exactly one
-//! place (a buffer, the return stack, a free list). Blocks that stay unused between two calls of
-//! [`BufferPool::give_back_idle`] go back to the system.
+//! place (a buffer, the return stack, a free list). Blocks that stay unused from one [`BufferPool::begin_period`] to the
+//! next go back to the system, a few at a time.
 
 use alloc::{boxed::Box, rc::Rc, sync::Arc, vec::Vec};
 use core::{
@@ -22,6 +22,8 @@ use super::{
 pub const BUFFER_BYTES_MIN: usize = 4 * 1024;
 /// The largest buffer. Larger writes are no cheaper a byte (measured from 1 MiB on), and occupy the device longer.
 pub const BUFFER_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Memory that goes back to the allocator at once, or one block: unmapping 256 MiB in one go held a shard up for 20 ms.
+const GIVE_BACK_BYTES: usize = 1 << 20;
 /// Powers of two from the smallest to the largest.
 const CLASS_COUNT: usize = (BUFFER_BYTES_MAX / BUFFER_BYTES_MIN).ilog2() as usize + 1;
 
@@ -96,7 +98,7 @@ struct FreeList {
         reason = "blocks travel in their box, so that returning one allocates nothing"
     )]
     blocks: Vec<Box<Block>>,
-    /// The fewest blocks that were free since the last [`BufferPool::give_back_idle`]: so many were not needed.
+    /// The fewest blocks that were free since the last [`BufferPool::begin_period`]: so many were not needed.
     fewest: usize,
 }
 
@@ -152,20 +154,29 @@ impl BufferPool {
         buffer
     }
 
-    /// Gives memory back to the allocator that has not been used since the last call, and says how much. Call it every
-    /// few seconds.
+    /// Gives memory back to the allocator that has not been used since the last [`BufferPool::begin_period`], and says how
+    /// much: a slice of it, because each mebibyte costs a tenth of a millisecond. Call it until it gives nothing.
     pub fn give_back_idle(&self) -> usize {
         self.0.collect_returned();
         let before = self.0.allocated_bytes.get();
+        let given_back = || before - self.0.allocated_bytes.get();
         let mut free = self.0.free.borrow_mut();
         for list in free.iter_mut() {
-            let idle = list.fewest.min(list.blocks.len());
-            for block in list.blocks.drain(..idle) {
+            while given_back() < GIVE_BACK_BYTES && list.fewest > 0 {
+                let Some(block) = list.blocks.pop() else { break };
+                list.fewest -= 1;
                 self.0.release(*block);
             }
+        }
+        given_back()
+    }
+
+    /// From now on is counted what is not used.
+    pub fn begin_period(&self) {
+        self.0.collect_returned();
+        for list in self.0.free.borrow_mut().iter_mut() {
             list.fewest = list.blocks.len();
         }
-        before - self.0.allocated_bytes.get()
     }
 
     /// How much memory there is, and in which state.
@@ -318,10 +329,29 @@ mod tests {
     fn idle_memory_goes_back_after_one_unused_period() {
         let pool = pool(1 << 20);
         drop(pool.try_take(65536));
-        pool.give_back_idle();
-        assert_eq!(pool.stats().allocated_bytes, 65536, "it was used in this period");
-        pool.give_back_idle();
+        assert_eq!(pool.give_back_idle(), 0);
+        pool.begin_period();
+        drop(pool.try_take(65536));
+        assert_eq!(pool.give_back_idle(), 0, "it was used in this period");
+        pool.begin_period();
+        assert_eq!(pool.give_back_idle(), 65536);
         assert_eq!(pool.stats().allocated_bytes, 0);
+    }
+
+    #[test]
+    fn much_idle_memory_goes_back_in_slices() {
+        let pool = pool(8 << 20);
+        let taken: Vec<_> = (0..8).map(|_| pool.try_take(1 << 20).expect("within the budget")).collect();
+        drop(taken);
+        pool.begin_period();
+        // One of them is used meanwhile.
+        drop(pool.try_take(1 << 20));
+        let mut slices = 0;
+        while pool.give_back_idle() > 0 {
+            slices += 1;
+            assert_eq!(pool.stats().allocated_bytes, (8 - slices) << 20);
+        }
+        assert_eq!(slices, 7);
     }
 
     #[test]

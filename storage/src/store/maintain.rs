@@ -11,6 +11,7 @@ use crate::disk::{Disk, DiskError};
 use crate::error::{Damage, StoreError};
 use crate::group_commit::Round;
 use crate::log::Log;
+use crate::signal::give_way;
 use crate::store::{Progress, Store};
 
 /// Logs that one call looks at.
@@ -41,7 +42,7 @@ impl<D: Disk> Store<D> {
         if !self.shared.uses_zeros.replace(false) {
             *self.shared.zeros.borrow_mut() = None;
         }
-        let given_back = self.shared.disk.buffers().give_back_idle();
+        let given_back = self.give_memory_back().await;
         let logs = self.next_logs();
         self.bound_next_scan(&logs);
         let (first_error, flushes_left) = (RefCell::new(None), Cell::new(FLUSHES_A_CALL));
@@ -56,6 +57,21 @@ impl<D: Disk> Store<D> {
         };
         stream::iter(logs).for_each_concurrent(UPKEEP_AT_ONCE, keep_up).await;
         first_error.into_inner().map_or(Ok(given_back), |damage| Err(damage.into()))
+    }
+
+    /// Gives idle buffers back to the allocator, letting others have their turn in between.
+    async fn give_memory_back(&self) -> usize {
+        let buffers = self.shared.disk.buffers();
+        let mut given_back = 0;
+        loop {
+            match buffers.give_back_idle() {
+                0 => break,
+                bytes => given_back += bytes,
+            }
+            give_way().await;
+        }
+        buffers.begin_period();
+        given_back
     }
 
     /// Asks for checkpoints where the next start would have to walk much, until all logs together are in bounds.

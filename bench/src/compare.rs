@@ -2,8 +2,9 @@
 //!
 //! Absolute figures of a shared machine move by tens of percent within minutes; ratios of runs that
 //! follow one another move little. So a round runs the baseline, every other target, and the
-//! baseline again: the ratio of its two runs says how much the ratios can be trusted. Rounds in
-//! which something else used the machine are repeated. What speaks against the result stands in it.
+//! baseline again: the ratio of its two runs says how much the ratios can be trusted. Each run begins
+//! when all brokers are at rest: none pays for what another left behind. Rounds in which something
+//! else used the machine are repeated. What speaks against the result stands in it.
 
 use std::io;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 use crate::doubts;
 use crate::driver::wire::client::other;
 use crate::outcome::{Better, CPU_A_GIGABYTE, MEDIAN, Metric, Outcome, THROUGHPUT};
+use crate::quiet;
 use crate::scenario::{self, Context, Scenario};
 use crate::target::Target;
 
@@ -114,6 +116,7 @@ pub(crate) fn run(
 ) -> io::Result<Comparison> {
     let baseline = targets.first().ok_or_else(|| other("nothing to compare".into()))?;
     let once = |target: &Target| {
+        quiet::wait(targets.iter().map(|target| &target.processes))?;
         scenario::run(scenario, target, context)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", target.name)))
     };

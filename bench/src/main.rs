@@ -14,6 +14,7 @@ mod null_broker;
 mod outcome;
 mod processes;
 mod progress;
+mod quiet;
 mod report;
 mod scenario;
 mod schedule;

@@ -7,6 +7,7 @@
 #   goals.sh up   [OPTION]...         starts and warms both brokers, and leaves them running
 #   goals.sh row  NAME [OPTION]...    measures one row against the brokers that are up
 #   goals.sh table [OPTION]...        prints the table of the rows measured so far
+#   goals.sh floor [OPTION]...        measures what no broker can be faster than on this machine
 #   goals.sh down [OPTION]...         stops the brokers, removes their data
 #
 #   --kafka VERSION       peer, one of `kafka.sh versions` (the newest)
@@ -42,6 +43,8 @@ ringmain=$here/../target/release/ringmain bench=$here/../target/release/ringmain
 kafka_pid='' kafka_folder='' ringmain_pid='' ringmain_folder='' steady_pid=''
 # A node of a row's own, and whether this call has to end the brokers.
 node_pid='' node_folder='' are_brokers_ours=''
+# The folder in which the device is measured.
+floor_folder=''
 # Folders of a row's own clusters.
 clusters=()
 # Seconds of load after which a cluster of Kafka is compiled.
@@ -148,6 +151,7 @@ end_node() {
 clean_up() {
     [ -z "$node_pid" ] || end_node TERM
     end_clusters
+    [ -z "$floor_folder" ] || rm -rf "$floor_folder"
     [ -z "$are_brokers_ours" ] || down
 }
 
@@ -422,6 +426,20 @@ table() {
     done < <(goals)
 }
 
+# A broker that stores nothing, at the rate of the row latency: what client, loopback and two wake-ups
+# take. And the device, one write at a time, as a round of group commit has it.
+floor() {
+    [ ! -e "$data/goals-floor" ] || die "$data/goals-floor exists; remove it or choose another --data"
+    floor_folder=$data/goals-floor
+    mkdir "$floor_folder"
+    {
+        nice -n "$nice" "$bench" self --broker-core "$broker_core" --client-core "$client_core" \
+            --records-per-request 1 --rate 1000 --seconds $((seconds * 2))
+        nice -n "$nice" "$bench" disk --client-core "$broker_core" --directory "$floor_folder" --seconds 1 \
+            --work overwrite,zeros-ahead,growing --sizes 4KiB,64KiB,256KiB --depths 1
+    } | tee "$out/floor.txt"
+}
+
 all() {
     local row
     up yes
@@ -478,6 +496,7 @@ row)
     table | grep -F -e '| row |' -e '|---' -e "| $row |"
     ;;
 table) table ;;
+floor) floor ;;
 down) down ;;
 *) usage ;;
 esac

@@ -143,10 +143,17 @@ impl Registration {
         let mut last_answer = Instant::now();
         let mut was_fenced = true;
         let mut hung = false;
+        let mut runs_since = Instant::now();
+        let mut last_turn = runs_since;
         loop {
             let stop = *wants_stop.borrow_and_update();
             let begun = Instant::now();
-            let silence = self.handle.longest_silence();
+            // A turn takes a fraction of that: this process did not run, and who was silent could not speak.
+            if begun - last_turn > self.silence_max / 2 {
+                runs_since = begun;
+            }
+            last_turn = begun;
+            let silence = self.handle.longest_silence().min(begun - runs_since);
             if hung != (silence > self.silence_max) {
                 hung = !hung;
                 tell_hung(hung, silence);

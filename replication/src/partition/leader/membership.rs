@@ -48,6 +48,10 @@ impl Partition {
         leader.take_replicas(self.node, now_ms, assignment);
         leader.in_sync.commit(NodeSet::new(assignment.in_sync.iter().copied()), assignment.partition_epoch);
         self.advance_high_watermark(effects);
+        // Whoever may enter now and has all need not wait until an idle partition's fetch is repeated.
+        for replica in &assignment.replicas {
+            self.consider_expansion(now_ms, replica.node, effects);
+        }
     }
 
     /// A replica that has all may enter the set: up to the high watermark, up to where this leadership began, and lately up

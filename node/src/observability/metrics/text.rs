@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn what_has_no_samples_is_not_mentioned() {
         let (family, mut text) = (family("ringmain_things", Kind::Gauge, &[]), String::new());
-        drop(Samples::new(&family, Format::Classic, &mut text));
+        let _ = Samples::new(&family, Format::Classic, &mut text);
         assert_eq!(text, "");
     }
 }

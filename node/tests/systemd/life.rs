@@ -138,7 +138,8 @@ pub(super) fn fails_for_good(machine: &Machine) {
 pub(crate) fn upgrade_under_load(machine: &Machine) {
     machine.shell("ringmain topic create load --partitions 4");
     let (before, later) = (machine.process(), format!("{}-{}", machine.version, REVISIONS[1]));
-    let line = ["kcat", "-P", "-b", "127.0.0.1:9092", "-t", "load", "-X", "enable.idempotence=true"];
+    // -E: that all brokers are away is no reason to end; there is only one.
+    let line = ["kcat", "-E", "-P", "-b", "127.0.0.1:9092", "-t", "load", "-X", "enable.idempotence=true"];
     let mut producer = machine.on_its_network(&line);
     let mut producer =
         producer.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kcat is installed");

@@ -37,13 +37,16 @@ fn the_service_is_hardened() {
     tools::run(&mut analyze).expect("the exposure of the unit is as low as it has to be");
 }
 
+/// Something that happens to the service, and what must be so afterwards.
+type Step = fn(&Machine);
+
 /// One after another in one machine: each step leaves a service that runs.
 #[test]
 fn a_package_lives_on_a_real_machine() {
     let package = or_skip!(package::made());
     package.passes_lintian();
     let machine = or_skip!(Machine::boot(&package));
-    let steps: [(&str, fn(&Machine)); 15] = [
+    let steps: [(&str, Step); 15] = [
         ("install", life::install),
         ("use", life::produce_and_consume),
         ("reload", life::reload),

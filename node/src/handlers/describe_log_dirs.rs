@@ -148,7 +148,8 @@ mod tests {
             lag_records,
         };
         let topics = by_topic(vec![size("b", 1, 7, 0), size("a", 0, u64::MAX, 2), size("b", 0, 5, 9)]);
-        let listed: Vec<(&str, Vec<(i32, i64, i64)>)> = topics
+        type Told<'a> = (&'a str, Vec<(i32, i64, i64)>);
+        let listed: Vec<Told<'_>> = topics
             .iter()
             .map(|topic| {
                 let told = |p: &DescribeLogDirsPartition| (p.partition_index, p.partition_size, p.offset_lag);

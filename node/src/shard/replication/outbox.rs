@@ -45,7 +45,7 @@ impl Outbox {
     pub(super) fn forget_strangers(&mut self, follows: impl Fn(LogKey) -> bool) -> bool {
         self.pending.retain(|key| follows(*key));
         let strangers: Vec<LogKey> = self.asked.iter().copied().filter(|key| !follows(*key)).collect();
-        strangers.into_iter().fold(false, |told, key| self.forget(key) || told)
+        strangers.into_iter().filter(|key| self.forget(*key)).count() > 0
     }
 
     /// Whether there is something to ask.

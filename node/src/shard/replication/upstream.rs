@@ -98,9 +98,7 @@ impl Upstream {
         };
         let mut outbox = self.outbox.borrow_mut();
         let is_news = match keys {
-            Some(keys) => {
-                keys.iter().filter(|key| !follows(**key)).fold(false, |told, key| outbox.forget(*key) || told)
-            }
+            Some(keys) => keys.iter().filter(|key| !follows(**key) && outbox.forget(**key)).count() > 0,
             None => outbox.forget_strangers(follows),
         };
         if is_news {

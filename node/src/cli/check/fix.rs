@@ -9,7 +9,6 @@ use std::fs;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use super::files::text_of;
 use super::finding::{Finding, Setting};
 use crate::cli::failure::Failure;
 use crate::cli::output::print;
@@ -29,7 +28,9 @@ struct Proposal {
 /// Shows the files that hold what the findings want, and writes them below `root` when that is agreed to.
 pub(super) fn write(findings: &[Finding], root: &Path, is_agreed: bool) -> Result<(), Failure> {
     let settings: Vec<&Setting> = findings.iter().flat_map(|finding| &finding.settings).collect();
-    let proposals = proposals(&settings, |file| text_of(&root.join(file)).unwrap_or_default());
+    let (sysctl, udev) = (present(&root.join(SYSCTL_FILE))?, present(&root.join(UDEV_FILE))?);
+    let proposals =
+        proposals(&settings, |file| if file == SYSCTL_FILE { sysctl.clone() } else { udev.clone() });
     if proposals.is_empty() {
         return print("\nThere is no setting of the system to write.\n");
     }
@@ -100,6 +101,14 @@ fn agree() -> Result<bool, Failure> {
     let read = io::stdin().lock().read_line(&mut answer);
     read.map_err(|error| Failure::Io { operation: "read the answer".to_owned(), error })?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// What a file has; one that cannot be read is not one without lines, and is not replaced.
+fn present(path: &Path) -> Result<String, Failure> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|error| Failure::Io { operation: format!("read {}", path.display()), error }),
+    }
 }
 
 fn replace(path: &Path, text: &str) -> Result<(), Failure> {

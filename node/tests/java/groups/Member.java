@@ -54,10 +54,10 @@ final class Member implements AutoCloseable, ConsumerRebalanceListener {
                     got.add(record.value());
                 }
                 if (!got.isEmpty()) {
-                    synchronized (this) {
-                        values.addAll(got);
-                    }
                     consumer.commitSync();
+                    synchronized (this) {
+                        values.addAll(got); // Seen by others once they are committed, which tests rely on.
+                    }
                 }
                 owned = Set.copyOf(consumer.assignment());
             }
@@ -93,6 +93,7 @@ final class Member implements AutoCloseable, ConsumerRebalanceListener {
         return owned;
     }
 
+    /** What it got and committed. */
     synchronized List<String> values() {
         return new ArrayList<>(values);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use ringmain_quorum::{Address, NodeId, SnapshotOptions};
@@ -28,6 +29,19 @@ pub(crate) async fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<
     }
 }
 
+/// A port for one member, which nobody else gets while it is down: not one of those (32,768 and above) that the system gives to
+/// whoever asks for any, as the relays of the tests beside this one do.
+fn member_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(14_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(port < 32_768, "a free port");
+        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// See the head of the file. Members are numbered from 1; those beyond `voters` are no part of the first cluster.
 pub(crate) struct Cluster {
     pub(crate) plans: BTreeMap<i32, MemberPlan>,
@@ -44,8 +58,7 @@ impl Cluster {
         let relay = Relay::new();
         let mut places = BTreeMap::new();
         for node in 1..=nodes {
-            let free = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
-            let port = free.local_addr().expect("bound").port();
+            let port = member_port();
             let address = Address { host: "127.0.0.1".to_owned(), port: relay.add(node, port) };
             places.insert(node, (port, address));
         }

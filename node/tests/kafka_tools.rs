@@ -4,7 +4,7 @@
 //! about Kafka 3.9.1 and about Kafka 4.2.0 is recorded in `recorded/tools`; what it prints about us must be one of the two. What
 //! differs on purpose stands in `recorded/tools/differences.txt`; an entry that matches nothing any more is an error too.
 //!
-//! To record anew after a script was changed: `cargo test --release --test kafka_tools -- --ignored record`.
+//! To record anew after a script was changed: `cargo test --test kafka_tools -- --ignored record`.
 
 mod support;
 

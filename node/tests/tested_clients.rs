@@ -1,7 +1,7 @@
 //! The table of tested clients in `docs/protocol.md` against the clients that ran.
 //!
 //! Cargo runs the test programs in the order of their names: those whose clients leave notes stand before this one. After a
-//! new client, or a new release of one: `UPDATE_CLIENTS=1 cargo test --release` writes the table anew.
+//! new client, or a new release of one: `UPDATE_CLIENTS=1 cargo test` writes the table anew.
 
 mod support;
 

@@ -3,7 +3,7 @@
 //! An answer must be one of the two recorded ones, and Kafka's own classes must read it to its last byte. What differs on
 //! purpose is listed, with its reason, in `recorded/differences.txt`; an entry that matches nothing any more is an error too.
 //!
-//! To record Kafka's answers anew (after a scenario was changed): `cargo test --release --test wire -- --ignored record`;
+//! To record Kafka's answers anew (after a scenario was changed): `cargo test --test wire -- --ignored record`;
 //! with `KAFKA_TEST_SCENARIO=fetch,metadata` those of some scenarios.
 
 mod support;

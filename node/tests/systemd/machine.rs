@@ -36,16 +36,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// Boots one, with the packages in it, nothing installed.
     pub(crate) fn boot(package: &Package) -> Result<Self, String> {
-        for tool in ["systemd-nspawn", "debootstrap", "nsenter", "unshare", "mkfs.ext4"] {
-            let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
-            if !found.is_ok_and(|output| output.status.success()) {
-                return Err(format!("{tool} is not installed"));
-            }
-        }
-        if tools::run(Command::new("id").arg("-u"))?.trim() != "0" {
-            return Err("only root can start a container".to_owned());
-        }
-        let debian = tools::prepare("debian-with-systemd", fetch_debian)?;
+        let debian = debian()?;
         let name = format!("machine-{}", std::process::id());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
         let said = |error: std::io::Error| format!("cannot make {}: {error}", folder.display());
@@ -236,6 +227,20 @@ fn child_named(parent: u32, name: &str) -> Option<u32> {
     children.into_iter().find(|child: &u32| {
         fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|comm| comm.trim() == name)
     })
+}
+
+/// The Debian below every machine, fetched unless it is there; an error where no machine can be had.
+pub(crate) fn debian() -> Result<PathBuf, String> {
+    for tool in ["systemd-nspawn", "debootstrap", "nsenter", "unshare", "mkfs.ext4"] {
+        let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output();
+        if !found.is_ok_and(|output| output.status.success()) {
+            return Err(format!("{tool} is not installed"));
+        }
+    }
+    if tools::run(Command::new("id").arg("-u"))?.trim() != "0" {
+        return Err("only root can start a container".to_owned());
+    }
+    tools::prepare("debian-with-systemd", fetch_debian)
 }
 
 /// The smallest Debian with systemd, of the release and from the mirror that this machine uses itself.

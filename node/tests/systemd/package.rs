@@ -24,7 +24,7 @@ pub(crate) fn made() -> Result<Package, String> {
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../systemd/package.sh");
     let binary = Path::new(env!("CARGO_BIN_EXE_ringmain"));
-    let target = binary.ancestors().nth(2).expect("the binary lies in target/release");
+    let target = binary.ancestors().nth(2).expect("the binary lies in a folder of its profile");
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/package");
     if folder.exists() {
@@ -33,7 +33,8 @@ pub(crate) fn made() -> Result<Package, String> {
     // The one that is released is made last: its pages are the ones that stay.
     for revision in REVISIONS.into_iter().rev() {
         let mut make = Command::new(&script);
-        make.args(["--fast", "--deb-version", &format!("{version}-{revision}")])
+        make.args(["--fast", "--deb-version", &format!("{version}-{revision}"), "--binary"])
+            .arg(binary)
             .env("CARGO_TARGET_DIR", target);
         tools::run(&mut make).expect("the packages can be made");
     }

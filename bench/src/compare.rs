@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::doubts;
 use crate::driver::wire::client::other;
+use crate::measure::Figures;
 use crate::outcome::{Better, CPU_A_GIGABYTE, MEDIAN, Metric, Outcome, THROUGHPUT};
 use crate::quiet;
 use crate::scenario::{self, Context, Scenario};
@@ -129,9 +130,8 @@ pub(crate) fn run(
     while counted.len() < settings.rounds {
         let outcomes = targets.iter().map(once).collect::<io::Result<Vec<_>>>()?;
         let round = Round { outcomes, control: once(baseline)? };
-        let share = round.others_share();
-        context.progress.say(&describe(targets, &round, counted.len() + 1, settings.rounds, share));
-        if share <= settings.others_max {
+        context.progress.say(&describe(targets, &round, counted.len() + 1, settings.rounds));
+        if round.others_share() <= settings.others_max {
             counted.push(round);
             continue;
         }
@@ -150,9 +150,15 @@ pub(crate) fn run(
 impl Round {
     /// The largest share of the machine that others used in one of the runs.
     fn others_share(&self) -> f64 {
+        self.most_disturbed().and_then(|figures| figures.others_share).unwrap_or(0.0)
+    }
+
+    /// Of the run in which it was that large.
+    fn most_disturbed(&self) -> Option<&Figures> {
         let runs = self.outcomes.iter().chain([&self.control]);
-        let phases = runs.flat_map(|run| &run.phases);
-        phases.filter_map(|phase| phase.figures.others_share).fold(0.0, f64::max)
+        let figures = runs.flat_map(|run| &run.phases).map(|phase| &phase.figures);
+        let share = |figures: &&Figures| figures.others_share.unwrap_or(0.0);
+        figures.max_by(|left, right| share(left).total_cmp(&share(right)))
     }
 }
 
@@ -228,7 +234,7 @@ fn unsteady(metric: &ComparedMetric) -> Option<String> {
     Some(format!("{phase} {name}: the baseline differs from itself by a ratio of {median:.2}"))
 }
 
-fn describe(targets: &[Target], round: &Round, number: usize, rounds: usize, others_share: f64) -> String {
+fn describe(targets: &[Target], round: &Round, number: usize, rounds: usize) -> String {
     let names = targets.iter().map(|target| target.name.as_str()).chain(["again"]);
     let runs = round.outcomes.iter().chain([&round.control]);
     let cells = names.zip(runs).map(|(name, run)| {
@@ -240,7 +246,9 @@ fn describe(targets: &[Target], round: &Round, number: usize, rounds: usize, oth
         format!("{name} {rate:.0} MB/s {cpu} CPU-s/GB")
     });
     let cells = cells.collect::<Vec<_>>().join(", ");
-    format!("round {number} of {rounds}: {cells} (others {:.0} %)", others_share * 100.0)
+    let others = round.others_share() * 100.0;
+    let who = round.most_disturbed().map_or_else(String::new, Figures::name_others);
+    format!("round {number} of {rounds}: {cells}; others at most {others:.0} %{who}")
 }
 
 #[cfg(test)]

@@ -134,7 +134,8 @@ fn of_phase(name: &str, phase: &Phase) -> Vec<String> {
         ));
     }
     if let Some(share) = figures.others_share.filter(|share| *share > OTHERS_SHARE_MAX) {
-        doubts.push(format!("{name}, {part}: others used {} % of the machine", percent(share)));
+        let who = figures.name_others();
+        doubts.push(format!("{name}, {part}: others used {} % of the machine{who}", percent(share)));
     }
     if figures.stolen_share > OTHERS_SHARE_MAX {
         let stolen = percent(figures.stolen_share);
@@ -208,7 +209,10 @@ mod tests {
     #[test]
     fn a_run_with_one_sample_beside_others_is_doubtful() {
         let doubts = of_run("a", &outcome(1.0, 1.0, 0.2));
-        assert!(doubts.iter().any(|doubt| doubt.contains("others used 20 %")), "{doubts:?}");
+        assert!(
+            doubts.iter().any(|doubt| doubt.contains("others used 20 % of the machine (java 20 %)")),
+            "{doubts:?}"
+        );
         assert!(doubts.iter().any(|doubt| doubt.contains("too few for the p99")), "{doubts:?}");
         assert_eq!(doubts.len(), 2, "{doubts:?}");
     }

@@ -1,7 +1,7 @@
 //! What is read from the clocks at both ends of a measurement, and what follows from it.
 
+mod census;
 pub(crate) mod flow;
-mod kernel_threads;
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use self::census::{Census, Spent};
 use crate::context::clocks::{self, CpuTime, MachineTime};
 use crate::processes::Processes;
 use crate::system;
@@ -33,43 +34,63 @@ pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Names of others that a report tells, those who used most.
+const OTHERS_NAMED_MAX: usize = 3;
+/// Whoever used less of the machine is not named.
+const NAMED_SHARE_MIN: f64 = 0.01;
+
 /// The clocks at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sample {
+pub(crate) struct Clocks {
     at: Instant,
     broker: Option<CpuTime>,
     own: Duration,
     machine: MachineTime,
-    /// Of the kernel's own threads.
-    kernel: Duration,
+}
+
+/// One end of a measurement: the clocks, and all processes of about the same moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    clocks: Clocks,
+    census: Census,
 }
 
 impl Sample {
-    /// Reads the clocks now; the broker's if its processes are known. The kernel's threads come
-    /// first, since they take milliseconds, which must not fall into the measurement.
+    /// Reads the clocks now; the broker's if its processes are known. The census comes first, since it
+    /// takes milliseconds, which must not fall into the measurement.
     pub(crate) fn begin(broker: &Processes) -> io::Result<Self> {
-        let kernel = kernel_threads::cpu_time()?;
-        Ok(Self { kernel, ..Self::end(broker)? })
+        let census = Census::take(broker)?;
+        Ok(Self { census, clocks: Clocks::read(broker)? })
     }
 
-    /// Reads the clocks now, but for the kernel's threads: those are left to
-    /// [`complete`](Self::complete), when nothing is under way any more.
+    /// Reads the clocks now, then the census.
     pub(crate) fn end(broker: &Processes) -> io::Result<Self> {
+        Clocks::read(broker)?.complete(broker)
+    }
+
+    /// When it was taken.
+    pub(crate) fn at(&self) -> Instant {
+        self.clocks.at
+    }
+}
+
+impl Clocks {
+    /// Reads them now: the end of a measurement, which lacks the census yet.
+    pub(crate) fn read(broker: &Processes) -> io::Result<Self> {
         Ok(Self {
             at: Instant::now(),
             broker: broker.cpu_time()?,
             own: system::own_cpu_time()?,
             machine: clocks::machine_time()?,
-            kernel: Duration::ZERO,
         })
     }
 
-    /// Adds the time of the kernel's threads.
-    pub(crate) fn complete(self) -> io::Result<Self> {
-        Ok(Self { kernel: kernel_threads::cpu_time()?, ..self })
+    /// Adds the census, when nothing is under way any more.
+    pub(crate) fn complete(self, broker: &Processes) -> io::Result<Sample> {
+        Ok(Sample { clocks: self, census: Census::take(broker)? })
     }
 
-    /// When it was taken.
+    /// When they were read.
     pub(crate) fn at(&self) -> Instant {
         self.at
     }
@@ -109,10 +130,33 @@ pub(crate) struct Figures {
     /// Share of the machine that neither the broker nor this client nor the kernel's own threads
     /// used; null without a broker's process id.
     pub(crate) others_share: Option<f64>,
+    /// Where that is from.
+    pub(crate) others_source: OthersSource,
+    /// Who they were, the greatest first; not all.
+    pub(crate) others: Vec<NamedShare>,
     /// Share of the machine that the kernel's own threads used: write-back, journals, devices.
     pub(crate) kernel_share: f64,
     /// Share of the machine that its host gave to others.
     pub(crate) stolen_share: f64,
+}
+
+/// How it is known what others used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OthersSource {
+    /// From the CPU times of all processes.
+    #[default]
+    Processes,
+    /// From the machine's busy time in `/proc/stat`, since not all processes are seen. Where that is sampled
+    /// at clock ticks, whoever wakes in step with them makes it wrong.
+    ClockTicks,
+}
+
+/// What one of the others used of the machine, or all of the same name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct NamedShare {
+    pub(crate) name: String,
+    pub(crate) share: f64,
 }
 
 /// What the work cost the broker.
@@ -137,14 +181,38 @@ pub(crate) struct ClientFigures {
 impl Figures {
     /// The figures of `work`, done from `start` to `end` on a machine of so many processors.
     pub(crate) fn new(work: Work, start: &Sample, end: &Sample, processor_count: usize) -> Self {
+        let spent = end.census.since(&start.census);
+        let source = if start.census.sees_all() { OthersSource::Processes } else { OthersSource::ClockTicks };
+        Self::of(work, &start.clocks, &end.clocks, &spent, source, processor_count)
+    }
+
+    fn of(
+        work: Work,
+        start: &Clocks,
+        end: &Clocks,
+        spent: &Spent,
+        others_source: OthersSource,
+        processor_count: usize,
+    ) -> Self {
         let elapsed = end.at - start.at;
         let seconds = elapsed.as_secs_f64();
         let gigabytes = work.bytes as f64 / BYTES_PER_GIGABYTE;
         let own = end.own.saturating_sub(start.own);
         let broker = start.broker.zip(end.broker).map(|(start, end)| end.since(start));
         let capacity = seconds * processor_count as f64;
-        let busy = end.machine.busy.saturating_sub(start.machine.busy);
-        let kernel = end.kernel.saturating_sub(start.kernel);
+        // The censuses lie around the clocks, and the last one behind all that was waited for.
+        let share =
+            |used: Duration| ratio(used.as_secs_f64(), spent.elapsed.as_secs_f64() * processor_count as f64);
+        let others = |broker: CpuTime| match others_source {
+            OthersSource::Processes => share(spent.others),
+            OthersSource::ClockTicks => {
+                let busy = end.machine.busy.saturating_sub(start.machine.busy);
+                ratio(busy.saturating_sub(broker.total()).saturating_sub(own).as_secs_f64(), capacity)
+            }
+        };
+        let named =
+            spent.by_name.iter().map(|(name, used)| NamedShare { name: name.clone(), share: share(*used) });
+        let named = named.filter(|named| named.share >= NAMED_SHARE_MIN).take(OTHERS_NAMED_MAX);
         let stolen = end.machine.stolen.saturating_sub(start.machine.stolen);
         Self {
             seconds,
@@ -165,13 +233,21 @@ impl Figures {
                 cpu_seconds_per_gigabyte: ratio(own.as_secs_f64(), gigabytes),
                 busy_processors: ratio(own.as_secs_f64(), seconds),
             },
-            others_share: broker.map(|cpu| {
-                let others = busy.saturating_sub(cpu.total()).saturating_sub(own).saturating_sub(kernel);
-                ratio(others.as_secs_f64(), capacity)
-            }),
-            kernel_share: ratio(kernel.as_secs_f64(), capacity),
+            others_share: broker.map(others),
+            others_source,
+            others: if broker.is_some() { named.collect() } else { Vec::new() },
+            kernel_share: share(spent.kernel),
             stolen_share: ratio(stolen.as_secs_f64(), capacity),
         }
+    }
+}
+
+impl Figures {
+    /// Who the others were: ` (java 20 %, sh 1 %)`; nothing where nobody stands out.
+    pub(crate) fn name_others(&self) -> String {
+        let each = self.others.iter().map(|other| format!("{} {:.0} %", other.name, other.share * 100.0));
+        let each = each.collect::<Vec<_>>().join(", ");
+        if each.is_empty() { each } else { format!(" ({each})") }
     }
 }
 
@@ -212,20 +288,30 @@ fn ratio(numerator: f64, denominator: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn sample(
+    fn clocks(
         at: Instant,
         broker_ms: Option<(u64, u64)>,
         own_ms: u64,
         busy_ms: u64,
         stolen_ms: u64,
-    ) -> Sample {
+    ) -> Clocks {
         let ms = Duration::from_millis;
-        Sample {
+        Clocks {
             at,
             broker: broker_ms.map(|(user, system)| CpuTime { user: ms(user), system: ms(system) }),
             own: ms(own_ms),
             machine: MachineTime { busy: ms(busy_ms), stolen: ms(stolen_ms) },
-            kernel: ms(busy_ms / 20),
+        }
+    }
+
+    fn spent() -> Spent {
+        let ms = Duration::from_millis;
+        let by_name = [("java", 250), ("sh", 50), ("a", 45), ("b", 41), ("c", 14)];
+        Spent {
+            elapsed: ms(2500),
+            kernel: ms(100),
+            others: ms(400),
+            by_name: by_name.map(|(name, used)| (name.to_owned(), ms(used))).into(),
         }
     }
 
@@ -234,12 +320,9 @@ mod tests {
         let start = Instant::now();
         let end = start + Duration::from_secs(2);
         let work = Work { requests: 1000, records: 63_000, bytes: 500_000_000 };
-        let figures = Figures::new(
-            work,
-            &sample(start, Some((100, 200)), 50, 1000, 10),
-            &sample(end, Some((400, 900)), 250, 2600, 50),
-            2,
-        );
+        let (start, end) =
+            (clocks(start, Some((100, 200)), 50, 1000, 10), clocks(end, Some((400, 900)), 250, 2600, 50));
+        let figures = Figures::of(work, &start, &end, &spent(), OthersSource::Processes, 2);
         assert_eq!(figures.megabytes_per_second, 250.0);
         assert_eq!(figures.requests_per_second, 500.0);
         let broker = figures.broker.expect("its time is known");
@@ -249,19 +332,30 @@ mod tests {
         assert_eq!(broker.busy_processors, 0.5);
         assert_eq!(figures.client.cpu_seconds_per_gigabyte, 0.4);
         assert_eq!(figures.client.busy_processors, 0.1);
-        // Busy 1.6 s, of which the broker had 1.0, the client 0.2, the kernel's threads 0.08, on four
-        // processor-seconds.
+        // Of five processor-seconds between the censuses.
         assert!((figures.others_share.expect("known") - 0.08).abs() < 1e-9);
         assert!((figures.kernel_share - 0.02).abs() < 1e-9);
         assert_eq!(figures.stolen_share, 0.01);
+        let named: Vec<_> = figures.others.iter().map(|named| named.name.as_str()).collect();
+        assert_eq!(named, ["java", "sh"], "others below a hundredth are not named");
+    }
+
+    #[test]
+    fn where_processes_are_not_seen_the_ticks_say_what_is_left() {
+        let start = Instant::now();
+        let end = start + Duration::from_secs(2);
+        let (start, end) =
+            (clocks(start, Some((100, 200)), 50, 1000, 10), clocks(end, Some((400, 900)), 250, 2600, 50));
+        let figures = Figures::of(Work::default(), &start, &end, &spent(), OthersSource::ClockTicks, 2);
+        // Busy 1.6 s, of which the broker had 1.0 and the client 0.2, on four processor-seconds.
+        assert!((figures.others_share.expect("known") - 0.1).abs() < 1e-9);
     }
 
     #[test]
     fn without_the_brokers_process_others_are_unknown() {
-        let start = Instant::now();
-        let still = sample(start, None, 0, 0, 0);
-        let figures = Figures::new(Work::default(), &still, &still, 2);
-        assert_eq!((figures.broker, figures.others_share), (None, None));
+        let still = clocks(Instant::now(), None, 0, 0, 0);
+        let figures = Figures::of(Work::default(), &still, &still, &spent(), OthersSource::Processes, 2);
+        assert_eq!((figures.broker, figures.others_share, figures.others.len()), (None, None, 0));
         assert_eq!(figures.megabytes_per_second, 0.0);
     }
 

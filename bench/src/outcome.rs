@@ -174,7 +174,7 @@ impl Phase {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::measure::{BrokerFigures, ClientFigures, latency_histogram};
+    use crate::measure::{BrokerFigures, ClientFigures, NamedShare, OthersSource, latency_histogram};
 
     /// An outcome of one phase with the figures that comparisons look at.
     pub(crate) fn outcome(megabytes_per_second: f64, cpu_seconds_per_gigabyte: f64, others: f64) -> Outcome {
@@ -195,6 +195,8 @@ pub(crate) mod tests {
             }),
             client: ClientFigures { cpu_seconds_per_gigabyte: 0.1, busy_processors: 0.1 },
             others_share: Some(others),
+            others_source: OthersSource::Processes,
+            others: vec![NamedShare { name: "java".into(), share: others }],
             kernel_share: 0.0,
             stolen_share: 0.0,
         };

@@ -3,6 +3,7 @@
 use super::{Heading, Measured};
 use crate::context::broker::TargetFacts;
 use crate::context::durability::Promise;
+use crate::measure::OthersSource;
 use crate::outcome::Outcome;
 
 /// The notes of a report, the weightiest first.
@@ -28,6 +29,14 @@ pub(super) fn of(heading: &Heading, measured: &Measured) -> Vec<String> {
             comparison.rounds.first().and_then(|round| round.outcomes.first())
         }
     };
+    if first.is_some_and(are_others_guessed) {
+        notes.push(
+            "not all processes are seen from here, so what others used is the machine's busy time without the \
+             broker's and the client's; where the kernel samples that at clock ticks, it is wrong at rates in step \
+             with them, and its own threads count as others"
+                .to_owned(),
+        );
+    }
     let has_rate = heading.workload.lines().any(|line| line.starts_with("rate"));
     if !heading.targets.is_empty() && first.is_some_and(has_latency) && !has_rate {
         notes.push(
@@ -58,6 +67,12 @@ fn cache_without_flush(targets: &[TargetFacts]) -> Option<String> {
         "the kernel takes {name} for a device without a volatile cache and sends it no flushes: what a flush \
          costs elsewhere cannot be seen here"
     ))
+}
+
+/// Whether others' share is what the clock ticks left.
+fn are_others_guessed(outcome: &Outcome) -> bool {
+    let mut sources = outcome.phases.iter().map(|phase| phase.figures.others_source);
+    sources.any(|source| source == OthersSource::ClockTicks)
 }
 
 /// Whether latencies were taken.

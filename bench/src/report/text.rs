@@ -11,6 +11,7 @@ use crate::compare::Spread;
 use crate::context::broker::TargetFacts;
 use crate::context::configuration::Setting;
 use crate::context::disk::Disk;
+use crate::measure::OthersSource;
 use crate::outcome::{Better, Phase};
 
 /// The greatest number of Kafka's widest type: the default of limits that are off.
@@ -271,10 +272,12 @@ fn write_samples(text: &mut String, report: &Report) -> fmt::Result {
                 share.map_or_else(|| "unknown".to_owned(), |share| format!("{} %", number(share * 100.0)))
             };
             let client = greatest(&|phase| Some(phase.figures.client.busy_processors));
+            let is_seen = phases.iter().all(|phase| phase.figures.others_source == OthersSource::Processes);
+            let sources = if is_seen { "by the time of all processes" } else { "by clock ticks" };
             writeln!(
                 text,
                 "{:<LABEL_WIDTH$}{}, {name}: {} requests in {} s over {} run(s), {} latencies; at most: client busy {}, \
-                 others {} of the machine, kernel's threads {}, stolen {}",
+                 others {} of the machine ({sources}), kernel's threads {}, stolen {}",
                 "rests on",
                 column.name,
                 count(requests),

@@ -138,7 +138,7 @@ impl Scene<'_> {
             self.context.progress.say(&format!("kill {number} of {of}: {}", outcome::describe(&kill)));
             kills.push(kill);
         }
-        let end = Sample::end(&Processes::default())?.complete()?;
+        let end = Sample::end(&Processes::default())?;
         let records = kills.iter().map(|kill| kill.records).sum();
         let bytes = records * self.settings.record_size.0;
         let work = Work { requests: records, records, bytes };

@@ -20,7 +20,7 @@ use crate::driver::wire::leaders::Leaders;
 use crate::driver::wire::producers::{ProducerSettings, Producers};
 use crate::driver::wire::reader::{Arrival, Range, Reader, ReaderSettings, share};
 use crate::measure::flow::{BrokerSlice, Flow, Timing};
-use crate::measure::{Figures, Sample, Work};
+use crate::measure::{Clocks, Figures, Sample, Work};
 use crate::outcome::Phase;
 use crate::scenario::Context;
 use crate::scenario::cold_files::ColdFiles;
@@ -303,13 +303,13 @@ impl<'a> Session<'a> {
             (slice_start, cpu) = (now, next_cpu);
             slices += 1;
         }
-        let sample = Sample::end(&self.target.processes)?;
-        self.produced.close(sample.at().min(end));
-        self.consumed.close(sample.at().min(end));
+        let clocks = Clocks::read(&self.target.processes)?;
+        self.produced.close(clocks.at().min(end));
+        self.consumed.close(clocks.at().min(end));
         self.settle(begin, end)?;
         Ok(Window {
             start,
-            end: sample.complete()?,
+            end: clocks.complete(&self.target.processes)?,
             processor_count: self.context.processor_count,
             produced: self.produced.clone(),
             consumed: self.consumed.clone(),

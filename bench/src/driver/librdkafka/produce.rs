@@ -15,7 +15,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::{Driven, FLUSH_MAX, Sending, config, failed, producer_settings};
-use crate::measure::{Figures, Sample, Work, latency_histogram, nanoseconds};
+use crate::measure::{Clocks, Figures, Sample, Work, latency_histogram, nanoseconds};
 use crate::processes::Processes;
 use crate::schedule::Schedule;
 
@@ -148,7 +148,7 @@ pub(super) fn produce_since(
             None => {}
         }
     }
-    let finish = Sample::end(broker)?;
+    let finish = Clocks::read(broker)?;
     let start = start.ok_or_else(|| io::Error::other("the run ended before its measurement began"))?;
     // The histogram ends with the measurement; what is under way is awaited for the count alone.
     let measured: u64 = senders.iter().map(|sender| sender.deliveries().measured).sum();
@@ -171,7 +171,7 @@ pub(super) fn produce_since(
     let records_per_batch = senders.iter().find_map(|sender| sender.deliveries().records_per_batch);
     let bytes = measured * sending.record_size_bytes as u64;
     let work = Work { requests: measured, records: measured, bytes };
-    let figures = Figures::new(work, &start, &finish.complete()?, processor_count);
+    let figures = Figures::new(work, &start, &finish.complete(broker)?, processor_count);
     Ok(Driven { figures, latencies, records, records_per_batch })
 }
 

@@ -54,7 +54,7 @@ fn measure_rounds(row: &ManyRow, paths: &[PathBuf], settings: &DiskSettings) -> 
         now = end;
         count += 1;
     }
-    let end = Sample::end(&Processes::default())?.complete()?;
+    let end = Sample::end(&Processes::default())?;
     let records = count * row.files as u64;
     let work = Work { requests: records, records, bytes: count * row.round_bytes() as u64 };
     Ok(Measured::new(start, end, work, latencies))

@@ -172,7 +172,7 @@ impl Stream {
                 }
             }
         }
-        let end = Sample::end(&Processes::default())?.complete()?;
+        let end = Sample::end(&Processes::default())?;
         let requests = latencies.len();
         let work = Work { requests, records: requests, bytes: requests * self.row.size as u64 };
         Ok(Measured::new(start, end, work, latencies))

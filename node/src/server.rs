@@ -21,6 +21,7 @@ mod start_error;
 pub(crate) mod summary;
 
 use std::{
+    mem,
     net::{SocketAddr, ToSocketAddrs},
     sync::{
         Arc,
@@ -31,7 +32,7 @@ use std::{
 };
 
 use ringmain_storage::{
-    ShardId,
+    RecoveredLogs, ShardId,
     disk::direct::{DiskFacts, probe_disk, probe_ring},
 };
 
@@ -51,7 +52,7 @@ use crate::{
     metadata::{DataDirectory, DataDirectoryError, MetadataOptions, NodeId, control_thread},
     observability::Snapshots,
     runtime::{self, ExecutorHandle, TickSource},
-    shard::{Inbox, Mailbox, NodeShared, mailbox},
+    shard::{Inbox, Mailbox, NodeShared, mailbox, owner},
     supervision::{Phase, Progress, Supervisor},
 };
 use reload::Reload;
@@ -127,9 +128,10 @@ fn run_supervised(
     supervisor.enter(Phase::Replaying);
     // Before anything that may take long: whoever watches can see what it waits for.
     let admin = start_admin(&node)?;
-    let replayed = shard_main::replay_journals(&node, &directory, facts, cores[0])?;
+    let mut replayed = shard_main::replay_journals(&node, &directory, facts, cores[0])?;
     supervisor.enter(Phase::Recovering);
-    let mut shards = start_shards(&node, &directory, facts, cores, inboxes)?;
+    let recovered = mem::take(&mut replayed.recovered);
+    let mut shards = start_shards(&node, &directory, facts, cores, inboxes, recovered)?;
     supervisor.enter(Phase::Joining);
     let mut stop = joining::register(&node, &shards, signals)?;
     if stop.is_none() {
@@ -226,7 +228,9 @@ fn start_shards(
     facts: DiskFacts,
     cores: &[usize],
     inboxes: Vec<Inbox>,
+    mut recovered: RecoveredLogs,
 ) -> Result<Shards, StartError> {
+    let (began, logs_handed_over) = (Instant::now(), recovered.len());
     let (opened, opens) = mpsc::channel();
     let (serving, serves) = mpsc::channel();
     let mut executors = Vec::with_capacity(cores.len());
@@ -237,6 +241,7 @@ fn start_shards(
             root: directory.path().to_owned(),
             facts,
             inbox,
+            recovered: recovered.take(|key| owner(key, cores.len()) == ShardId(number)),
             opened: opened.clone(),
             serving: serving.clone(),
         };
@@ -248,6 +253,7 @@ fn start_shards(
     for _ in cores {
         damaged += opens.recv().map_err(|_| ended_early())??;
     }
+    tracing::info!(milliseconds = began.elapsed().as_millis(), logs_handed_over, damaged, "opened all logs");
     Ok(Shards { executors, node: node.clone(), serving: serves, damaged })
 }
 

@@ -55,6 +55,7 @@ pub(crate) use partition::Partition;
 pub(crate) use produce::{ProduceAnswer, ProduceOperation, Reply, RequestBytesGuard};
 pub(crate) use replication::{Replication, ReplicationValues};
 pub(crate) use request_counters::{RequestCounters, RequestValues};
+pub(crate) use router::owner;
 pub(crate) use snapshot::{FollowerLag, PartitionLag, ShardSnapshot, SnapshotScope, TopicSize};
 pub(crate) use traffic::TopicTrafficValues;
 pub(crate) use turn_clock::TurnClock;

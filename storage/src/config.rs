@@ -85,7 +85,7 @@ pub struct StoreOptions {
     pub unwritten_bytes_max: usize,
     /// Memory of tails that stay readable after they were written. The oldest goes first.
     pub tail_bytes_max: usize,
-    /// Files of one shard's journal. At least 2: one is written while the other is emptied.
+    /// Most files of one shard's journal, made as they are needed. At least 2: one is written while the other is emptied.
     pub journal_files: u32,
     /// Size of a journal file. More bytes mean fewer, larger writes to segments and a longer replay.
     pub journal_file_bytes: u64,
@@ -121,7 +121,7 @@ impl Default for StoreOptions {
         StoreOptions {
             unwritten_bytes_max: 32 << 20,
             tail_bytes_max: 128 << 20,
-            journal_files: 4,
+            journal_files: 8,
             journal_file_bytes: 64 << 20,
             direct_write_bytes_min: 64 << 10,
             growing_write_bytes_min: 512 << 10,
@@ -141,3 +141,7 @@ impl Default for StoreOptions {
 /// Bytes of one partition that one round writes, and so the most that a power cut can tear.
 /// Recovery relies on it to tell a torn end from a damaged middle.
 pub(crate) const ROUND_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of one partition that are settled without a flush at most. They are durable in the journal, but a power cut can tear
+/// them in the segment as it can a round.
+pub(crate) const SETTLED_UNFLUSHED_BYTES_MAX: u64 = 4 << 20;

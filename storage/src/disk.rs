@@ -140,6 +140,22 @@ pub trait DiskFile: Clone + 'static {
     /// Writes the whole of `buffer` at `position`, past the page cache. Address, position and length are aligned.
     fn write_at(&self, position: u64, buffer: BufferSlice) -> impl Future<Output = Result<(), DiskError>>;
 
+    /// [`DiskFile::write_at`] of several buffers that follow each other in the file: one write where the system can do that.
+    fn write_parts_at(
+        &self,
+        mut position: u64,
+        parts: Vec<BufferSlice>,
+    ) -> impl Future<Output = Result<(), DiskError>> {
+        async move {
+            for part in parts {
+                let length = part.len() as u64;
+                self.write_at(position, part).await?;
+                position += length;
+            }
+            Ok(())
+        }
+    }
+
     /// [`DiskFile::write_at`] whose bytes are durable when it returns, at less than the cost of a flush after it. It says
     /// nothing of other writes, to this file or another.
     fn write_at_and_flush(

@@ -177,6 +177,9 @@ impl<D: Disk> Round<D> {
         buffer.pad_to(self.shared.block_bytes);
         frame_for(&place, entries).encode_head(&mut buffer);
         self.frames.push(PlacedFrame { place, buffer: Some(buffer) });
+        if journal.wants_zeros() {
+            self.shared.zeros_work.notify();
+        }
         true
     }
 

@@ -8,8 +8,11 @@
 //! - A file is entered again only after a *durable* frame says that nothing in it is needed ([`frame::Frame::live_from`]).
 //! - Every frame is within its file and ends on a block; two frames never share one.
 pub(crate) mod frame;
+mod heads;
 pub(crate) mod replay;
 mod ring;
+mod stretches;
+mod zeros;
 
 pub use self::ring::JournalStats;
 pub(crate) use self::ring::{Journal, Place, frame_for};

@@ -35,6 +35,7 @@ pub use self::{
     identity::{LogIdentity, LogKey, ShardId, TopicId, parse_folder},
     journal::JournalStats,
     log::compaction::{Compaction, CompactionNeed, CompactionReport, CompactionStep},
+    log::recovered::RecoveredLogs,
     log::{Appended, Fetched, Log, Piece, ProducerCheck, ProducerSnapshot, RetentionReport},
     offset::{LeaderEpoch, Offset},
     store::{Progress, ReplayReport, Round, Store, StoreStats, replay_journals},

@@ -18,6 +18,7 @@ pub(crate) mod leader_epochs;
 pub(crate) mod producers;
 mod read;
 pub(crate) mod recover;
+pub(crate) mod recovered;
 mod restart;
 mod retention;
 mod round;
@@ -40,7 +41,7 @@ use self::producers::Producers;
 use self::tail::{End, Tail};
 use crate::batch::{BatchHeader, RecordBatchHeader};
 use crate::config::LogConfig;
-use crate::disk::{Disk, DiskError, FileRange};
+use crate::disk::{BUFFER_BYTES_MIN, Disk, DiskError, FileRange};
 use crate::error::ProducerError;
 use crate::identity::{LogIdentity, LogKey};
 use crate::offset::{LeaderEpoch, Offset};
@@ -76,6 +77,10 @@ pub(crate) struct LogCell<D: Disk> {
     is_queued: Cell<bool>,
     /// Whether the log waits in the queue for zeros.
     waits_for_zeros: Cell<bool>,
+    /// Its places in the order in which logs give memory back.
+    memory_places: Cell<usize>,
+    /// What of [`Shared::asked_to_settle`] is its memory.
+    asked_bytes: Cell<usize>,
 }
 
 /// What changes.
@@ -116,9 +121,16 @@ pub(crate) struct LogState {
     has_waited_for_settling: bool,
     /// The next round shall bring everything to the segments.
     settle_requested: bool,
+    /// It shall be durable there, too: what was settled to give memory back is only written.
+    flush_requested: bool,
+    /// Bytes that were settled beside the rounds and not flushed. They are durable in the journal; while there are any,
+    /// nothing else that was written into the segments is unflushed.
+    settled_unflushed_bytes: u64,
     last_append_ms: i64,
     /// Recovery point of the checkpoint on disk.
     checkpointed_offset: Offset,
+    /// Base offset of the segment that it says is open.
+    checkpointed_segment: Offset,
     /// Bytes appended since the last checkpoint was drawn up.
     bytes_since_checkpoint: u64,
     /// The next checkpoint is due before that many bytes.
@@ -145,6 +157,8 @@ pub(crate) struct LogState {
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) recovery_point: Offset,
+    /// Base offset of the segment that was open when it was drawn up.
+    pub(crate) open_segment: Offset,
     /// The log's start when it was drawn up.
     pub(crate) log_start_offset: Offset,
     /// The log's layout when it was drawn up.
@@ -235,6 +249,8 @@ impl<D: Disk> Log<D> {
             zeros: Lock::default(),
             is_queued: Cell::new(false),
             waits_for_zeros: Cell::new(false),
+            memory_places: Cell::new(0),
+            asked_bytes: Cell::new(0),
         }))
     }
 
@@ -371,15 +387,24 @@ impl<D: Disk> Log<D> {
         self.0.is_queued.set(true);
     }
 
-    /// Asks the next round to bring everything to the segments, unless that is under way.
+    /// Asks the next round to bring everything to the segments, durably, unless that is under way.
     pub(crate) fn request_settle(&self) {
         {
             let mut state = self.0.state.borrow_mut();
-            if state.settling.is_some() {
+            if let Some(settling) = &mut state.settling {
+                settling.make_durable();
                 return;
             }
             state.settle_requested = true;
+            state.flush_requested = true;
         }
+        self.request_round();
+    }
+
+    /// Asks the next round to have everything written into the segments, so that its memory can go: it need not be durable
+    /// there yet.
+    fn request_settle_unflushed(&self) {
+        self.0.state.borrow_mut().settle_requested = true;
         self.request_round();
     }
 
@@ -389,20 +414,52 @@ impl<D: Disk> Log<D> {
         let is_unsettled = state.tail.unsettled_bytes() > 0;
         let is_asked = state.settle_requested || state.settling.is_some();
         let freed = match state.tail.drop_oldest() {
-            // The last buffer, with the log's end in it: the next append reads its block back.
-            None if !is_unsettled && state.tail.memory_bytes() > 0 => Some(state.tail.clear()),
+            // The last buffer, with the log's end in it: the next append needs its block.
+            None if !is_unsettled && state.tail.memory_bytes() > 0 => {
+                Some(state.tail.keep_last_block(self.0.shared.disk.buffers()))
+            }
             freed => freed,
         };
         drop(state);
         match freed {
             Some(bytes) => self.0.shared.gave_memory(bytes),
             None if is_unsettled && !is_asked && self.0.shared.may_ask_to_settle() => {
-                self.0.shared.asked_to_settle(self.0.state.borrow().tail.memory_bytes());
-                self.request_settle();
+                let bytes = self.0.state.borrow().tail.memory_bytes();
+                self.0.shared.asked_no_longer(self.0.asked_bytes.replace(bytes));
+                self.0.shared.asked_to_settle(bytes);
+                self.request_settle_unflushed();
             }
             None => return false,
         }
         freed.is_some()
+    }
+
+    /// Takes note of a place in the order in which logs give memory back.
+    pub(crate) fn got_memory_place(&self) {
+        self.0.memory_places.set(self.0.memory_places.get() + 1);
+    }
+
+    /// Gives a place up that stood for memory which is gone already. Says whether it did.
+    pub(crate) fn gives_up_stale_place(&self) -> bool {
+        let places = self.0.memory_places.get();
+        let Ok(state) = self.0.state.try_borrow() else { return false };
+        let is_stale = places > state.tail.buffer_count();
+        self.0.memory_places.set(places - usize::from(is_stale));
+        is_stale
+    }
+
+    /// Gives a place up for the memory that it stood for. Says whether the log needs another for what it still holds.
+    pub(crate) fn gives_up_place(&self) -> bool {
+        let left = self.0.memory_places.get() - 1;
+        self.0.memory_places.set(left);
+        left == 0 && self.holds_memory()
+    }
+
+    /// Gives back what memory was asked for and can go now, but for the block of the log's end: whoever appends next needs it.
+    fn give_back_what_was_asked(&self) {
+        let holds_more = || self.0.state.borrow().tail.memory_bytes() > BUFFER_BYTES_MIN;
+        while self.0.shared.wants_memory() && holds_more() && self.give_back_oldest_memory() {}
+        self.0.shared.asked_no_longer(self.0.asked_bytes.take());
     }
 
     /// Stops the log for good: what is on disk is not known any more.
@@ -425,6 +482,10 @@ impl LogState {
             self.log_end_offset
         );
         assert!(self.settled_offset <= self.flushed_offset, "what is settled is durable");
+        assert!(
+            self.settled_unflushed_bytes == 0 || self.journal_since.is_some(),
+            "what is not flushed in the segments is in the journal"
+        );
         let open = &self.open_segment().summary;
         assert_eq!(open.next_offset, self.log_end_offset, "the open segment ends where the log does");
     }
@@ -460,8 +521,11 @@ impl LogState {
             settling: None,
             has_waited_for_settling: false,
             settle_requested: false,
+            flush_requested: false,
+            settled_unflushed_bytes: 0,
             last_append_ms: now_ms,
             checkpointed_offset: Offset::ZERO,
+            checkpointed_segment: Offset::ZERO,
             bytes_since_checkpoint: 0,
             checkpoint_requested: false,
             draft: None,

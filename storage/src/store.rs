@@ -21,9 +21,10 @@ use crate::disk::{Disk, DiskError};
 use crate::error::{ChangeError, OpenError, StoreError};
 use crate::identity::{LogIdentity, LogKey, ShardId};
 use crate::journal::Journal;
-use crate::log::Log;
-use crate::log::recover;
+use crate::log::recovered::RecoveredLogs;
+use crate::log::{Log, recover};
 use crate::offset::Offset;
+use crate::partition_id::PartitionId;
 
 pub use self::stats::StoreStats;
 pub use crate::group_commit::Round;
@@ -39,6 +40,8 @@ struct Logs<D: Disk> {
     open: BTreeMap<LogKey, Log<D>>,
     /// Logs that are being opened.
     opening: BTreeSet<LogKey>,
+    /// Logs that need not be recovered from their folders.
+    recovered: RecoveredLogs,
     /// Where the upkeep goes on: it takes a part of the logs at a time.
     upkeep_next: Option<LogKey>,
 }
@@ -74,8 +77,29 @@ impl<D: Disk> Store<D> {
     }
 
     fn new(shared: Rc<Shared<D>>) -> Store<D> {
-        let logs = Logs { open: BTreeMap::new(), opening: BTreeSet::new(), upkeep_next: None };
+        let logs = Logs {
+            open: BTreeMap::new(),
+            opening: BTreeSet::new(),
+            recovered: RecoveredLogs::default(),
+            upkeep_next: None,
+        };
         Store { shared, logs: Rc::new(RefCell::new(logs)) }
+    }
+
+    /// Takes over the logs that a replay has opened, for [`Store::open_log`]. Until they are opened or forgotten nobody may
+    /// touch their folders.
+    pub fn take_over(&self, recovered: RecoveredLogs) {
+        self.logs.borrow_mut().recovered = recovered;
+    }
+
+    /// Forgets the logs that were taken over and not opened: whoever opens one later finds out again how it is.
+    pub fn forget_recovered(&self) {
+        drop(self.take_back());
+    }
+
+    /// The logs that were taken over and not opened.
+    pub(crate) fn take_back(&self) -> RecoveredLogs {
+        core::mem::take(&mut self.logs.borrow_mut().recovered)
     }
 
     /// Opens a log: creates it, or recovers it.
@@ -85,17 +109,43 @@ impl<D: Disk> Store<D> {
         config: LogConfig,
         now_ms: i64,
     ) -> Result<Log<D>, OpenError> {
+        self.open_with(identity, None, config, now_ms).await
+    }
+
+    /// The same for a log whose id was just read.
+    pub(crate) async fn open_known(
+        &self,
+        identity: LogIdentity,
+        id: PartitionId,
+        config: LogConfig,
+        now_ms: i64,
+    ) -> Result<Log<D>, OpenError> {
+        self.open_with(identity, Some(id), config, now_ms).await
+    }
+
+    async fn open_with(
+        &self,
+        identity: LogIdentity,
+        id: Option<PartitionId>,
+        config: LogConfig,
+        now_ms: i64,
+    ) -> Result<Log<D>, OpenError> {
         if !identity.is_safe() {
             return Err(OpenError::UnsafeName(identity.topic));
         }
         let key = identity.key();
-        {
+        let recovered = {
             let mut logs = self.logs.borrow_mut();
             if logs.open.contains_key(&key) || !logs.opening.insert(key) {
                 return Err(OpenError::AlreadyOpen(identity.folder()));
             }
-        }
-        let opened = recover::open_log(self.shared.clone(), identity, config, now_ms).await;
+            logs.recovered.remove(&identity)
+        };
+        let shared = self.shared.clone();
+        let opened = match recovered {
+            Some(recovered) => Ok(recovered.open(shared, config, now_ms)),
+            None => recover::open_log(shared, identity, id, config, now_ms).await,
+        };
         let mut logs = self.logs.borrow_mut();
         logs.opening.remove(&key);
         let log = opened?;
@@ -176,9 +226,10 @@ impl<D: Disk> Store<D> {
     #[cfg(test)]
     pub(crate) fn abandon(&self) {
         let shared = &self.shared;
-        for queue in [&shared.queue, &shared.stalled, &shared.zeros_queue, &shared.settle_queue] {
+        for queue in [&shared.queue, &shared.stalled, &shared.zeros_queue] {
             queue.borrow_mut().clear();
         }
+        shared.settle_queue.borrow_mut().clear();
         self.logs.borrow_mut().open.clear();
     }
 

@@ -6,6 +6,7 @@ mod cold_reads;
 mod compaction;
 mod faults;
 mod fixtures;
+mod kills;
 mod planted;
 mod power_cut;
 mod replica;

@@ -60,6 +60,7 @@ conformance!(
     what_was_written_is_read,
     a_read_ends_where_the_file_ends,
     large_writes_arrive_whole,
+    parts_arrive_one_behind_the_other,
     unaligned_access_is_refused,
     cached_reads_see_direct_writes,
     lengths_can_be_set,
@@ -135,6 +136,21 @@ async fn large_writes_arrive_whole(disk: impl Disk) {
     }
     let part = file.read_cached(BUFFER_BYTES_MAX as u64 - 1, BUFFER_BYTES_MAX + 2).await.unwrap();
     assert_eq!((part.len(), part[0], part[1], part[BUFFER_BYTES_MAX + 1]), (BUFFER_BYTES_MAX + 2, 5, 6, 7));
+}
+
+async fn parts_arrive_one_behind_the_other(disk: impl Disk) {
+    let file = file_of(&disk, "parts", &[1]).await;
+    let parts = vec![filled(&disk, 2, 3 * BLOCK), filled(&disk, 3, BLOCK), filled(&disk, 4, 2 * BLOCK)];
+    file.write_parts_at(BLOCK as u64, parts).await.unwrap();
+    let mut expected = Vec::new();
+    for (fill, blocks) in [(1, 1), (2, 3), (3, 1), (4, 2)] {
+        expected.extend_from_slice(&vec![fill; blocks * BLOCK]);
+    }
+    assert_eq!(file.length().await.unwrap(), expected.len() as u64);
+    assert!(file.read_at(0, 8 * BLOCK).await.unwrap().as_slice() == expected);
+    let odd = vec![filled(&disk, 5, BLOCK), filled(&disk, 6, BLOCK).slice(0..100)];
+    let refused = file.write_parts_at(0, odd).await.unwrap_err();
+    assert_eq!(refused.kind, DiskErrorKind::Unaligned);
 }
 
 async fn unaligned_access_is_refused(disk: impl Disk) {

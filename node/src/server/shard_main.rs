@@ -7,12 +7,12 @@ use std::{
     path::PathBuf,
     rc::Rc,
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::future::{Either, select};
 use ringmain_storage::{
-    ReplayReport, ShardId, Store, StoreError, StoreOptions,
+    RecoveredLogs, ReplayReport, ShardId, Store, StoreError, StoreOptions,
     disk::{
         BufferPoolOptions,
         direct::{DirectDisk, DiskFacts, Ring},
@@ -38,6 +38,8 @@ pub(super) struct ShardStart {
     pub(super) root: PathBuf,
     pub(super) facts: DiskFacts,
     pub(super) inbox: Inbox,
+    /// Its logs that the replay of the journals has opened.
+    pub(super) recovered: RecoveredLogs,
     /// Told once its logs are open, with the number of those that cannot be.
     pub(super) opened: mpsc::Sender<Result<usize, StartError>>,
     /// Told once it has taken its roles by an image that knows this start of the node.
@@ -51,7 +53,7 @@ const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// Runs a shard to its end.
 pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
-    let ShardStart { id, node, root, facts, inbox, opened, serving } = start;
+    let ShardStart { id, node, root, facts, inbox, recovered, opened, serving } = start;
     let shard = match open(id, node, root, facts, ring).await {
         Ok(shard) => shard,
         Err(error) => {
@@ -61,7 +63,10 @@ pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
         }
     };
     runtime::spawn(shard.clone().say_that_it_gets_on());
+    shard.store().take_over(recovered);
     let damaged = shard.open_logs(&shard.metadata().first_image()).await;
+    // What comes later may find its folder changed.
+    shard.store().forget_recovered();
     // The main thread waits for exactly one answer of each shard.
     drop(opened.send(Ok(damaged)));
     runtime::spawn(shard.clone().serve_inbox(inbox));
@@ -189,9 +194,22 @@ pub(super) fn replay_journals(
     let executor = runtime::start_executor("replay", core, move |ring| async move {
         runtime::spawn(say_that_replay_gets_on(node.progress.clone(), ring.clone()));
         let disk = open_disk(&node, root, facts, ring);
-        let report = replay(&disk, store_options(&node), runtime::unix_ms()).await;
+        let began = Instant::now();
+        let report = replay(&disk, store_options(&node), runtime::unix_ms(), || began.elapsed()).await;
         disk.ring().stop().await;
         report.map_err(StartError::Store)
     })?;
-    executor.join().map_err(StartError::Executor)?
+    let report = executor.join().map_err(StartError::Executor)??;
+    tracing::info!(
+        finding_ms = report.finding.as_millis(),
+        opening_ms = report.opening.as_millis(),
+        applying_ms = report.applying.as_millis(),
+        frames = report.frames,
+        journal_bytes_read = report.bytes_read,
+        logs = report.logs,
+        bytes_walked = report.bytes_walked,
+        bytes_applied = report.bytes_applied,
+        "replayed the journals"
+    );
+    Ok(report)
 }

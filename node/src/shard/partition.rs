@@ -258,6 +258,11 @@ impl Partition {
                         runtime::yield_to_reactor().await;
                     }
                 }
+                // No memory even for the block at the log's end: the next settling frees some.
+                Err(AppendError::NoRoom) => {
+                    self.queue.borrow_mut().push_front(operation);
+                    runtime::sleep(replica::MEMORY_PAUSE).await;
+                }
                 Err(error) => self.refuse(operation, &error),
             }
         }

@@ -68,7 +68,7 @@ fn a_bundle_has_what_helps_and_nothing_private_with_and_without_a_node() {
     };
     let origin = format!("log_level = info,ringmain::shard=debug    # {}:3", file.display());
     has("configuration.txt", &origin);
-    has("configuration.txt", "storage.journal_files = 4    # default");
+    has("configuration.txt", "storage.journal_files = 8    # default");
     has("check.json", "\"what\": \"io_uring\"");
     has("system.txt", "MemTotal");
     has("process.txt", &format!("process {}", server.pid()));

@@ -179,6 +179,11 @@ impl BufferPool {
         }
     }
 
+    /// Most bytes that there may be.
+    pub fn budget_bytes(&self) -> usize {
+        self.0.options.budget_bytes
+    }
+
     /// How much memory there is, and in which state.
     pub fn stats(&self) -> BufferPoolStats {
         self.0.collect_returned();

@@ -16,7 +16,7 @@
 use alloc::vec::Vec;
 
 use crate::codec::{Put, Take, checksum};
-use crate::disk::AlignedBuffer;
+use crate::disk::{AlignedBuffer, BUFFER_BYTES_MAX};
 use crate::error::Corruption;
 use crate::identity::{LogKey, TopicId};
 use crate::offset::Offset;
@@ -28,6 +28,8 @@ const FRAME_VERSION: u32 = 1;
 
 /// Bytes of a frame before its entries.
 pub(crate) const FRAME_HEAD_BYTES: usize = 64;
+/// Where a head says how long it is.
+const HEAD_LENGTH_AT: usize = 48;
 /// Bytes of an entry.
 pub(crate) const ENTRY_BYTES: usize = 64;
 
@@ -129,8 +131,20 @@ impl Frame {
         buffer.unfrozen_mut(0..head_length).copy_from_slice(&head);
     }
 
-    /// Reads the head of a frame at the beginning of `bytes`; `None` when no frame begins there.
+    /// Reads the head of a frame at the beginning of `bytes`, which hold all of it; `None` when no frame begins there.
     pub(crate) fn decode(bytes: &[u8], block_bytes: usize) -> Option<Frame> {
+        Frame::decode_head(bytes, bytes.len() as u64, block_bytes)
+    }
+
+    /// Bytes of the head that begins here, if it is one; the rest of it may say that it is none.
+    pub(crate) fn head_bytes(start: &[u8]) -> Option<usize> {
+        let field = start.get(HEAD_LENGTH_AT..)?.first_chunk()?;
+        let head_bytes = usize::try_from(u32::from_le_bytes(*field)).ok()?;
+        (FRAME_HEAD_BYTES..=BUFFER_BYTES_MAX).contains(&head_bytes).then_some(head_bytes)
+    }
+
+    /// Reads the head of a frame of which `bytes` hold at least the head, where `room` bytes are left for all of it.
+    pub(crate) fn decode_head(bytes: &[u8], room: u64, block_bytes: usize) -> Option<Frame> {
         let mut fields = Take(bytes);
         (fields.bytes(8)? == FRAME_MAGIC && fields.u32()? == FRAME_VERSION).then_some(())?;
         let stated = fields.u32()?;
@@ -155,7 +169,7 @@ impl Frame {
             });
         }
         let payloads: usize = entries.iter().map(|entry| entry.payload_bytes).sum();
-        let fits = length == Frame::length_of(entry_count, payloads, block_bytes) && length <= bytes.len();
+        let fits = length == Frame::length_of(entry_count, payloads, block_bytes) && length as u64 <= room;
         fits.then_some(Frame { generation, sequence, live_from, flushed_sequence, entries, length })
     }
 

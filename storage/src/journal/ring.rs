@@ -1,10 +1,15 @@
 //! Writing the journal: where the next frame goes, making room for it, knowing which frames are still needed.
 //!
 //! Planning is synchronous ([`Journal::place`]); then the file is prepared and the frame written. Only a round does that, and
-//! rounds take turns, so nothing here is in progress twice.
+//! rounds take turns, so no frames are in progress twice.
 //!
-//! A file is prepared by writing zeros ahead and flushing them once, so that frames overwrite ranges that are durable: the
-//! one flush of the round then covers them together with every overwrite in a segment.
+//! A file is used again once nothing in it is needed; where none is free the ring gets another one, up to as many as it may
+//! have. When few are left logs are settled so that the oldest becomes free: the faster frames come, the more files there
+//! are, the more of a log each of its settlings takes, and the fewer flushes that costs. A quiet shard keeps one or two.
+//!
+//! Frames overwrite zeros that are durable: the one flush of the round then covers them together with every overwrite in a
+//! segment. The zeros are written beside the rounds ([`Journal::write_zeros_ahead`]), a chunk at a time: ahead in the current
+//! file, and in the one that comes next. A round that is faster waits, and writes some itself.
 use alloc::collections::BTreeMap;
 use alloc::rc::Weak;
 use alloc::string::String;
@@ -12,18 +17,14 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use crate::config::StoreOptions;
-use crate::disk::{AlignedBuffer, Disk, DiskError, DiskErrorKind, DiskFile, OpenMode};
+use crate::disk::{AlignedBuffer, Disk, DiskError, DiskFile, OpenMode};
 use crate::error::StoreError;
 use crate::identity::{LogKey, ShardId};
 use crate::journal::frame::{Entry, FileHeader, Frame};
+use crate::journal::zeros::Reserve;
 use crate::journal::{file_path, parse_name, shard_folder};
 use crate::log::{Log, LogCell};
-
-/// Zeros written ahead of the frames in a file that grows: one flush of metadata for so many bytes.
-const ZERO_AHEAD_BYTES: u64 = 4 << 20;
-
-/// Bytes of one write of zeros.
-const ZERO_PIECE_BYTES: usize = 1 << 20;
+use crate::signal::Lock;
 
 /// Logs that one round brings to their segments to free the file that is entered next. Each costs a flush of its own file.
 const SETTLES_A_ROUND: usize = 32;
@@ -45,45 +46,50 @@ pub struct JournalStats {
 
 /// The journal of one shard.
 pub(crate) struct Journal<D: Disk> {
-    disk: D,
-    folder: String,
-    block_bytes: usize,
-    file_bytes: u64,
-    files_max: usize,
-    state: RefCell<Ring<D>>,
+    pub(super) disk: D,
+    pub(super) folder: String,
+    pub(super) block_bytes: usize,
+    pub(super) file_bytes: u64,
+    pub(super) files_max: usize,
+    pub(super) state: RefCell<Ring<D>>,
+    /// Held by whoever writes zeros.
+    pub(super) zeros: Lock,
+    pub(super) reserve: RefCell<Reserve>,
 }
 
-struct Ring<D: Disk> {
-    files: Vec<RingFile<D>>,
+pub(super) struct Ring<D: Disk> {
+    pub(super) files: Vec<RingFile<D>>,
     /// Index of the file that is written, and the position of the next frame in it.
-    current: Option<(usize, u64)>,
-    next_sequence: u64,
-    next_generation: u64,
+    pub(super) current: Option<(usize, u64)>,
+    pub(super) next_sequence: u64,
+    pub(super) next_generation: u64,
     /// Last frame that is durable; 0 for none, sequences begin with 1.
-    flushed_sequence: u64,
+    pub(super) flushed_sequence: u64,
     /// The largest `live_from` that a durable frame states.
-    stated_live_from: u64,
+    pub(super) stated_live_from: u64,
     /// `live_from` of the last frame that was placed.
-    placed_live_from: u64,
+    pub(super) placed_live_from: u64,
     /// Logs by the first frame that they need.
-    live: BTreeMap<(u64, LogKey), Weak<LogCell<D>>>,
+    pub(super) live: BTreeMap<(u64, LogKey), Weak<LogCell<D>>>,
     /// A write failed: what the files hold is not known, nothing more is written to them.
-    has_failed: bool,
+    pub(super) has_failed: bool,
     /// The block at the end of the current file, kept for stating `live_from`, is used.
-    has_stated: bool,
+    pub(super) has_stated: bool,
+    /// The disk was full when zeros were last written beside the rounds: left to the rounds until another file is entered.
+    pub(super) zeros_found_disk_full: bool,
 }
 
-struct RingFile<D: Disk> {
-    slot: u32,
-    file: Option<D::File>,
-    exists: bool,
-    generation: u64,
+pub(super) struct RingFile<D: Disk> {
+    pub(super) slot: u32,
+    pub(super) file: Option<D::File>,
+    pub(super) exists: bool,
+    pub(super) generation: u64,
     /// Last frame in it, 0 for none.
-    last_sequence: u64,
+    pub(super) last_sequence: u64,
     /// Length that is written and durable.
-    durable_length: u64,
+    pub(super) durable_length: u64,
     /// Whether something was written since its last flush.
-    is_dirty: bool,
+    pub(super) is_dirty: bool,
 }
 
 /// Where one frame goes.
@@ -121,6 +127,7 @@ impl<D: Disk> Journal<D> {
             live: BTreeMap::new(),
             has_failed: false,
             has_stated: false,
+            zeros_found_disk_full: false,
         };
         disk.create_directory(&folder).await?;
         for entry in disk.list(&folder).await? {
@@ -152,14 +159,17 @@ impl<D: Disk> Journal<D> {
             file_bytes: options.journal_file_bytes,
             files_max,
             state: RefCell::new(ring),
+            zeros: Lock::default(),
+            reserve: RefCell::default(),
         })
     }
 
-    /// The next place for a frame of `length` bytes; `None` while the journal has none. Places are used in order.
+    /// The next place for a frame of `length` bytes; `None` while the journal has none, or no memory. Places are used in order.
     pub(crate) fn place(&self, length: usize) -> Option<Place> {
         let mut ring = self.state.borrow_mut();
         let kept_free = self.block_bytes as u64;
-        if ring.has_failed || length as u64 + 2 * kept_free > self.file_bytes {
+        let is_too_long = length as u64 + 2 * kept_free > self.file_bytes;
+        if ring.has_failed || is_too_long || !self.has_reserve(&ring, length) {
             return None;
         }
         let (file, position) = match ring.current {
@@ -169,6 +179,11 @@ impl<D: Disk> Journal<D> {
             _ => (ring.enter(self.files_max)?, kept_free),
         };
         let enters = position == kept_free;
+        if enters {
+            let mut reserve = self.reserve.borrow_mut();
+            let header = reserve.header.take();
+            reserve.headers.extend(header);
+        }
         Some(ring.put(file, position, length, enters))
     }
 
@@ -177,11 +192,12 @@ impl<D: Disk> Journal<D> {
     pub(crate) fn place_for_statement(&self) -> Option<Place> {
         let mut ring = self.state.borrow_mut();
         let (file, position) = ring.current?;
-        let frees = ring.oldest_file(self.files_max).is_some_and(|oldest| {
+        let frees = ring.oldest_file().is_some_and(|oldest| {
             let last = ring.files[oldest].last_sequence;
             last >= ring.stated_live_from && last < ring.live_from()
         });
-        if ring.has_failed || ring.has_stated || !frees {
+        let is_wanted = frees && !ring.has_stated && ring.files.len() >= self.files_max;
+        if ring.has_failed || !is_wanted || !self.has_reserve(&ring, self.block_bytes) {
             return None;
         }
         ring.has_stated = true;
@@ -228,17 +244,20 @@ impl<D: Disk> Journal<D> {
     /// Makes the file ready for a frame, so that the frame itself only overwrites. Fails with a full disk before anything
     /// of the frame is written. With `flush` the file's header is durable, which no durable write of a frame makes it.
     async fn prepare(&self, place: Place, flush: bool) -> Result<D::File, DiskError> {
-        let file = self.open_file(place.file).await?;
-        let durable_length = self.state.borrow().files[place.file].durable_length;
         let end = place.position + place.length as u64;
-        if end > durable_length {
-            let ahead = end.max(durable_length + ZERO_AHEAD_BYTES).min(self.file_bytes).max(end);
-            self.write_zeros(&file, durable_length, ahead).await?;
-            self.state.borrow_mut().files[place.file].durable_length = ahead;
-        }
+        let ready_to = if crate::planted::is("journal-zeros-over-frames") { 0 } else { end };
+        let file = match self.ready_file(place.file, ready_to) {
+            Some(file) => file,
+            None => {
+                let _zeros = self.zeros.acquire().await;
+                let zeros = self.reserve.borrow().zeros.clone().expect("a frame has what it needs");
+                self.lengthen(place.file, end, &zeros).await?
+            }
+        };
         if place.enters {
             let header = FileHeader { generation: place.generation, first_sequence: place.sequence };
-            let mut block = self.disk.buffers().take(self.block_bytes).await;
+            let reserved = self.reserve.borrow_mut().headers.pop_front();
+            let mut block = reserved.expect("a frame has what it needs");
             block.append(&header.to_bytes());
             block.pad_to(self.block_bytes);
             let block = block.freeze(0..self.block_bytes);
@@ -249,45 +268,6 @@ impl<D: Disk> Journal<D> {
             }
         }
         Ok(file)
-    }
-
-    async fn open_file(&self, index: usize) -> Result<D::File, DiskError> {
-        let (slot, exists, open) = {
-            let ring = self.state.borrow();
-            let file = &ring.files[index];
-            (file.slot, file.exists, file.file.clone())
-        };
-        if let Some(file) = open {
-            return Ok(file);
-        }
-        let path = file_path(&self.folder, slot);
-        let mode = if exists { OpenMode::ReadWrite } else { OpenMode::CreateNew };
-        let file = match self.disk.open(&path, mode).await {
-            Err(error) if error.kind == DiskErrorKind::Exists => {
-                self.disk.open(&path, OpenMode::ReadWrite).await?
-            }
-            opened => opened?,
-        };
-        self.disk.flush_directory(&self.folder).await?;
-        let mut ring = self.state.borrow_mut();
-        ring.files[index].exists = true;
-        ring.files[index].file = Some(file.clone());
-        Ok(file)
-    }
-
-    async fn write_zeros(&self, file: &D::File, from: u64, to: u64) -> Result<(), DiskError> {
-        let mut zeros = self.disk.buffers().take(ZERO_PIECE_BYTES).await;
-        let piece_bytes = zeros.capacity();
-        zeros.spare_mut().fill(0);
-        zeros.advance(piece_bytes);
-        let zeros = zeros.freeze(0..piece_bytes);
-        let mut position = from;
-        while position < to {
-            let length = usize::try_from((to - position).min(piece_bytes as u64)).expect("one piece");
-            file.write_at(position, zeros.slice(0..length)).await?;
-            position += length as u64;
-        }
-        file.flush().await
     }
 
     /// Makes all frames that were written durable: a round may have left one file and entered the next.
@@ -311,6 +291,7 @@ impl<D: Disk> Journal<D> {
 
     /// Takes note that all frames placed so far are durable: they were flushed, or a flush of another file covered them.
     pub(crate) fn flushed(&self) {
+        *self.reserve.borrow_mut() = Reserve::default();
         let mut ring = self.state.borrow_mut();
         ring.flushed_sequence = ring.next_sequence - 1;
         ring.stated_live_from = ring.stated_live_from.max(ring.placed_live_from);
@@ -331,17 +312,24 @@ impl<D: Disk> Journal<D> {
         self.state.borrow_mut().live.retain(|(_, log), _| *log != key);
     }
 
-    /// Logs that should be settled now, so that the file that is entered next is free in time.
+    /// Files behind the current one that may hold what is needed: fewer than those that there may be, so that logs are settled
+    /// in time.
+    fn files_kept(&self) -> usize {
+        self.files_max - (self.files_max / 4).max(1)
+    }
+
+    /// Logs that should be settled now, so that the oldest files become free in time.
     pub(crate) fn logs_to_settle(&self) -> Vec<Log<D>> {
         let ring = self.state.borrow();
         if crate::planted::is("journal-reused-early") {
             return Vec::new();
         }
-        let Some(oldest) = ring.oldest_file(self.files_max) else { return Vec::new() };
-        let last = ring.files[oldest].last_sequence;
+        let held = ring.held_files();
+        let Some(excess) = held.len().checked_sub(self.files_kept()) else { return Vec::new() };
+        let last = ring.files[held[excess]].last_sequence;
         let needing = ring.live.iter().take_while(|((since, _), _)| *since <= last);
         let needing = needing.filter_map(|(_, log)| log.upgrade()).map(Log::from_cell);
-        needing.filter(|log| !log.is_settling()).take(SETTLES_A_ROUND).collect()
+        needing.filter(|log| !log.is_settling_durably()).take(SETTLES_A_ROUND).collect()
     }
 
     pub(crate) fn stats(&self) -> JournalStats {
@@ -355,7 +343,7 @@ impl<D: Disk> Journal<D> {
         }
     }
 
-    fn fail(&self) {
+    pub(super) fn fail(&self) {
         self.state.borrow_mut().has_failed = true;
     }
 }
@@ -366,38 +354,55 @@ impl<D: Disk> Ring<D> {
         self.live.first_key_value().map_or(self.next_sequence, |((since, _), _)| *since)
     }
 
-    /// The file that would be entered next, once there are as many as there may be.
-    fn oldest_file(&self, files_max: usize) -> Option<usize> {
+    /// The file that was entered longest ago, but for the current one.
+    fn oldest_file(&self) -> Option<usize> {
         let current = self.current.map(|(file, _)| file);
         let others = (0..self.files.len()).filter(|index| Some(*index) != current);
-        (self.files.len() >= files_max)
-            .then(|| others.min_by_key(|&index| self.files[index].generation))
-            .flatten()
+        others.min_by_key(|&index| self.files[index].generation)
     }
 
-    /// Enters a new file, or the oldest one if a durable frame says that nothing in it is needed.
-    fn enter(&mut self, files_max: usize) -> Option<usize> {
-        let file = match self.oldest_file(files_max) {
-            None => {
-                let slot = self.files.iter().map(|file| file.slot + 1).max().unwrap_or(0);
-                self.files.push(RingFile {
-                    slot,
-                    file: None,
-                    exists: false,
-                    generation: 0,
-                    last_sequence: 0,
-                    durable_length: 0,
-                    is_dirty: false,
-                });
-                self.files.len() - 1
-            }
-            Some(oldest) => {
-                let last = self.files[oldest].last_sequence;
-                let is_free =
-                    last == 0 || last < self.stated_live_from || crate::planted::is("journal-reused-early");
-                is_free.then_some(oldest)?
-            }
+    /// Files behind the current one with frames that are needed, the oldest first.
+    fn held_files(&self) -> Vec<usize> {
+        let current = self.current.map(|(file, _)| file);
+        let live_from = self.live_from();
+        let is_held = |index: &usize| {
+            let last = self.files[*index].last_sequence;
+            last != 0 && last >= live_from && Some(*index) != current
         };
+        let mut held: Vec<usize> = (0..self.files.len()).filter(is_held).collect();
+        held.sort_unstable_by_key(|&index| self.files[index].generation);
+        held
+    }
+
+    /// The oldest file, if a durable frame says that nothing in it is needed.
+    pub(super) fn free_file(&self) -> Option<usize> {
+        let is_free =
+            |last| last == 0 || last < self.stated_live_from || crate::planted::is("journal-reused-early");
+        self.oldest_file().filter(|&oldest| is_free(self.files[oldest].last_sequence))
+    }
+
+    pub(super) fn add_file(&mut self) -> usize {
+        let slot = self.files.iter().map(|file| file.slot + 1).max().unwrap_or(0);
+        self.files.push(RingFile {
+            slot,
+            file: None,
+            exists: false,
+            generation: 0,
+            last_sequence: 0,
+            durable_length: 0,
+            is_dirty: false,
+        });
+        self.files.len() - 1
+    }
+
+    /// Enters the oldest file if it is free, else a new one if there may be more.
+    fn enter(&mut self, files_max: usize) -> Option<usize> {
+        let file = match self.free_file() {
+            Some(free) => free,
+            None if self.files.len() < files_max => self.add_file(),
+            None => return None,
+        };
+        self.zeros_found_disk_full = false;
         self.files[file].generation = self.next_generation;
         self.files[file].last_sequence = 0;
         self.next_generation += 1;

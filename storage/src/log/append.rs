@@ -184,6 +184,7 @@ impl LogState {
         self.segments.push_back(Segment::new(base_offset, now_ms));
         // The journal holds no bytes of two segments in one entry, and a sealed segment should be complete soon.
         self.settle_requested = true;
+        self.flush_requested = true;
         if self.config.compaction.is_some() {
             // A segment is compacted once a checkpoint knows that it is durable.
             self.checkpoint_requested = true;

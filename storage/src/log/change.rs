@@ -302,7 +302,9 @@ impl<D: Disk> Log<D> {
                 let first = state.segments.front().expect("a log has an open segment");
                 let goes = state.segments.len() > 1
                     && first.is_sealed
-                    && first.summary.next_offset <= state.log_start_offset;
+                    && first.summary.next_offset <= state.log_start_offset
+                    // A start looks for the segment that was open when the checkpoint on disk was drawn up.
+                    && first.summary.base_offset < state.checkpointed_segment;
                 goes.then_some(first.summary.base_offset)
             };
             let Some(base_offset) = oldest else { return Ok(()) };
@@ -438,6 +440,7 @@ impl LogState {
         self.producer_files.retain(|(base, _)| *base <= end);
         self.read_ends.clear();
         self.journal_since = None;
+        self.settled_unflushed_bytes = 0;
         self.log_end_offset = end;
         self.written_offset = end;
         self.flushed_offset = end;

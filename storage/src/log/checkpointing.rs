@@ -37,6 +37,7 @@ impl<D: Disk> Log<D> {
         self.0.shared.disk.replace(&self.checkpoint_path(), &draft.file, true).await?;
         let mut state = self.0.state.borrow_mut();
         state.checkpointed_offset = draft.recovery_point;
+        state.checkpointed_segment = draft.open_segment;
         state.has_replacement = false;
         drop(state);
         Ok(())
@@ -62,10 +63,12 @@ impl<D: Disk> Log<D> {
         state.settled_offset == state.log_end_offset
     }
 
-    /// Whether everything below the end is in a checkpoint.
+    /// Whether everything below the end is in a checkpoint, and which segment is open.
     pub(crate) fn is_checkpointed(&self) -> bool {
         let state = self.0.state.borrow();
-        state.checkpointed_offset == state.log_end_offset && state.draft.is_none()
+        state.checkpointed_offset == state.log_end_offset
+            && state.checkpointed_segment == state.open_segment().summary.base_offset
+            && state.draft.is_none()
     }
 
     /// Bytes that a start would have to walk, as far as they count.
@@ -138,6 +141,15 @@ impl<D: Disk> Log<D> {
         state.flushed_offset < state.written_offset && state.stopped.is_none()
     }
 
+    /// Makes durable what was settled and not flushed. Nobody appends any more, and no round runs.
+    pub(crate) async fn flush_settled(&self, journal: Option<&Journal<D>>) -> Result<(), DiskError> {
+        let is_unflushed = self.0.state.borrow().settled_unflushed_bytes > 0;
+        if is_unflushed {
+            self.flush_written(journal).await?;
+        }
+        Ok(())
+    }
+
     /// Makes durable what was written. The caller holds the round, and has flushed the journal.
     pub(crate) async fn flush_written(&self, journal: Option<&Journal<D>>) -> Result<Offset, DiskError> {
         self.end_settling().await;
@@ -163,6 +175,7 @@ impl<D: Disk> Log<D> {
         let mut state = self.0.state.borrow_mut();
         state.flushed_offset = state.written_offset;
         state.unflushed_bytes = 0;
+        state.settled_unflushed_bytes = 0;
         if state.tail.unsettled_bytes() == 0 {
             state.settled_offset = state.log_end_offset;
             if let (Some(since), Some(journal)) = (state.journal_since.take(), journal) {

@@ -66,7 +66,7 @@ pub struct Compaction<D: Disk> {
 
 enum Stage<D: Disk> {
     /// Keys are noted.
-    Mapping(Mapping<D>),
+    Mapping(Box<Mapping<D>>),
     /// Segments are made anew.
     Cleaning(Box<Cleaning<D>>),
     Over,
@@ -129,7 +129,7 @@ impl<D: Disk> Log<D> {
             now_ms,
             delete_retention_ms: config.delete_retention_ms,
             incarnation,
-            stage: Stage::Mapping(Mapping::new(dirty, sources, map)),
+            stage: Stage::Mapping(Box::new(Mapping::new(dirty, sources, map))),
             report,
         })
     }
@@ -183,7 +183,7 @@ impl<D: Disk> Compaction<D> {
                 let Stage::Mapping(mapping) = core::mem::replace(&mut self.stage, Stage::Over) else {
                     unreachable!("it was just looked at")
                 };
-                self.begin_cleaning(mapping);
+                self.begin_cleaning(*mapping);
             }
             Stage::Cleaning(cleaning) => {
                 let terms = clean::Terms {

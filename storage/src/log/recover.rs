@@ -3,6 +3,8 @@
 //! The checkpoint says how the log was at its recovery point; from there the segments are walked batch by batch. After a
 //! clean stop there is nothing to walk. Without a checkpoint all segments are.
 //!
+//! A walk flushes what it found and cut, once: the process may have been killed before its own flush.
+//!
 //! Where the walk stops, a power cut may have torn the last round: what follows is cut off, durably, before anything is
 //! appended, so that a later walk cannot take it for new batches. But a batch that continues the log further behind than
 //! a power cut can tear proves that what stands here was durable once: then the log refuses to open.
@@ -13,7 +15,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::config::{LogConfig, ROUND_BYTES_MAX};
+use crate::config::{LogConfig, ROUND_BYTES_MAX, SETTLED_UNFLUSHED_BYTES_MAX};
 use crate::disk::{BUFFER_BYTES_MAX, DirectoryEntry, Disk, DiskErrorKind, DiskFile, EntryKind};
 use crate::error::{Corruption, Damage, OpenError};
 use crate::identity::LogIdentity;
@@ -30,12 +32,14 @@ use crate::segment::scan::{Found, Scan, find_continuation};
 use crate::segment::{self, Segment, SegmentSummary, index_path, log_path, producers_path};
 use crate::store::shared::Shared;
 
-/// Bytes of one log that a power cut can tear at most: a round, what `write.caching` leaves unflushed before it, and the
-/// last buffer of each, which may reach beyond.
-pub(crate) const UNFLUSHED_BYTES_MAX: u64 = 2 * (ROUND_BYTES_MAX as u64 + BUFFER_BYTES_MAX as u64);
+/// Bytes of one log that a power cut can tear at most: a round, what `write.caching` leaves unflushed before it, the last
+/// buffer of each, which may reach beyond, and what was settled without a flush.
+pub(crate) const UNFLUSHED_BYTES_MAX: u64 =
+    2 * (ROUND_BYTES_MAX as u64 + BUFFER_BYTES_MAX as u64) + SETTLED_UNFLUSHED_BYTES_MAX;
 
-/// A walk of at least so much is not left to be done again by the next start.
-const WALK_BYTES_MAX: u64 = 1 << 20;
+/// A walk of at least so much is not left to be done again by the next start: a checkpoint costs three flushes, which this
+/// start waits for. Smaller ones get their checkpoints from the upkeep, which bounds what all logs together have to walk.
+const WALK_BYTES_MAX: u64 = 64 << 20;
 
 /// A log being opened.
 struct Recovery<'a, D: Disk> {
@@ -56,17 +60,27 @@ struct Recovery<'a, D: Disk> {
     compacted_offset: Offset,
     /// Bytes that were walked.
     walked_bytes: u64,
+    /// Whether the file of the segment that was walked last has to be flushed.
+    is_unflushed: bool,
+    /// Whether the folder has to be flushed: files were walked from their beginning, empty ones too, and nothing says that their
+    /// names are durable.
+    is_name_unflushed: bool,
 }
 
-/// Opens a log: creates its folder, or recovers it.
+/// Opens a log: creates its folder, or recovers it. `id` is what the folder says, if that is known.
 pub(crate) async fn open_log<D: Disk>(
     shared: Rc<Shared<D>>,
     identity: LogIdentity,
+    id: Option<PartitionId>,
     config: LogConfig,
     now_ms: i64,
 ) -> Result<Log<D>, OpenError> {
     let folder = identity.folder();
-    let id = match read_id(&shared, &folder).await? {
+    let found = match id {
+        Some(id) => Some(id),
+        None => read_id(&shared, &folder).await?,
+    };
+    let id = match found {
         Some(id) => id,
         None => create(&shared, &identity, now_ms).await?,
     };
@@ -171,14 +185,20 @@ async fn recover<D: Disk>(
         },
         compacted_offset: checkpoint.as_ref().map_or(Offset::ZERO, |checkpoint| checkpoint.compacted_offset),
         walked_bytes: 0,
+        is_unflushed: false,
+        is_name_unflushed: false,
     };
+    let checkpointed_segment = checkpoint.as_ref().and_then(|checkpoint| checkpoint.segments.last());
+    let checkpointed_segment = checkpointed_segment.map_or(Offset::ZERO, |open| open.base_offset);
     recovery.begin(checkpoint).await?;
     recovery.walk().await?;
     let first = log_start.unwrap_or(recovery.first_offset());
     let log_start_offset = recovery.cut_at.map_or(first, |cut_at| first.min(cut_at));
     recovery.start_at(log_start_offset).await?;
     let needs_checkpoint = recovery.walked_bytes >= WALK_BYTES_MAX && recovery_point.is_none();
-    let state = recovery.into_state(log_start_offset, id.incarnation, recovery_point.unwrap_or(Offset::ZERO));
+    let mut state =
+        recovery.into_state(log_start_offset, id.incarnation, recovery_point.unwrap_or(Offset::ZERO));
+    state.checkpointed_segment = checkpointed_segment;
     let log = Log::new(shared, identity, state);
     if needs_checkpoint {
         log.checkpoint_now().await?;
@@ -315,6 +335,7 @@ impl<D: Disk> Recovery<'_, D> {
             let is_past_cut = self.cut_at.is_some_and(|cut_at| self.next_offset >= cut_at);
             match next {
                 Some((base_offset, length)) if base_offset == self.next_offset && !is_past_cut => {
+                    self.flush_walked().await?;
                     let summary = SegmentSummary::empty(base_offset, self.now_ms);
                     self.segments.push_back(Segment::found(summary, Some(SegmentIndex::default()), length));
                 }
@@ -347,6 +368,8 @@ impl<D: Disk> Recovery<'_, D> {
         let mut segment = self.segments.pop_back().expect("the walk has a segment");
         let base_offset = segment.summary.base_offset;
         let length = self.file_length(base_offset).unwrap_or(0);
+        // The name of a file is durable when something in it was, and with nothing known of it that is not sure.
+        self.is_name_unflushed |= segment.summary.size_bytes == 0 && self.file_length(base_offset).is_some();
         if length == segment.summary.size_bytes {
             self.segments.push_back(segment);
             return Ok(Stop::End { rest_is_zero: true });
@@ -373,15 +396,21 @@ impl<D: Disk> Recovery<'_, D> {
             }
         };
         let walked = segment.summary.size_bytes - start;
-        if walked > 0 {
-            // It may only be in the device's cache, and its name too: the process was killed before its flush.
-            file.flush().await?;
-            self.shared.disk.flush_directory(&self.folder).await?;
-        }
+        // It may only be in the device's cache: the process was killed before its flush.
+        self.is_unflushed = walked > 0;
         self.walked_bytes += walked;
         self.next_offset = segment.summary.next_offset;
         self.segments.push_back(segment);
         Ok(stop)
+    }
+
+    /// Makes durable what was walked of the last segment.
+    async fn flush_walked(&mut self) -> Result<(), Damage> {
+        if core::mem::take(&mut self.is_unflushed) && !crate::planted::is("walk-not-flushed") {
+            let open = self.segments.back().expect("the walk has a segment").summary;
+            self.shared.file(&self.folder, self.identity.key(), open.base_offset).await?.flush().await?;
+        }
+        Ok(())
     }
 
     /// The log ends where the walk stopped: cuts off what follows, unless it proves damage.
@@ -405,8 +434,12 @@ impl<D: Disk> Recovery<'_, D> {
         if length > open.size_bytes && !is_padding && !crate::planted::is("torn-tail-kept") {
             let file = self.shared.file(&self.folder, self.identity.key(), open.base_offset).await?;
             file.set_length(open.size_bytes).await?;
-            file.flush().await?;
+            self.is_unflushed = true;
             self.segments.back_mut().expect("the walk has a segment").durable_length = open.size_bytes;
+        }
+        self.flush_walked().await?;
+        if self.is_name_unflushed && !crate::planted::is("walked-name-not-flushed") {
+            self.shared.disk.flush_directory(&self.folder).await?;
         }
         Ok(())
     }

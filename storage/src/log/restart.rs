@@ -75,7 +75,11 @@ impl<D: Disk> Log<D> {
         shared.forget_files(self.key());
         let draft = self.draw_up_checkpoint(&mut self.0.state.borrow_mut());
         shared.disk.replace(&self.checkpoint_path(), &draft.file, true).await?;
-        self.0.state.borrow_mut().checkpointed_offset = offset;
+        {
+            let mut state = self.0.state.borrow_mut();
+            state.checkpointed_offset = offset;
+            state.checkpointed_segment = offset;
+        }
         self.write_id(incarnation, FolderState::Settled).await
     }
 }

@@ -1,11 +1,12 @@
 //! A log's part of one round: what is taken, and what is true once it was written and once it was flushed.
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::checkpoint::Checkpoint;
 use crate::config::{ROUND_BYTES_MAX, StoreOptions};
-use crate::disk::{Disk, DiskError, DiskFile};
+use crate::disk::{BUFFER_BYTES_MAX, BufferSlice, Disk, DiskError, DiskFile};
 use crate::journal::Journal;
-use crate::log::tail::Taken;
+use crate::log::tail::{SegmentWrite, Taken};
 use crate::log::{Draft, Log, LogState};
 use crate::offset::{LeaderEpoch, Offset};
 use crate::segment::Segment;
@@ -18,6 +19,10 @@ const UNSETTLED_BYTES_MAX: u64 = 1 << 20;
 /// Unflushed bytes at which a log with `write.caching` is flushed with the round, so that what a power cut can
 /// tear stays bounded.
 const UNFLUSHED_BYTES_MAX: u64 = ROUND_BYTES_MAX as u64;
+
+/// Buffers of a log that one write takes: those that a settling finds are mostly a batch each, and a write of each by itself
+/// would make the file grow as often.
+const WRITE_PARTS_MAX: usize = 16;
 
 /// What a round does for one log.
 pub(crate) struct RoundPart<D: Disk> {
@@ -71,7 +76,11 @@ impl<D: Disk> Log<D> {
         let pending = state.tail.count() - state.written_count;
         let unsettled = state.tail.unsettled_bytes();
         if unsettled == 0 || (pending == 0 && !state.settle_requested) {
+            if unsettled == 0 && beside {
+                self.plan_flush(&mut state);
+            }
             state.settle_requested &= unsettled > 0;
+            state.flush_requested &= unsettled > 0;
             return None;
         }
         let spans_segments = state.tail.first_unsettled_segment() != Some(state.end().segment);
@@ -130,6 +139,7 @@ impl<D: Disk> Log<D> {
         let is_due = takes_all && state.is_checkpoint_due(options);
         let draft = is_due.then(|| self.draw_up_checkpoint(state));
         state.settle_requested = !takes_all;
+        state.flush_requested &= !takes_all;
         let up_to_count = taken.whole_batches.max(state.written_count);
         let new_bytes = up_to_count - state.written_count;
         RoundPart {
@@ -150,6 +160,7 @@ impl<D: Disk> Log<D> {
         state.checkpoint_requested = false;
         Draft {
             recovery_point: state.log_end_offset,
+            open_segment: state.open_segment().summary.base_offset,
             log_start_offset: state.log_start_offset,
             layout: state.layout,
             file: self.checkpoint(state).to_file(),
@@ -157,11 +168,16 @@ impl<D: Disk> Log<D> {
     }
 
     pub(crate) fn checkpoint(&self, state: &LogState) -> Checkpoint {
+        let open = state.open_segment().summary.base_offset;
+        // What lies wholly below the start goes soon, and a start looks for every segment that the checkpoint names.
+        let stays = |segment: &&Segment| {
+            segment.summary.next_offset > state.log_start_offset || segment.summary.base_offset == open
+        };
         Checkpoint {
             key: self.key(),
             log_start_offset: state.log_start_offset,
             recovery_point: state.log_end_offset,
-            segments: state.segments.iter().map(|segment| segment.summary).collect(),
+            segments: state.segments.iter().filter(stays).map(|segment| segment.summary).collect(),
             open_index: state.open_segment().index.clone().expect("the open segment's index is in memory"),
             producers: state.producers.clone(),
             leader_epochs: state.leader_epochs.clone(),
@@ -230,6 +246,9 @@ impl<D: Disk> RoundPart<D> {
         let mut state = self.log.0.state.borrow_mut();
         if let Way::Segments(taken) = &self.way {
             state.tail.settle(taken.settles);
+            self.log.0.shared.asked_no_longer(self.log.0.asked_bytes.take());
+            // What is unflushed in the segments now is not all durable in the journal any more.
+            state.settled_unflushed_bytes = 0;
         }
         state.is_full = false;
         state.written_count = self.up_to_count;
@@ -245,7 +264,8 @@ impl<D: Disk> RoundPart<D> {
     pub(crate) async fn write_segments(&self, shared: &Shared<D>, flush: bool) -> Result<(), DiskError> {
         let Way::Segments(taken) = &self.way else { return Ok(()) };
         let cell = &self.log.0;
-        for write in &taken.writes {
+        let mut writes = taken.writes.iter().peekable();
+        while let Some(write) = writes.next() {
             let has_file = self.log.with_segment(write.segment, |segment| segment.has_file);
             let file = if has_file {
                 shared.file(&cell.folder, self.log.key(), write.segment).await?
@@ -254,7 +274,17 @@ impl<D: Disk> RoundPart<D> {
                 self.log.with_segment(write.segment, |segment| segment.has_file = true);
                 file
             };
-            let end = write.position + write.bytes.len() as u64;
+            let mut end = write.position + write.bytes.len() as u64;
+            let mut parts = vec![write.bytes.clone()];
+            let follows = |next: &&SegmentWrite, end: u64, parts: &[BufferSlice]| {
+                let is_large = end - write.position >= BUFFER_BYTES_MAX as u64;
+                let is_next = next.segment == write.segment && next.position == end;
+                is_next && !is_large && parts.len() < WRITE_PARTS_MAX
+            };
+            while let Some(next) = writes.next_if(|next| !flush && follows(next, end, &parts)) {
+                end += next.bytes.len() as u64;
+                parts.push(next.bytes.clone());
+            }
             self.log.wait_for_zeros(write.segment, end).await;
             self.log.with_segment(write.segment, |segment| {
                 segment.is_dirty = true;
@@ -264,7 +294,7 @@ impl<D: Disk> RoundPart<D> {
             if flush {
                 file.write_at_and_flush(write.position, write.bytes.clone()).await?;
             } else {
-                file.write_at(write.position, write.bytes.clone()).await?;
+                file.write_parts_at(write.position, parts).await?;
             }
         }
         Ok(())
@@ -285,9 +315,14 @@ impl<D: Disk> RoundPart<D> {
         self.follows_unflushed || is_dirty
     }
 
-    /// Whether a segment was written and not flushed.
+    /// Whether a segment was written and not flushed, and the part needs it to be: what is in the journal does not need what
+    /// was settled to be flushed.
     pub(crate) fn has_dirty_segments(&self) -> bool {
-        self.log.0.state.borrow().segments.iter().any(|segment| segment.is_dirty)
+        let state = self.log.0.state.borrow();
+        let is_in_journal = (matches!(self.way, Way::Journal(_))
+            || crate::planted::is("settled-counted-flushed"))
+            && state.settled_unflushed_bytes > 0;
+        !is_in_journal && state.segments.iter().any(|segment| segment.is_dirty)
     }
 
     /// Flushes every segment of the log that was written since its last flush, and the folder if a file was created.
@@ -317,6 +352,7 @@ impl<D: Disk> RoundPart<D> {
                 segment.durable_length = segment.durable_length.max(segment.written_length);
             });
         }
+        self.log.0.state.borrow_mut().settled_unflushed_bytes = 0;
         self.log.ask_for_zeros();
         Ok(())
     }

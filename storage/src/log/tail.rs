@@ -19,6 +19,12 @@ use bytes::Bytes;
 use crate::disk::{AlignedBuffer, BUFFER_BYTES_MAX, BUFFER_BYTES_MIN, BufferPool, BufferSlice};
 use crate::offset::Offset;
 
+/// Up to here a log's next buffer is twice the one before; above, it is at most this share of what the log holds.
+const DOUBLED_BYTES_MAX: usize = 64 << 10;
+
+/// The share, as a divisor.
+const UNUSED_SHARE: usize = 4;
+
 /// Where the next byte of a log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct End {
@@ -183,7 +189,9 @@ impl Tail {
         let mut missing = needed - available;
         let mut fresh = Vec::new();
         while missing > 0 {
-            let wished = missing.max(last_capacity * 2).clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);
+            // Of many logs that share the memory each shall not keep half of its own unused.
+            let share = (self.memory_bytes() / UNUSED_SHARE).max(DOUBLED_BYTES_MAX);
+            let wished = missing.max(share.min(last_capacity * 2)).clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);
             let memory = pool.try_take(wished).ok_or(OutOfMemory)?;
             missing = missing.saturating_sub(memory.capacity());
             fresh.push(memory);
@@ -500,6 +508,33 @@ impl Tail {
         self.buffers.clear();
         self.open = false;
         memory
+    }
+
+    /// Drops everything but the partly filled block at the log's end, so that it can be appended to; that too when nothing
+    /// else is there, or no memory for it. Returns the memory given back.
+    ///
+    /// # Panics
+    /// When something is not settled.
+    pub(crate) fn keep_last_block(&mut self, pool: &BufferPool) -> usize {
+        let before = self.memory_bytes();
+        let last = self
+            .extents
+            .back()
+            .map(|last| (End { segment: last.segment, position: last.end_position() }, last.next_offset));
+        let Some((end, next_offset)) = last.filter(|_| before > BUFFER_BYTES_MIN) else {
+            return self.clear();
+        };
+        let filled = self.prefix_length(end);
+        if filled == 0 {
+            return self.clear();
+        }
+        let block = self.last_bytes(filled).to_vec();
+        before - self.activate(end, &block, next_offset, pool).unwrap_or(0)
+    }
+
+    /// How many buffers it holds.
+    pub(crate) fn buffer_count(&self) -> usize {
+        self.buffers.len()
     }
 
     /// Memory that it holds.

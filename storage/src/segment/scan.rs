@@ -1,17 +1,24 @@
 //! Walks the batches of a segment's file: recovery, and making an index again.
 //!
 //! A walk believes nothing: each batch must carry the next offset, an epoch that does not fall and a good checksum, and
-//! must end inside the file. It reads past the page cache in large pieces; memory is one piece plus the largest batch.
+//! must end inside the file. It reads past the page cache in large pieces and sums batches where they were read: a batch at
+//! the end of a piece is read again with what follows, and only a long one is put together. Memory is one piece, and the
+//! largest batch that was put together.
+//!
+//! What must hold: no piece is held while another is waited for, or walks that share little memory would wait for each other.
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::batch::{self, BATCH_HEADER_BYTES, BatchHeader};
-use crate::disk::{DiskError, DiskFile};
+use crate::disk::{AlignedBuffer, DiskError, DiskFile};
 use crate::error::Corruption;
 
 /// Bytes of one read.
 const PIECE_BYTES: usize = 1 << 20;
+
+/// Bytes of a batch's beginning that are rather read again than put together with the rest.
+const READ_AGAIN_BYTES_MAX: usize = 64 << 10;
 
 /// Largest batch that is believed: above every `max.message.bytes` that a node accepts.
 /// A damaged length must not make us read a gigabyte to find out.
@@ -34,8 +41,10 @@ pub(crate) struct Scan<F> {
     block_bytes: u64,
     length: u64,
     /// Bytes of the file from `window_start` on.
-    window: Vec<u8>,
+    window: Window,
     window_start: u64,
+    /// Memory in which the next batch is put together.
+    spare: Vec<u8>,
     position: u64,
     /// Base offset that the next batch must have.
     next_offset: i64,
@@ -43,6 +52,23 @@ pub(crate) struct Scan<F> {
     leader_epoch: i32,
     /// Bytes of the batch that was found last.
     last_length: usize,
+}
+
+/// A part of the file in memory.
+enum Window {
+    /// As it was read.
+    Piece(AlignedBuffer),
+    /// Put together of several pieces.
+    Joined(Vec<u8>),
+}
+
+impl Window {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Window::Piece(piece) => piece.as_slice(),
+            Window::Joined(bytes) => bytes,
+        }
+    }
 }
 
 impl<F: DiskFile> Scan<F> {
@@ -55,13 +81,14 @@ impl<F: DiskFile> Scan<F> {
         next_offset: i64,
         leader_epoch: i32,
     ) -> Scan<F> {
-        let window = Vec::new();
+        let window = Window::Joined(Vec::new());
         Scan {
             file: file.clone(),
             block_bytes,
             length,
             window,
             window_start: position,
+            spare: Vec::new(),
             position,
             next_offset,
             leader_epoch,
@@ -82,7 +109,7 @@ impl<F: DiskFile> Scan<F> {
     /// The bytes of the batch that was found last; they are there until the next is looked for.
     pub(crate) fn last_batch(&self) -> &[u8] {
         let end = usize::try_from(self.position - self.window_start).expect("the window is in memory");
-        &self.window[end - self.last_length..end]
+        &self.window.as_slice()[end - self.last_length..end]
     }
 
     /// Offset behind the last good batch.
@@ -122,7 +149,10 @@ impl<F: DiskFile> Scan<F> {
             );
         }
         self.fill(header.length).await?;
-        let bytes = &self.held()[..header.length];
+        let held = self.held();
+        let Some(bytes) = held.get(..header.length) else {
+            return Ok(self.bad("a batch that ends in the file", format!("{} bytes of it", held.len())));
+        };
         let (stated, found) = (batch::checksum_stated(bytes), batch::checksum_of(bytes));
         if stated != found {
             return Ok(self.bad(&format!("checksum {stated:08x}"), format!("{found:08x}")));
@@ -140,25 +170,51 @@ impl<F: DiskFile> Scan<F> {
         Found::Bad { position: self.position, expected, got }
     }
 
-    /// Bytes that are in memory, from the position on.
+    /// Bytes that are in memory, from the position on; none of what may stand behind `length`.
     fn held(&self) -> &[u8] {
         let start = usize::try_from(self.position - self.window_start).expect("the window is in memory");
-        &self.window[start.min(self.window.len())..]
+        let window = self.window.as_slice();
+        let length = usize::try_from(self.length.saturating_sub(self.window_start)).unwrap_or(usize::MAX);
+        window.get(start..window.len().min(length)).unwrap_or_default()
     }
 
     /// Reads until `count` bytes from the position on are in memory, or the file ends.
     async fn fill(&mut self, count: usize) -> Result<(), DiskError> {
-        if self.held().len() >= count {
+        let rest = self.length.saturating_sub(self.position);
+        let count = usize::try_from(rest).map_or(count, |rest| count.min(rest));
+        let held = self.held().len();
+        if held >= count {
             return Ok(());
         }
-        let done = usize::try_from(self.position - self.window_start).expect("the window is in memory");
-        self.window.drain(..done.min(self.window.len()));
-        self.window_start = self.position;
-        while self.window.len() < count {
-            let from = self.window_start + self.window.len() as u64;
-            if from >= self.length {
-                break;
+        let aligned = self.position - self.position % self.block_bytes;
+        let skip = usize::try_from(self.position - aligned).expect("less than a block");
+        if held > READ_AGAIN_BYTES_MAX || skip + count > PIECE_BYTES {
+            return self.join(count).await;
+        }
+        self.clear_window();
+        self.window = Window::Piece(self.file.read_at(aligned, PIECE_BYTES).await?);
+        self.window_start = aligned;
+        Ok(())
+    }
+
+    /// Puts `count` bytes from the position on together of what is in memory and what follows.
+    async fn join(&mut self, count: usize) -> Result<(), DiskError> {
+        let mut joined = match core::mem::replace(&mut self.window, Window::Joined(Vec::new())) {
+            Window::Joined(mut bytes) => {
+                let done = usize::try_from(self.position - self.window_start).expect("it is in memory");
+                bytes.drain(..done.min(bytes.len()));
+                bytes
             }
+            window @ Window::Piece(_) => {
+                self.window = window;
+                let mut bytes = core::mem::take(&mut self.spare);
+                bytes.extend_from_slice(self.held());
+                self.clear_window();
+                bytes
+            }
+        };
+        while joined.len() < count {
+            let from = self.position + joined.len() as u64;
             let aligned = from - from % self.block_bytes;
             let piece = self.file.read_at(aligned, PIECE_BYTES).await?;
             let skip = usize::try_from(from - aligned).expect("less than a block");
@@ -166,9 +222,19 @@ impl<F: DiskFile> Scan<F> {
             if until <= skip {
                 break; // The file is shorter than it was: what is missing shows as a batch that does not end.
             }
-            self.window.extend_from_slice(&piece.as_slice()[skip..until]);
+            joined.extend_from_slice(&piece.as_slice()[skip..until]);
         }
+        self.window = Window::Joined(joined);
+        self.window_start = self.position;
         Ok(())
+    }
+
+    /// Lets go of what is in memory; a piece goes back to the pool.
+    fn clear_window(&mut self) {
+        if let Window::Joined(mut bytes) = core::mem::replace(&mut self.window, Window::Joined(Vec::new())) {
+            bytes.clear();
+            self.spare = bytes;
+        }
     }
 }
 

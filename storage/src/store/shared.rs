@@ -31,7 +31,7 @@ pub(crate) struct Shared<D: Disk> {
     /// Logs in the order in which they took memory.
     pub(crate) memory_order: RefCell<VecDeque<Weak<LogCell<D>>>>,
     /// Logs to settle beside the rounds.
-    pub(crate) settle_queue: RefCell<Vec<Log<D>>>,
+    pub(crate) settle_queue: RefCell<VecDeque<Log<D>>>,
     /// A log is to be settled.
     pub(crate) settle_work: Signal,
     /// A settling beside the rounds has ended.
@@ -58,6 +58,8 @@ pub(crate) struct Shared<D: Disk> {
     rounds_at_upkeep: Cell<u64>,
     /// Whether there were rounds between the last two of them.
     had_rounds: Cell<bool>,
+    /// When buffers were last looked through for idle ones.
+    memory_period_began_ms: Cell<i64>,
     /// [`Lock::releases`] when a cold read last found another number, and what cold reads brought since.
     cold_since_round: Cell<(u64, u64)>,
     /// Held by the one cold read that is at the device beside rounds.
@@ -108,6 +110,7 @@ impl<D: Disk> Shared<D> {
             round: Lock::default(),
             rounds_at_upkeep: Cell::default(),
             had_rounds: Cell::default(),
+            memory_period_began_ms: Cell::default(),
             cold_since_round: Cell::default(),
             cold_turn: Lock::default(),
             cold_memory,
@@ -151,11 +154,34 @@ impl<D: Disk> Shared<D> {
         self.had_rounds.set(self.rounds_at_upkeep.replace(releases) != releases);
     }
 
+    /// Whether the time since idle buffers were last looked for is over; it begins anew then. A clock that was set back ends it.
+    pub(crate) fn begins_memory_period(&self, now_ms: i64, period_ms: i64) -> bool {
+        let elapsed = now_ms - self.memory_period_began_ms.get();
+        let is_over = !(0..period_ms).contains(&elapsed);
+        if is_over {
+            self.memory_period_began_ms.set(now_ms);
+        }
+        is_over
+    }
+
     /// Whether so many bytes may be appended now. One batch may always be, however large.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         let unwritten = self.unwritten_bytes.get();
-        let fits = unwritten == 0 || unwritten + bytes <= self.options.unwritten_bytes_max;
+        let fits = unwritten == 0
+            || (unwritten + bytes <= self.options.unwritten_bytes_max
+                && self.leaves_memory_for_frames(bytes));
         fits && !self.is_memory_short.get()
+    }
+
+    /// Whether the next round still finds memory for its journal frames: without a frame each of its logs would have to grow
+    /// and be flushed by itself.
+    fn leaves_memory_for_frames(&self, bytes: usize) -> bool {
+        let budget = self.disk.buffers().budget_bytes();
+        let is_left = || self.tail_bytes.get() + bytes + budget / FRAMES_SHARE <= budget;
+        if !is_left() {
+            self.make_memory(bytes, None);
+        }
+        is_left()
     }
 
     /// Takes note that bytes were written, or will never be.
@@ -298,15 +324,26 @@ impl<D: Disk> Shared<D> {
     pub(crate) fn took_memory(&self, log: &Log<D>, bytes: usize) {
         if bytes > 0 {
             self.tail_bytes.set(self.tail_bytes.get() + bytes);
-            self.memory_order.borrow_mut().push_back(log.downgrade());
+            self.give_memory_place(log);
         }
+    }
+
+    fn give_memory_place(&self, log: &Log<D>) {
+        log.got_memory_place();
+        self.memory_order.borrow_mut().push_back(log.downgrade());
+    }
+
+    /// Whether memory is short, or was and has not all come back.
+    pub(crate) fn wants_memory(&self) -> bool {
+        self.asked_bytes.get() > 0
+            || self.is_memory_short.get()
+            || self.tail_bytes.get() > self.options.tail_bytes_max
     }
 
     /// Takes note of memory that a log gave back.
     pub(crate) fn gave_memory(&self, bytes: usize) {
         if bytes > 0 {
             self.tail_bytes.set(self.tail_bytes.get() - bytes);
-            self.asked_bytes.set(self.asked_bytes.get().saturating_sub(bytes));
             self.memory_may_be_back();
         }
     }
@@ -322,6 +359,11 @@ impl<D: Disk> Shared<D> {
         self.asked_bytes.set(self.asked_bytes.get() + bytes);
     }
 
+    /// Takes note that such memory can go, or will not.
+    pub(crate) fn asked_no_longer(&self, bytes: usize) {
+        self.asked_bytes.set(self.asked_bytes.get().saturating_sub(bytes));
+    }
+
     /// Asks again where nothing came of it.
     pub(crate) fn forget_who_was_asked(&self) {
         self.asked_bytes.set(0);
@@ -335,9 +377,17 @@ impl<D: Disk> Shared<D> {
             tries -= 1;
             let Some(oldest) = self.memory_order.borrow_mut().pop_front() else { break };
             let Some(log) = Weak::upgrade(&oldest).map(Log::from_cell) else { continue };
+            if log.gives_up_stale_place() {
+                continue;
+            }
             let is_asking = asking.is_some_and(|asking| asking.is_same(&log));
             if is_asking || !log.give_back_oldest_memory() {
                 self.memory_order.borrow_mut().push_back(oldest);
+                if !self.may_ask_to_settle() {
+                    break; // What comes back soon is on its way.
+                }
+            } else if log.gives_up_place() {
+                self.give_memory_place(&log);
             }
         }
     }
@@ -346,6 +396,9 @@ impl<D: Disk> Shared<D> {
 /// So much do cold reads bring between two rounds where nobody writes: a twentieth of a second of them. Whoever writes less
 /// often than that is not slowed down noticeably by a few reads through the page cache.
 const ALONE_BYTES: u64 = 32 << 20;
+
+/// This share of all buffers is left to journal frames: a few of the largest with the default budget.
+const FRAMES_SHARE: usize = 32;
 
 /// Of the tails' budget this share may be asked back at a time.
 const ASKED_SHARE: usize = 16;

@@ -1,6 +1,7 @@
 //! A store on a simulated disk, and batches to put into it.
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 use futures_util::future::join3;
 use zerocopy::IntoBytes;
 
@@ -106,8 +107,10 @@ pub(super) fn batch_of(records: i32, payload: &[u8], timestamp: i64, producer: (
 
 /// Opens a store as a node does: replay first.
 pub(super) async fn open<D: Disk>(disk: &D, options: StoreOptions) -> Store<D> {
-    replay_journals(disk, options, START_MS).await.expect("the journals replay");
-    Store::open(disk.clone(), ShardId(0), options).await.expect("the store opens")
+    let replayed = replay_journals(disk, options, START_MS, || Duration::ZERO).await;
+    let store = Store::open(disk.clone(), ShardId(0), options).await.expect("the store opens");
+    store.take_over(replayed.expect("the journals replay").recovered);
+    store
 }
 
 /// Appends, waiting for whatever an append has to wait for.
@@ -143,6 +146,11 @@ pub(super) fn options_with_zeros() -> StoreOptions {
         zeros_after_bytes: 1,
         ..small_options()
     }
+}
+
+/// The same with so little memory that logs are settled for it, without a flush, all the time.
+pub(super) fn options_with_little_memory() -> StoreOptions {
+    StoreOptions { tail_bytes_max: 8 << 10, ..options_with_zeros() }
 }
 
 /// One round, if there is anything to do: what was written, what was flushed. Zeros that were asked for before it are written

@@ -1,6 +1,7 @@
 //! Disks that flip bits, fill up or fail: what is served, what is refused, what recovers.
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::bed::*;
 use crate::config::StoreOptions;
@@ -71,14 +72,14 @@ fn a_damaged_middle_refuses_the_log_and_no_other() {
         let log = store.open_log(identity("t", 0), config, START_MS).await.expect("it opens");
         let other = store.open_log(identity("u", 0), config, START_MS).await.expect("it opens");
         let large = batch(1, &vec![9; 200_000]);
-        for _ in 0..120 {
+        for _ in 0..150 {
             append(&store, &log, &large, START_MS).await;
             round(&store).await;
         }
         append(&store, &other, &large, START_MS).await;
         round(&store).await;
         drop((store, log, other));
-        // Killed, without a checkpoint: the walk meets the damage at the third batch, 20 MiB before the end.
+        // Killed, without a checkpoint: the walk meets the damage at the third batch, 28 MiB before the end.
         let disk = disk.restart();
         disk.flip_bit("t-0/00000000000000000000.log", 2 * 200_061 + 5_000, 3);
         let store = open(&disk, options).await;
@@ -231,7 +232,9 @@ fn a_lost_journal_frame_refuses_the_log() {
         let disk = disk.restart();
         // The second frame's payload: header block, first frame, then 128 bytes of head.
         disk.flip_bit("journal/0/0.journal", 2 * 4096 + 140, 0);
-        let report = replay_journals(&disk, small_options(), START_MS).await.expect("replay goes on");
+        let report = replay_journals(&disk, small_options(), START_MS, || Duration::ZERO)
+            .await
+            .expect("replay goes on");
         assert_eq!(report.damaged, [identity("t", 0).key()]);
         assert_eq!(report.damaged_frames.len(), 1);
         let store = Store::open(disk.clone(), ShardId(0), small_options()).await.expect("it opens");
@@ -269,7 +272,7 @@ fn a_start_that_cannot_read_passes_over_no_log() {
             for nth in 1.. {
                 let disk = base.restart();
                 disk.fail_read_with(nth, kind);
-                let replayed = replay_journals(&disk, small_options(), START_MS).await;
+                let replayed = replay_journals(&disk, small_options(), START_MS, || Duration::ZERO).await;
                 if disk.is_read_to_fail() {
                     break;
                 }
@@ -277,7 +280,9 @@ fn a_start_that_cannot_read_passes_over_no_log() {
                     let is_that = matches!(&error, StoreError::Disk(error) if error.kind == kind);
                     assert!(is_that, "read {nth}: {error}");
                     ended += 1;
-                    replay_journals(&disk, small_options(), START_MS).await.expect("it passed");
+                    replay_journals(&disk, small_options(), START_MS, || Duration::ZERO)
+                        .await
+                        .expect("it passed");
                 }
                 let store = Store::open(disk, ShardId(0), small_options()).await.expect("it opens");
                 for (partition, expected) in (0..).zip(&contents) {

@@ -8,6 +8,7 @@
 //!   happened wholly or not at all.
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::bed::*;
 use crate::config::{LogConfig, StoreOptions};
@@ -126,7 +127,8 @@ impl Script {
     }
 
     async fn start(&mut self) -> Result<Running, Off> {
-        let replayed = crate::store::replay_journals(&self.disk, self.options, self.now_ms).await;
+        let replayed =
+            crate::store::replay_journals(&self.disk, self.options, self.now_ms, || Duration::ZERO).await;
         if self.disk.is_power_cut() {
             return Err(Off);
         }
@@ -134,10 +136,12 @@ impl Script {
         assert!(report.damaged.is_empty(), "nothing durable is missing: {report:?}");
         let shard = crate::identity::ShardId(0);
         let Ok(store) = Store::open(self.disk.clone(), shard, self.options).await else { return Err(Off) };
+        store.take_over(report.recovered);
         let mut running = Running { store, logs: BTreeMap::new() };
         for log in 0..LOGS {
             self.open_log(&mut running, log).await?;
         }
+        running.store.forget_recovered();
         Ok(running)
     }
 
@@ -430,7 +434,11 @@ impl Script {
 #[test]
 fn a_long_script_agrees_with_its_model() {
     for seed in 0..16 {
-        let options = if seed < 12 { small_options() } else { options_with_zeros() };
+        let options = match seed {
+            0..10 => small_options(),
+            10..13 => options_with_zeros(),
+            _ => options_with_little_memory(),
+        };
         let mut script = Script::new(seed, options, seed % 4 != 0);
         script.reads_often = true;
         run(async {
@@ -440,7 +448,12 @@ fn a_long_script_agrees_with_its_model() {
     }
 }
 
-pub(super) fn cut_everywhere(seed: u64, operations: u32, options: StoreOptions, one_flush: bool) {
+fn cut_everywhere(seed: u64, operations: u32, options: StoreOptions, one_flush: bool) {
+    cut_at_every(1, seed, operations, options, one_flush);
+}
+
+/// Cuts at one operation of `step`; which ones, depends on the seed.
+pub(super) fn cut_at_every(step: usize, seed: u64, operations: u32, options: StoreOptions, one_flush: bool) {
     let total = {
         let mut script = Script::new(seed, options, one_flush);
         run(async {
@@ -448,7 +461,7 @@ pub(super) fn cut_everywhere(seed: u64, operations: u32, options: StoreOptions, 
         });
         script.disk.operations()
     };
-    for nth in 1..=total {
+    for nth in (1 + seed % step as u64..=total).step_by(step) {
         let mut script = Script::new(seed, options, one_flush);
         script.disk.cut_power_at(nth);
         run(async {
@@ -469,6 +482,13 @@ fn nothing_durable_is_lost_and_nothing_else_appears() {
 fn the_same_with_zeros_ahead() {
     for seed in 200..205 {
         cut_everywhere(seed, 120, options_with_zeros(), seed % 4 != 0);
+    }
+}
+
+#[test]
+fn the_same_with_little_memory() {
+    for seed in 300..305 {
+        cut_everywhere(seed, 120, options_with_little_memory(), seed % 4 != 0);
     }
 }
 

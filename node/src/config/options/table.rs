@@ -205,9 +205,10 @@ pub static OPTIONS: [OptionDefinition; 59] = [
     OptionDefinition {
         key: "storage.journal_files",
         kind: Count(2, 64),
-        default: "4",
+        default: "8",
         kafka_name: None,
-        documentation: "Files of each shard's journal, used in turn and made when first needed.",
+        documentation: "Most files of each shard's journal: made when those that there are still hold what is needed, and \
+                        kept. More of them let many busy partitions share fewer, larger writes to their segments.",
         cost: "As for their size.",
     },
     OptionDefinition {

@@ -31,7 +31,7 @@ use super::{
 use crate::runtime;
 
 /// How long to wait before a log is tried again that has no memory for an append.
-const MEMORY_PAUSE: Duration = Duration::from_millis(5);
+pub(super) const MEMORY_PAUSE: Duration = Duration::from_millis(5);
 /// Before a change of a log is tried again for which the disk had no space; the store tries its writes as often.
 const FULL_DISK_PAUSE: Duration = Duration::from_secs(1);
 

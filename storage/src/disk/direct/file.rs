@@ -148,14 +148,15 @@ impl DirectFile {
         opcode::Fsync::new(self.0.direct.ring_fd()).flags(types::FsyncFlags::DATASYNC).build()
     }
 
-    /// What is left of `buffer` after a write that ended with `result`: `Err` with the error number where that is final.
-    fn after_write(&self, buffer: &BufferSlice, result: i32) -> Result<usize, i32> {
+    /// How much of `length` bytes is done after a write that ended with `result`: `Err` with the error number where that is
+    /// final.
+    fn after_write(&self, length: usize, result: i32) -> Result<usize, i32> {
         match result {
             0 => Err(libc::EIO),
             1.. => {
-                let written = usize::try_from(result).expect("positive").min(buffer.len());
+                let written = usize::try_from(result).expect("positive").min(length);
                 self.ring().count(|counters| counters.bytes_written += written as u64);
-                if written == buffer.len() {
+                if written == length {
                     return Ok(written);
                 }
                 // The rest has to start on a block again.
@@ -174,7 +175,7 @@ impl DirectFile {
             // SAFETY: `held` owns the memory and the descriptor of the entry; neither moves with it.
             let (result, _held) = unsafe { self.ring().run(entry, held) }.await;
             let written = self
-                .after_write(&buffer, result)
+                .after_write(buffer.len(), result)
                 .map_err(|errno| self.failure(Operation::Write, errno).at(position))?;
             position += written as u64;
             buffer = buffer.slice(written..buffer.len());
@@ -297,6 +298,45 @@ impl DiskFile for DirectFile {
         self.write_rest(position, buffer).await
     }
 
+    async fn write_parts_at(&self, mut position: u64, parts: Vec<BufferSlice>) -> Result<(), DiskError> {
+        if let [only] = &parts[..] {
+            return self.write_at(position, only.clone()).await; // From memory that the kernel knows.
+        }
+        if parts.is_empty() {
+            return self.check_sound(Operation::Write);
+        }
+        let mut at = position;
+        for part in &parts {
+            self.check_write(at, part)?;
+            at += part.len() as u64;
+        }
+        let vector = |part: &BufferSlice| libc::iovec {
+            iov_base: part.as_ptr().cast_mut().cast(),
+            iov_len: part.len(),
+        };
+        let vectors: Vec<libc::iovec> = parts.iter().map(vector).collect();
+        let (start, count) = (vectors.as_ptr(), length_for_kernel(vectors.len()));
+        let entry = opcode::Writev::new(self.0.direct.ring_fd(), start, count).offset(position).build();
+        let held = self.held(HeldMemory::Slices(parts.clone(), vectors));
+        // SAFETY: `held` owns the vectors, the memory they name and the descriptor of the entry; none moves with it, and a
+        // write only reads that memory.
+        let (result, _held) = unsafe { self.ring().run(entry, held) }.await;
+        let length = usize::try_from(at - position).expect("bytes in memory");
+        let mut written = self
+            .after_write(length, result)
+            .map_err(|errno| self.failure(Operation::Write, errno).at(position))?;
+        for part in parts {
+            let done = written.min(part.len());
+            written -= done;
+            position += done as u64;
+            let rest = part.slice(done..part.len());
+            let rest_length = rest.len() as u64;
+            self.write_rest(position, rest).await?;
+            position += rest_length;
+        }
+        Ok(())
+    }
+
     async fn write_at_and_flush(&self, position: u64, buffer: BufferSlice) -> Result<(), DiskError> {
         self.check_write(position, &buffer)?;
         if buffer.is_empty() {
@@ -309,7 +349,7 @@ impl DiskFile for DirectFile {
         // SAFETY: `held` owns the memory and the descriptor of the entry; neither moves with it.
         let (result, _held) = unsafe { self.ring().run(entry, held) }.await;
         let written = self
-            .after_write(&buffer, result)
+            .after_write(buffer.len(), result)
             .map_err(|errno| self.failure(Operation::Write, errno).at(position))?;
         if written == buffer.len() {
             return Ok(());

@@ -24,6 +24,8 @@ pub(in super::super) enum HeldMemory {
     Nothing,
     /// Written from.
     Slice(BufferSlice),
+    /// Written from, one behind the other, as the vectors say.
+    Slices(Vec<BufferSlice>, #[expect(dead_code, reason = "the kernel reads it")] Vec<libc::iovec>),
     /// Read into, behind what it holds.
     Buffer(AlignedBuffer),
     /// Read into, from its start.
@@ -35,6 +37,7 @@ impl HeldMemory {
     pub(super) fn written_bytes(&self) -> Option<usize> {
         match self {
             HeldMemory::Slice(slice) => Some(slice.len()),
+            HeldMemory::Slices(slices, _) => Some(slices.iter().map(|slice| slice.len()).sum()),
             HeldMemory::Nothing | HeldMemory::Buffer(_) | HeldMemory::Heap(_) => None,
         }
     }

@@ -42,6 +42,21 @@ impl FileSystem {
             }
         }
     }
+
+    /// Repairs what cannot be mounted, as the start of a machine does. ext4 needs it: once its journal is aborted, because a
+    /// flush failed, it writes its superblock in place, and that has two sectors, of which a power cut may keep one.
+    fn repair(self, device: &Path) -> Result<(), String> {
+        if self != FileSystem::Ext4 {
+            return Err(format!("{self} repairs itself when it is mounted"));
+        }
+        let output = Command::new("e2fsck").args(["-f", "-y"]).arg(device).output();
+        let output = output.map_err(|error| format!("e2fsck cannot run: {error}"))?;
+        // 1: everything was corrected; 2: it says so of a file system that it takes for mounted.
+        if output.status.code().is_some_and(|code| code < 4) {
+            return Ok(());
+        }
+        Err(format!("e2fsck failed: {}", String::from_utf8_lossy(&output.stdout).trim()))
+    }
 }
 
 impl fmt::Display for FileSystem {
@@ -64,7 +79,9 @@ pub(crate) fn prepare() -> Result<(), String> {
     for device in ["/dev/fuse", "/dev/loop-control"] {
         fs::File::open(device).map_err(|error| format!("{device}: {error}"))?;
     }
-    for (tool, package) in [("mkfs.ext4", "e2fsprogs"), ("mkfs.xfs", "xfsprogs"), ("mount", "mount")] {
+    for (tool, package) in
+        [("mkfs.ext4", "e2fsprogs"), ("e2fsck", "e2fsprogs"), ("mkfs.xfs", "xfsprogs"), ("mount", "mount")]
+    {
         let found = Command::new(tool).arg("-V").output();
         found.map_err(|error| format!("{tool} (package {package}): {error}"))?;
     }
@@ -137,11 +154,14 @@ impl Machine {
         self.disk.process()
     }
 
-    /// Mounts what survived.
+    /// Mounts what survived, repaired if that has to be.
     pub(crate) fn restart(&mut self) -> Result<(), String> {
         self.unmount();
         self.disk.restore_power().map_err(|error| format!("the power does not come back: {error}"))?;
-        self.mount().map_err(|reason| format!("{} does not come back: {reason}", self.file_system))
+        let Err(reason) = self.mount() else { return Ok(()) };
+        eprintln!("{} is repaired: {reason}", self.file_system);
+        let repaired = self.file_system.repair(&self.disk.path()).and_then(|()| self.mount());
+        repaired.map_err(|error| format!("{} does not come back: {reason}; {error}", self.file_system))
     }
 
     fn mount(&mut self) -> Result<(), String> {

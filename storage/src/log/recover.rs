@@ -80,10 +80,7 @@ pub(crate) async fn open_log<D: Disk>(
         Some(id) => Some(id),
         None => read_id(&shared, &folder).await?,
     };
-    let id = match found {
-        Some(id) => id,
-        None => create(&shared, &identity, now_ms).await?,
-    };
+    let Some(id) = found else { return create(shared, identity, config, now_ms).await };
     if id.key != identity.key() {
         let (expected, found) = (identity.topic_id, id.key.topic_id);
         return Err(OpenError::OtherTopic { folder, expected, found });
@@ -112,7 +109,8 @@ fn change_failed(error: crate::error::ChangeError) -> OpenError {
     }
 }
 
-/// What a folder says about itself; `None` when there is no folder, or its creation was interrupted.
+/// What a folder says about itself; `None` when there is no folder, or its creation was interrupted, which leaves the
+/// empty file of the first segment at most.
 pub(crate) async fn read_id<D: Disk>(
     shared: &Shared<D>,
     folder: &str,
@@ -125,7 +123,9 @@ pub(crate) async fn read_id<D: Disk>(
                 Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(None),
                 entries => entries?,
             };
-            if entries.iter().any(|entry| segment::parse_name(&entry.name).is_some()) {
+            let has_content =
+                |entry: &DirectoryEntry| entry.size_bytes > 0 && segment::parse_name(&entry.name).is_some();
+            if entries.iter().any(has_content) {
                 let expected = "topic id, partition and incarnation".into();
                 return Err(OpenError::Corrupt(
                     Corruption { file: path, position: 0, expected, got: "no file".into() }.into(),
@@ -139,18 +139,31 @@ pub(crate) async fn read_id<D: Disk>(
     Ok(Some(id))
 }
 
+/// Creates a log: its folder, with the file of the first segment in it. The flush of the folder that the id needs makes that
+/// file's name durable, too, so no round has to create it: the first rounds of a topic would do nothing else.
 async fn create<D: Disk>(
-    shared: &Shared<D>,
-    identity: &LogIdentity,
+    shared: Rc<Shared<D>>,
+    identity: LogIdentity,
+    config: LogConfig,
     now_ms: i64,
-) -> Result<PartitionId, OpenError> {
+) -> Result<Log<D>, OpenError> {
     let folder = identity.folder();
     shared.disk.create_directory(&folder).await?;
+    let is_behind_id = crate::planted::is("file-created-behind-id");
+    if !is_behind_id {
+        shared.create_file(&folder, identity.key(), Offset::ZERO).await?;
+    }
     let incarnation = partition_id::first_incarnation(now_ms);
     let id = PartitionId { key: identity.key(), incarnation, state: FolderState::Settled };
     let path = format!("{folder}/{}", partition_id::FILE_NAME);
     shared.disk.replace(&path, &id.to_file(), true).await?;
-    Ok(id)
+    if is_behind_id {
+        shared.create_file(&folder, identity.key(), Offset::ZERO).await?;
+    }
+    let mut state = LogState::empty_at(Offset::ZERO, config, incarnation, shared.block_bytes, now_ms);
+    let summary = SegmentSummary::empty(Offset::ZERO, now_ms);
+    state.segments = VecDeque::from([Segment::found(summary, Some(SegmentIndex::default()), 0)]);
+    Ok(Log::new(shared, identity, state))
 }
 
 async fn recover<D: Disk>(
@@ -240,11 +253,11 @@ impl<D: Disk> Recovery<'_, D> {
     async fn begin(&mut self, checkpoint: Option<Checkpoint>) -> Result<(), Damage> {
         let Some(mut checkpoint) = checkpoint else {
             self.begin_at_first_file();
-            // Each may be of a segment that compaction has replaced since; all are made again.
+            // Each may be of a segment that compaction has replaced since; all are made again. The folder is flushed at the
+            // end of the walk.
             for base_offset in self.files.iter().map(|(base, _)| *base) {
                 remove_if_there(&self.shared.disk, &index_path(&self.folder, base_offset)).await?;
             }
-            self.shared.disk.flush_directory(&self.folder).await?;
             return Ok(());
         };
         if let Some(cut_at) = self.cut_at

@@ -6,6 +6,7 @@ use super::bed::*;
 use crate::config::LogConfig;
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Disk, OpenMode};
+use crate::error::OpenError;
 use crate::identity::ShardId;
 use crate::log::Log;
 use crate::offset::{LeaderEpoch, Offset};
@@ -142,20 +143,63 @@ fn the_name_of_an_empty_file_is_made_durable() {
             let options = options_with_zeros();
             let store = open(&disk, options).await;
             let log = store.open_log(identity("t", 0), small_config(), START_MS).await.expect("it opens");
-            log.checkpoint_now().await.expect("the checkpoint is written");
+            // A log that began again has no file.
+            log.restart_at(Offset::new(10)).await.expect("it begins again");
             store.abandon();
-            disk.open("t-0/00000000000000000000.log", OpenMode::CreateNew).await.expect("it is created");
+            disk.open("t-0/00000000000000000010.log", OpenMode::CreateNew).await.expect("it is created");
             let store = open(&disk, options).await;
             let log = store.open_log(identity("t", 0), small_config(), START_MS).await.expect("it opens");
             // Large enough for a write of its own, so that the journal does not have it.
             append(&store, &log, &batch(1, &vec![7; 40_000]), START_MS).await;
             round_alone(&store).await;
-            assert_eq!(log.flushed_offset(), Offset::new(1));
+            assert_eq!(log.flushed_offset(), Offset::new(11));
             store.abandon();
             let disk = disk.restart();
             let store = open(&disk, options).await;
             let log = store.open_log(identity("t", 0), small_config(), START_MS).await.expect("it opens");
+            assert_eq!(log.log_end_offset(), Offset::new(11), "what was acknowledged is there");
+        });
+    }
+}
+
+/// The file of the first segment is created before the folder says whose it is: a creation that ended in between is done again.
+#[test]
+fn a_creation_that_was_interrupted_is_done_again() {
+    for seed in 0..20 {
+        run(async {
+            let disk = disk(seed);
+            let store = open(&disk, small_options()).await;
+            disk.create_directory("t-0").await.expect("a folder");
+            disk.open("t-0/00000000000000000000.log", OpenMode::CreateNew).await.expect("it is created");
+            let log = store
+                .open_log(identity("t", 0), small_config(), START_MS)
+                .await
+                .expect("it is created again");
+            append(&store, &log, &batch(1, &vec![7; 40_000]), START_MS).await;
+            round_alone(&store).await;
+            assert_eq!(log.flushed_offset(), Offset::new(1));
+            store.abandon();
+            let disk = disk.restart();
+            let store = open(&disk, small_options()).await;
+            let log = store.open_log(identity("t", 0), small_config(), START_MS).await.expect("it opens");
             assert_eq!(log.log_end_offset(), Offset::new(1), "what was acknowledged is there");
         });
     }
+}
+
+/// A folder that does not say whose it is and has records in it was not interrupted while it was created: its id is lost.
+#[test]
+fn records_without_an_id_are_refused() {
+    run(async {
+        let disk = disk(1);
+        let store = open(&disk, small_options()).await;
+        let log = store.open_log(identity("t", 0), small_config(), START_MS).await.expect("it is created");
+        append(&store, &log, &batch(1, &vec![7; 40_000]), START_MS).await;
+        round_alone(&store).await;
+        store.abandon();
+        disk.remove("t-0/partition.id").await.expect("it was there");
+        let store = open(&disk, small_options()).await;
+        let refused = store.open_log(identity("t", 0), small_config(), START_MS).await;
+        assert!(matches!(refused, Err(OpenError::Corrupt(_))), "refused: {:?}", refused.err());
+    });
 }

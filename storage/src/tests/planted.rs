@@ -72,6 +72,11 @@ fn a_new_file_whose_name_is_not_durable() {
 }
 
 #[test]
+fn a_first_file_whose_name_is_not_durable() {
+    is_found("file-created-behind-id", true);
+}
+
+#[test]
 fn zeros_that_are_believed_before_their_flush() {
     is_found_with("zeros-not-flushed", options_with_zeros(), true);
 }

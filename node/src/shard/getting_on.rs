@@ -33,6 +33,8 @@ impl Shard {
     /// Says so until the executor ends.
     pub(crate) async fn say_that_it_gets_on(self: Rc<Self>) {
         let mut disk = DiskWatch { ring: self.ring.clone(), ended: 0 };
+        // From now on silence counts: a disk may hang before the first look.
+        self.node.progress.went_on(self.id.0, disk.ended);
         loop {
             runtime::sleep(PERIOD).await;
             // Both at each look: each remembers it.
@@ -46,6 +48,7 @@ impl Shard {
 /// The same for the executor that replays the journals before any shard starts: in the name of the first one.
 pub(crate) async fn say_that_replay_gets_on(progress: Arc<Progress>, ring: Ring) {
     let mut disk = DiskWatch { ring, ended: 0 };
+    progress.went_on(0, disk.ended);
     loop {
         runtime::sleep(PERIOD).await;
         if disk.goes_on() {

@@ -3,8 +3,9 @@
 //! In steps, for whatever waits: each request is decided against the image that the ones before it give; all their
 //! records are committed together, so a hundred topics cost one flush; the new image is published; every request is
 //! answered. What must hold: nothing is published or answered before it is durable; an answer comes after the image that
-//! it speaks of. Failure modes: when the store fails, the requests at hand and all later ones are answered with
-//! [`MetadataError::Stopped`], and the thread ends, because what reached the disk is unknown.
+//! it speaks of. Failure modes: while the disk is full requests are answered with [`MetadataError::Full`], and before the next
+//! decision the store is read again, because what reached the disk is unknown. When the store fails otherwise, the requests at
+//! hand and all later ones are answered with [`MetadataError::Stopped`], and the thread ends.
 
 use std::io;
 use std::path::PathBuf;
@@ -132,7 +133,7 @@ fn run(
     let publisher = ImagePublisher::new(Arc::clone(&image));
     let watch = publisher.watch();
     let (requests, receiver) = sync_channel(QUEUE_REQUESTS_MAX);
-    let control = ControlThread { log, image, options, publisher, requests: receiver };
+    let control = ControlThread { log, image, options, publisher, requests: receiver, is_log_unknown: false };
     let thread = thread::Builder::new().name("metadata".to_owned()).spawn(move || control.run())?;
     Ok((MetadataHandle::alone(requests, watch), MetadataThread(thread)))
 }
@@ -157,6 +158,8 @@ struct ControlThread<L> {
     options: ControllerOptions,
     publisher: ImagePublisher,
     requests: Receiver<Request>,
+    /// A commit failed on a full disk: what is durable has to be read before anything is decided.
+    is_log_unknown: bool,
 }
 
 impl<L: RecordLog> ControlThread<L> {
@@ -171,9 +174,17 @@ impl<L: RecordLog> ControlThread<L> {
                     Request::Stop => stop = true,
                 }
             }
-            if let Err(error) = self.decide(batch) {
-                tracing::error!("the metadata of this node can no longer be changed: {error}");
-                return;
+            match self.decide(batch) {
+                Ok(()) => {}
+                Err(error @ StoreError::Full { .. }) => {
+                    if !std::mem::replace(&mut self.is_log_unknown, true) {
+                        tracing::error!("the metadata of this node cannot be changed for now: {error}");
+                    }
+                }
+                Err(error) => {
+                    tracing::error!("the metadata of this node can no longer be changed: {error}");
+                    return;
+                }
             }
             if stop {
                 return;
@@ -181,7 +192,31 @@ impl<L: RecordLog> ControlThread<L> {
         }
     }
 
+    /// Takes over what turns out to be durable after a commit that failed on a full disk.
+    fn read_log_again(&mut self) -> Result<(), StoreError> {
+        let image = self.log.reopen()?;
+        self.is_log_unknown = false;
+        tracing::info!("the metadata of this node can be changed again");
+        if image.version() != self.image.version() {
+            self.publish(image);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, image: MetadataImage) {
+        self.image = Arc::new(image);
+        self.publisher.publish(Arc::clone(&self.image));
+    }
+
     fn decide(&mut self, batch: Vec<(ControllerRequest, Reply)>) -> Result<(), StoreError> {
+        if self.is_log_unknown
+            && !batch.is_empty()
+            && let Err(error) = self.read_log_again()
+        {
+            let refused = refusal(&error);
+            batch.into_iter().for_each(|(_, reply)| answer(reply, Err(refused)));
+            return Err(error);
+        }
         let mut image = MetadataImage::clone(&self.image);
         let mut records = Vec::new();
         let mut answers = Vec::with_capacity(batch.len());
@@ -200,17 +235,27 @@ impl<L: RecordLog> ControlThread<L> {
         }
         let committed = if records.is_empty() { Ok(()) } else { self.log.commit(&records, &image) };
         if committed.is_ok() && !records.is_empty() {
-            self.image = Arc::new(image);
-            self.publisher.publish(Arc::clone(&self.image));
+            self.publish(image);
         }
-        let is_committed = committed.is_ok();
-        for (answer, reply) in answers {
-            let outcome = if is_committed { Ok(answer) } else { Err(MetadataError::Stopped) };
-            // A client that is gone needs no answer.
-            let _ = reply.send(outcome);
+        let refused = committed.as_ref().err().map(refusal);
+        for (decided, reply) in answers {
+            answer(reply, refused.map_or(Ok(decided), Err));
         }
         committed
     }
+}
+
+/// What is said to those whose request was not committed.
+fn refusal(error: &StoreError) -> MetadataError {
+    match error {
+        StoreError::Full { .. } => MetadataError::Full,
+        _ => MetadataError::Stopped,
+    }
+}
+
+fn answer(reply: Reply, outcome: Result<ControllerAnswer, MetadataError>) {
+    // A client that is gone needs no answer.
+    let _ = reply.send(outcome);
 }
 
 /// Takes the answer to a request.

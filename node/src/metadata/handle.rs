@@ -29,6 +29,9 @@ pub enum MetadataError {
     /// The thread has ended: the node is stopping, or its store failed.
     #[error("the metadata of this node cannot be changed any more; its log says why")]
     Stopped,
+    /// The disk of a lone node has no room for the change; it may have been done all the same.
+    #[error("the disk is full: the metadata of this node cannot be changed until there is room")]
+    Full,
     /// No controller could be reached in time; nothing was done.
     #[error("no controller could be reached")]
     NoController,
@@ -48,7 +51,7 @@ impl MetadataError {
     pub fn error_code(self) -> ErrorCode {
         match self {
             Self::Busy | Self::NoController | Self::Unknown => ErrorCode::REQUEST_TIMED_OUT,
-            Self::Stopped => ErrorCode::KAFKA_STORAGE_ERROR,
+            Self::Stopped | Self::Full => ErrorCode::KAFKA_STORAGE_ERROR,
             Self::TooLarge => ErrorCode::INVALID_REQUEST,
             Self::Unintelligible => ErrorCode::UNKNOWN_SERVER_ERROR,
         }

@@ -6,13 +6,16 @@
 //! A commit, in steps: one transaction writes each record under the next index; when the log has grown long, the same
 //! transaction writes the snapshot of the image after it and empties the log; the transaction is durable before `commit`
 //! returns. Failure modes: a crash before the transaction ends leaves the state before it; a write or flush error is
-//! returned, and the store must not be used again, because what reached the disk is unknown until it is reopened;
+//! returned, and what reached the disk is unknown until it is read again, which is done where the disk was only full;
 //! records that do not decode or do not apply make `open` fail and name the record.
 
 use std::fmt::Display;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition};
+use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{MetadataImage, MetadataRecord};
 
@@ -35,22 +38,35 @@ const CACHE_BYTES: usize = 4 << 20;
 
 /// Something that makes records durable, in order.
 pub trait RecordLog {
-    /// Returns once the records are durable; `after` is the image with them applied.
+    /// Returns once the records are durable; `after` is the image with them applied. After [`StoreError::Full`] nobody knows
+    /// whether they are, until [`RecordLog::reopen`] has said so; after any other error the log is not used again.
     fn commit(&mut self, records: &[MetadataRecord], after: &MetadataImage) -> Result<(), StoreError>;
+
+    /// Reads what is durable again. May be repeated after [`StoreError::Full`].
+    fn reopen(&mut self) -> Result<MetadataImage, StoreError>;
 }
 
 /// The metadata log of one node in a file.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    /// `None` while the disk has no room to open it again.
+    database: Option<Database>,
     path: PathBuf,
     /// Records in the table `log`.
     log_records: u64,
+    /// Length up to which the file has its room on the disk.
+    reserved_bytes: u64,
 }
 
 /// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// The disk has no room for it.
+    #[error("there is no room for the metadata store {path}", path = path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file cannot be opened, read or written.
     #[error("cannot {operation} the metadata store {path}: {problem}", path = path.display())]
     Unusable {
@@ -94,17 +110,39 @@ impl Store {
             redb::DatabaseError::Storage(redb::StorageError::Corrupted(problem)) => {
                 StoreError::Damaged { path: path.to_owned(), problem }
             }
-            error => unusable("open", path)(error),
+            error => unusable("open", path)(error.into()),
         })?;
-        let mut store = Self { database, path: path.to_owned(), log_records: 0 };
+        let mut store =
+            Self { database: Some(database), path: path.to_owned(), log_records: 0, reserved_bytes: 0 };
         store.make_tables()?;
         let image = store.read_image()?;
+        store.reserve();
         Ok((store, image))
     }
 
+    /// Gives all of the file its room on the disk. It grows in large steps, as holes, and a full disk would refuse the very
+    /// change with which an operator makes room. Where that cannot be done, nothing is lost but this.
+    fn reserve(&mut self) {
+        let reserved = File::options().write(true).open(&self.path).and_then(|file| {
+            let length = file.metadata()?.len();
+            if length > self.reserved_bytes {
+                fallocate(&file, FallocateFlags::KEEP_SIZE, 0, length)?;
+            }
+            Ok(length)
+        });
+        match reserved {
+            Ok(length) => self.reserved_bytes = length,
+            Err(error) => tracing::debug!(%error, "the metadata store has no room reserved"),
+        }
+    }
+
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_ref().ok_or_else(|| StoreError::Full { path: self.path.clone() })
+    }
+
     fn make_tables(&self) -> Result<(), StoreError> {
-        let failed = |error: redb::Error| unusable("prepare", &self.path)(error);
-        let write = self.database.begin_write().map_err(|e| failed(e.into()))?;
+        let failed = unusable("prepare", &self.path);
+        let write = self.database()?.begin_write().map_err(|e| failed(e.into()))?;
         {
             let mut numbers = write.open_table(NUMBERS).map_err(|e| failed(e.into()))?;
             let layout = numbers.get("layout").map_err(|e| failed(e.into()))?.map(|layout| layout.value());
@@ -122,8 +160,8 @@ impl Store {
     }
 
     fn read_image(&mut self) -> Result<MetadataImage, StoreError> {
-        let failed = |error: redb::Error| unusable("read", &self.path)(error);
-        let read = self.database.begin_read().map_err(|e| failed(e.into()))?;
+        let failed = unusable("read", &self.path);
+        let read = self.database()?.begin_read().map_err(|e| failed(e.into()))?;
         let numbers = read.open_table(NUMBERS).map_err(|e| failed(e.into()))?;
         let version = numbers.get("snapshot_version").map_err(|e| failed(e.into()))?;
         let snapshot = read.open_table(SNAPSHOT).map_err(|e| failed(e.into()))?;
@@ -155,7 +193,7 @@ impl Store {
             redb::StorageError::Corrupted(problem) => {
                 StoreError::Damaged { path: self.path.clone(), problem }
             }
-            error => unusable("read", &self.path)(error),
+            error => unusable("read", &self.path)(error.into()),
         };
         let damaged = |index: u64, problem: &dyn Display| StoreError::Damaged {
             path: self.path.clone(),
@@ -172,8 +210,12 @@ impl Store {
         Ok(records)
     }
 
-    fn write(&mut self, records: &[MetadataRecord], after: &MetadataImage) -> Result<u64, redb::Error> {
-        let write = self.database.begin_write()?;
+    fn write(
+        database: &Database,
+        records: &[MetadataRecord],
+        after: &MetadataImage,
+    ) -> Result<u64, redb::Error> {
+        let write = database.begin_write()?;
         let log_records = {
             let mut log = write.open_table(LOG)?;
             let first = after.version() - records.len() as u64;
@@ -200,9 +242,18 @@ impl Store {
 
 impl RecordLog for Store {
     fn commit(&mut self, records: &[MetadataRecord], after: &MetadataImage) -> Result<(), StoreError> {
-        let result = self.write(records, after);
+        let result = Self::write(self.database()?, records, after);
         self.log_records = result.map_err(unusable("write to", &self.path))?;
+        self.reserve();
         Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<MetadataImage, StoreError> {
+        // The file can be opened once at a time.
+        self.database = None;
+        let (store, image) = Self::open(&self.path)?;
+        *self = store;
+        Ok(image)
     }
 }
 
@@ -217,9 +268,16 @@ fn insert_all(
     Ok(())
 }
 
-fn unusable<E: Display>(operation: &'static str, path: &Path) -> impl Fn(E) -> StoreError {
+fn unusable(operation: &'static str, path: &Path) -> impl Fn(redb::Error) -> StoreError {
     let path = path.to_owned();
-    move |error| StoreError::Unusable { operation, path: path.clone(), problem: error.to_string() }
+    move |error| match error {
+        redb::Error::Io(error)
+            if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
+        {
+            StoreError::Full { path: path.clone() }
+        }
+        error => StoreError::Unusable { operation, path: path.clone(), problem: error.to_string() },
+    }
 }
 
 #[cfg(test)]

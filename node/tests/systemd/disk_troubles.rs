@@ -14,6 +14,8 @@ pub(crate) fn full(machine: &Machine) {
     let produce = "yes 'a line of a log' | head -c 400M | timeout 6 ringmain topic produce much -";
     // It tries again and again, as all producers do that are told so.
     machine.refused(produce);
+    // What an operator does about it has its room.
+    machine.shell("for n in $(seq 20); do ringmain topic alter much --set retention.ms=${n}00000; done");
     is_well(machine);
     machine.shell(&format!("rm {DATA}/filler; ringmain topic delete much"));
     machine.shell("ringmain topic create room && echo there is | timeout 20 ringmain topic produce room -");

@@ -111,6 +111,55 @@ impl RecordLog for FailingLog {
         }
         Ok(())
     }
+
+    fn reopen(&mut self) -> Result<MetadataImage, StoreError> {
+        unreachable!("it is not full")
+    }
+}
+
+/// A store on a disk that is full for as long as `refusals` says; `keeps` says whether what failed turns out to be durable.
+struct FullLog {
+    refusals: u32,
+    keeps: bool,
+    durable: MetadataImage,
+}
+
+impl RecordLog for FullLog {
+    fn commit(&mut self, _: &[MetadataRecord], after: &MetadataImage) -> Result<(), StoreError> {
+        let is_full = self.refusals > 0;
+        if !is_full || self.keeps {
+            self.durable = after.clone();
+        }
+        if is_full { Err(StoreError::Full { path: PathBuf::from("x") }) } else { Ok(()) }
+    }
+
+    fn reopen(&mut self) -> Result<MetadataImage, StoreError> {
+        self.refusals -= 1;
+        if self.refusals > 0 {
+            return Err(StoreError::Full { path: PathBuf::from("x") });
+        }
+        Ok(self.durable.clone())
+    }
+}
+
+#[test]
+fn room_that_is_made_is_used_without_a_restart() {
+    for keeps in [false, true] {
+        let options = options();
+        let image = MetadataImage::default().after(&registration(&MetadataImage::default(), "c", &options));
+        let image = image.expect("applies");
+        let log = FullLog { refusals: 2, keeps, durable: image.clone() };
+        let (handle, thread) = run(log, image, options.controller).expect("starts");
+        let try_create = || block_on(handle.create_topics(vec![CreateTopic::with_defaults("t")], false));
+        assert_eq!(try_create(), Err(MetadataError::Full), "the commit fails");
+        assert!(handle.image().topic("t").is_none());
+        assert_eq!(try_create(), Err(MetadataError::Full), "it cannot be opened again");
+        let third = try_create().expect("decided").remove(0);
+        assert_eq!(third.is_err(), keeps, "what was durable is known: {third:?}");
+        assert!(handle.image().topic("t").is_some());
+        drop(handle);
+        thread.join();
+    }
 }
 
 #[test]

@@ -52,10 +52,12 @@ fn what_was_committed_is_there_after_reopening() {
     for number in 0..20 {
         image = commit(&mut store, &image, &[config(number), config(number + 1)]);
     }
+    assert_eq!(store.reopen().expect("opens"), image);
+    image = commit(&mut store, &image, &[config(20)]);
     drop(store);
     let (_, again) = Store::open(&path).expect("opens");
     assert_eq!(again, image);
-    assert_eq!(again.version(), 40);
+    assert_eq!(again.version(), 41);
 }
 
 #[test]
@@ -97,7 +99,7 @@ fn a_damaged_record_is_named() {
     let path = directory.path().join("metadata.redb");
     let (mut store, image) = Store::open(&path).expect("made");
     let image = commit(&mut store, &image, &[config(0), config(1)]);
-    let write = store.database.begin_write().expect("begins");
+    let write = store.database().expect("open").begin_write().expect("begins");
     let mut bytes = config(1).encode();
     bytes[5] ^= 1;
     write.open_table(LOG).expect("opens").insert(1, bytes.as_slice()).expect("inserts");
@@ -114,7 +116,7 @@ fn a_missing_record_and_one_that_does_not_fit_are_named() {
     let path = directory.path().join("metadata.redb");
     let (mut store, image) = Store::open(&path).expect("made");
     commit(&mut store, &image, &[config(0), config(1), config(2)]);
-    let write = store.database.begin_write().expect("begins");
+    let write = store.database().expect("open").begin_write().expect("begins");
     write.open_table(LOG).expect("opens").remove(1).expect("removes");
     write.commit().expect("commits");
     drop(store);
@@ -124,7 +126,7 @@ fn a_missing_record_and_one_that_does_not_fit_are_named() {
     let path = directory.path().join("other.redb");
     let (store, _) = Store::open(&path).expect("made");
     let stray = MetadataRecord::TopicDeleted { topic_id: TopicId([1; 16]) };
-    let write = store.database.begin_write().expect("begins");
+    let write = store.database().expect("open").begin_write().expect("begins");
     write.open_table(LOG).expect("opens").insert(0, stray.encode().as_slice()).expect("inserts");
     write.commit().expect("commits");
     drop(store);
@@ -137,7 +139,7 @@ fn another_layout_is_refused() {
     let directory = TemporaryDirectory::new("store-layout");
     let path = directory.path().join("metadata.redb");
     let (store, _) = Store::open(&path).expect("made");
-    let write = store.database.begin_write().expect("begins");
+    let write = store.database().expect("open").begin_write().expect("begins");
     write.open_table(NUMBERS).expect("opens").insert("layout", LAYOUT + 1).expect("inserts");
     write.commit().expect("commits");
     drop(store);

@@ -50,7 +50,7 @@ use crate::signal::Lock;
 use crate::store::shared::Shared;
 
 pub(crate) use self::round::{JournalPart, RoundPart, Way};
-pub(crate) use self::zeros::ZERO_PIECE_BYTES;
+pub(crate) use self::zeros::{ZERO_PIECE_BYTES, piece_of_zeros};
 
 /// One partition's log.
 pub struct Log<D: Disk>(Rc<LogCell<D>>);

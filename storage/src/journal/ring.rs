@@ -61,20 +61,20 @@ pub(super) struct Ring<D: Disk> {
     pub(super) files: Vec<RingFile<D>>,
     /// Index of the file that is written, and the position of the next frame in it.
     pub(super) current: Option<(usize, u64)>,
-    pub(super) next_sequence: u64,
-    pub(super) next_generation: u64,
+    next_sequence: u64,
+    next_generation: u64,
     /// Last frame that is durable; 0 for none, sequences begin with 1.
-    pub(super) flushed_sequence: u64,
+    flushed_sequence: u64,
     /// The largest `live_from` that a durable frame states.
-    pub(super) stated_live_from: u64,
+    stated_live_from: u64,
     /// `live_from` of the last frame that was placed.
-    pub(super) placed_live_from: u64,
+    placed_live_from: u64,
     /// Logs by the first frame that they need.
-    pub(super) live: BTreeMap<(u64, LogKey), Weak<LogCell<D>>>,
+    live: BTreeMap<(u64, LogKey), Weak<LogCell<D>>>,
     /// A write failed: what the files hold is not known, nothing more is written to them.
     pub(super) has_failed: bool,
     /// The block at the end of the current file, kept for stating `live_from`, is used.
-    pub(super) has_stated: bool,
+    has_stated: bool,
     /// The disk was full when zeros were last written beside the rounds: left to the rounds until another file is entered.
     pub(super) zeros_found_disk_full: bool,
 }
@@ -83,13 +83,13 @@ pub(super) struct RingFile<D: Disk> {
     pub(super) slot: u32,
     pub(super) file: Option<D::File>,
     pub(super) exists: bool,
-    pub(super) generation: u64,
+    generation: u64,
     /// Last frame in it, 0 for none.
-    pub(super) last_sequence: u64,
+    last_sequence: u64,
     /// Length that is written and durable.
     pub(super) durable_length: u64,
     /// Whether something was written since its last flush.
-    pub(super) is_dirty: bool,
+    is_dirty: bool,
 }
 
 /// Where one frame goes.

@@ -14,6 +14,7 @@ use core::ops::Range;
 use crate::disk::{AlignedBuffer, BufferSlice, Disk, DiskError, DiskErrorKind, DiskFile, OpenMode};
 use crate::journal::file_path;
 use crate::journal::ring::{Journal, Ring};
+use crate::log::{ZERO_PIECE_BYTES, piece_of_zeros};
 
 /// Zeros written ahead of the frames in a file that grows: one flush of metadata for so many bytes.
 const ZERO_AHEAD_BYTES: u64 = 4 << 20;
@@ -23,9 +24,6 @@ const ZERO_AHEAD_SHARE: u64 = 16;
 
 /// The file that comes next is made once such a part of the current one is used: the rest of it takes longer than the zeros do.
 const NEXT_FILE_FROM: u64 = 4;
-
-/// Bytes of one write of zeros.
-const ZERO_PIECE_BYTES: usize = 1 << 20;
 
 /// Memory that the frames which were placed need besides their own. It is there before they are: a round that waited for memory
 /// would hold what those need who could give some back.
@@ -56,11 +54,7 @@ impl<D: Disk> Journal<D> {
             reserve.header = buffers.try_take(self.block_bytes);
         }
         if reserve.zeros.is_none() {
-            reserve.zeros = buffers.try_take(ZERO_PIECE_BYTES).map(|mut zeros| {
-                zeros.spare_mut()[..ZERO_PIECE_BYTES].fill(0);
-                zeros.advance(ZERO_PIECE_BYTES);
-                zeros.freeze(0..ZERO_PIECE_BYTES)
-            });
+            reserve.zeros = buffers.try_take(ZERO_PIECE_BYTES).map(piece_of_zeros);
         }
         reserve.header.is_some() && reserve.zeros.is_some()
     }

@@ -18,7 +18,7 @@
 use core::ops::Range;
 
 use crate::config::{SEGMENT_BYTES_MAX, StoreOptions};
-use crate::disk::{BUFFER_BYTES_MAX, BufferSlice, Disk, DiskError, DiskFile};
+use crate::disk::{AlignedBuffer, BUFFER_BYTES_MAX, BufferSlice, Disk, DiskError, DiskFile};
 use crate::error::Damage;
 use crate::log::{Log, LogState};
 use crate::offset::Offset;
@@ -47,6 +47,13 @@ const FULL_DISK_PAUSE_MS: i64 = 10_000;
 pub(crate) const ZERO_PIECE_BYTES: usize = 1 << 20;
 
 const _: () = assert!(ZERO_PIECE_BYTES <= BUFFER_BYTES_MAX);
+
+/// One piece of zeros, in memory that has room for it.
+pub(crate) fn piece_of_zeros(mut memory: AlignedBuffer) -> BufferSlice {
+    memory.spare_mut()[..ZERO_PIECE_BYTES].fill(0);
+    memory.advance(ZERO_PIECE_BYTES);
+    memory.freeze(0..ZERO_PIECE_BYTES)
+}
 
 /// How fast a log is written to, and in writes of which size.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,10 +1,10 @@
-//! Writing zeros ahead for the logs and the journal when they want some: see `log/zeros.rs` and `journal/ring.rs`.
+//! Writing zeros ahead for the logs and the journal when they want some: see `log/zeros.rs` and `journal/zeros.rs`.
 use alloc::vec::Vec;
 
 use futures_util::future::{join, join_all};
 
 use crate::disk::{BufferSlice, Disk};
-use crate::log::{Log, ZERO_PIECE_BYTES};
+use crate::log::{Log, ZERO_PIECE_BYTES, piece_of_zeros};
 use crate::store::{Progress, Store};
 
 /// Logs that get zeros at the same time: more would take the device from the rounds.
@@ -52,10 +52,7 @@ impl<D: Disk> Store<D> {
         if let Some(zeros) = &*self.shared.zeros.borrow() {
             return zeros.clone();
         }
-        let mut memory = self.shared.disk.buffers().take(ZERO_PIECE_BYTES).await;
-        memory.spare_mut()[..ZERO_PIECE_BYTES].fill(0);
-        memory.advance(ZERO_PIECE_BYTES);
-        let zeros = memory.freeze(0..ZERO_PIECE_BYTES);
+        let zeros = piece_of_zeros(self.shared.disk.buffers().take(ZERO_PIECE_BYTES).await);
         *self.shared.zeros.borrow_mut() = Some(zeros.clone());
         zeros
     }

@@ -169,17 +169,16 @@ impl<D: Disk> Store<D> {
         !self.shared.queue.borrow().is_empty()
     }
 
-    /// Resolves when something waits to be written or settled and no round is under way; [`Store::begin_round`] may be
-    /// called at once then.
+    /// Resolves when something waits to be written or settled and it is the turn of a round; [`Store::begin_round`] may be
+    /// called at once then. Whoever else wants the rounds to stand still takes turns with them.
     pub async fn pending(&self) {
         let shared = &self.shared;
         loop {
             shared.work.until(|| !shared.queue.borrow().is_empty()).await;
-            if !shared.round.is_held() {
+            drop(shared.round.acquire().await);
+            if !shared.queue.borrow().is_empty() {
                 return;
             }
-            // Whoever holds it may not be a round: the release of the lock is what to wait for.
-            shared.round.free().await;
         }
     }
 
@@ -189,7 +188,7 @@ impl<D: Disk> Store<D> {
     /// When another round is under way: call it right after [`Store::pending`].
     #[must_use]
     pub fn begin_round(&self) -> Round<D> {
-        let guard = self.shared.round.try_acquire().expect("one round at a time");
+        let guard = self.shared.round.take_before_others().expect("one round at a time");
         Round::begin(self.shared.clone(), guard)
     }
 

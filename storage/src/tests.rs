@@ -10,4 +10,5 @@ mod kills;
 mod planted;
 mod power_cut;
 mod replica;
+mod turns;
 mod zeros;

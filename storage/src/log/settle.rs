@@ -279,7 +279,8 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    /// Ends a settling: waits for one that is under way, takes others back. The caller holds the round.
+    /// Ends a settling: waits for one that is under way, takes others back and leaves them to the next round. The caller holds
+    /// the round.
     pub(crate) async fn end_settling(&self) {
         let shared = &self.0.shared;
         let is_under_way = || {
@@ -292,9 +293,13 @@ impl<D: Disk> Log<D> {
         state.settle_requested = true;
         state.flush_requested |= settling.is_durable;
         state.checkpoint_requested |= settling.draft.is_some();
+        state.has_waited_for_settling = false;
+        drop(state);
         if let (Some(next), Some(journal)) = (settling.journal_next, shared.journal()) {
             journal.not_needed(next, self.key());
         }
+        // What it was planned for is still wanted, and appends may wait for its end.
+        self.request_round();
     }
 }
 

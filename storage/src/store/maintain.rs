@@ -143,11 +143,16 @@ impl<D: Disk> Store<D> {
 
     /// Flushes what `write.caching` left unflushed. Call it every `flush.ms`.
     pub async fn flush_cached(&self) -> Result<Vec<Progress>, StoreError> {
+        let has_unflushed = self.logs.borrow().open.values().any(Log::has_unflushed);
+        if !has_unflushed {
+            return Ok(Vec::new());
+        }
+        let _round = self.shared.round.acquire().await;
+        // Not before: while a round is under way all its logs are unflushed, which it ends itself.
         let unflushed: Vec<Log<D>> = self.all_logs().into_iter().filter(Log::has_unflushed).collect();
         if unflushed.is_empty() {
             return Ok(Vec::new());
         }
-        let _round = self.shared.round.acquire().await;
         let journal = self.shared.journal();
         if let Some(journal) = &journal {
             if let Err(error) = journal.flush().await {

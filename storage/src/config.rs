@@ -104,7 +104,7 @@ pub struct StoreOptions {
     pub checkpoint_interval_bytes: u64,
     /// Bytes of all logs together that a start shall have to walk at most, roughly: logs with more than their share are
     /// checkpointed sooner.
-    pub scan_bytes_max: u64,
+    pub walk_bytes_max: u64,
     /// Segment files that one shard keeps open; the least recently used is closed.
     pub open_files_max: usize,
     /// Producers remembered for each partition; the one that was silent longest is forgotten first.
@@ -129,7 +129,7 @@ impl Default for StoreOptions {
             zeros_after_bytes: 4 << 20,
             idle_after_ms: 3_000,
             checkpoint_interval_bytes: 64 << 20,
-            scan_bytes_max: 1 << 30,
+            walk_bytes_max: 1 << 30,
             open_files_max: 1_000,
             producers_max: 10_000,
             key_map_bytes_max: 128 << 20,

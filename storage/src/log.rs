@@ -36,6 +36,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::cell::{Cell, RefCell};
 
+use self::checkpointing::WalkBytes;
 use self::leader_epochs::LeaderEpochs;
 use self::producers::Producers;
 use self::tail::{End, Tail};
@@ -131,8 +132,7 @@ pub(crate) struct LogState {
     checkpointed_offset: Offset,
     /// Base offset of the segment that it says is open.
     checkpointed_segment: Offset,
-    /// Bytes appended since the last checkpoint was drawn up.
-    bytes_since_checkpoint: u64,
+    walk_bytes: WalkBytes,
     /// The next checkpoint is due before that many bytes.
     checkpoint_requested: bool,
     /// A checkpoint whose recovery point is durable, waiting to be written.
@@ -163,6 +163,8 @@ pub(crate) struct Draft {
     pub(crate) log_start_offset: Offset,
     /// The log's layout when it was drawn up.
     pub(crate) layout: u64,
+    /// See [`WalkBytes::checkpoint_written`].
+    pub(crate) walk_bytes: u64,
     pub(crate) file: Vec<u8>,
 }
 
@@ -526,7 +528,7 @@ impl LogState {
             last_append_ms: now_ms,
             checkpointed_offset: Offset::ZERO,
             checkpointed_segment: Offset::ZERO,
-            bytes_since_checkpoint: 0,
+            walk_bytes: WalkBytes::default(),
             checkpoint_requested: false,
             draft: None,
             producer_files: Vec::new(),

@@ -308,7 +308,7 @@ impl<D: Disk> Replay<'_, D> {
             let (key, target) = target?;
             if let Some(target) = &target {
                 self.report.logs += 1;
-                self.report.bytes_walked += target.log.bytes_since_checkpoint();
+                self.report.bytes_walked += target.log.walk_bytes();
             }
             self.targets.insert(key, target);
         }

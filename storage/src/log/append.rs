@@ -203,7 +203,7 @@ impl LogState {
         self.producers.note(batch, now_ms, producers_max);
         self.log_end_offset = Offset::new(batch.next_offset());
         self.last_append_ms = now_ms;
-        self.bytes_since_checkpoint += batch.length as u64;
+        self.walk_bytes.add(batch.length as u64);
     }
 }
 

@@ -8,6 +8,48 @@ use crate::journal::Journal;
 use crate::log::{Draft, Log};
 use crate::offset::Offset;
 
+/// Bytes of a log, counted since it was opened or since before, as far as a start would have to walk them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct WalkBytes {
+    counted: u64,
+    /// How many there were when the last checkpoint was drawn up.
+    drawn_up: u64,
+    /// How many there were when the checkpoint on disk was drawn up.
+    checkpointed: u64,
+}
+
+impl WalkBytes {
+    /// So much would have to be walked from the beginning.
+    pub(super) fn new(bytes: u64) -> WalkBytes {
+        WalkBytes { counted: bytes, ..WalkBytes::default() }
+    }
+
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.counted += bytes;
+    }
+
+    /// A checkpoint is drawn up that makes all of them needless once it is on disk. Returns what to tell
+    /// [`WalkBytes::checkpoint_written`] then.
+    pub(super) fn draw_up_checkpoint(&mut self) -> u64 {
+        self.drawn_up = self.counted;
+        self.counted
+    }
+
+    pub(super) fn checkpoint_written(&mut self, drawn_up: u64) {
+        self.checkpointed = self.checkpointed.max(drawn_up);
+    }
+
+    /// What a start would have to walk.
+    pub(super) fn since_checkpoint(&self) -> u64 {
+        self.counted - self.checkpointed
+    }
+
+    /// What it would have to walk once the last checkpoint that was drawn up is on disk.
+    pub(super) fn since_drawn_up(&self) -> u64 {
+        self.counted - self.drawn_up
+    }
+}
+
 impl<D: Disk> Log<D> {
     pub(super) fn checkpoint_path(&self) -> alloc::string::String {
         alloc::format!("{}/{}", self.0.folder, checkpoint::FILE_NAME)
@@ -30,14 +72,14 @@ impl<D: Disk> Log<D> {
         let is_old = draft.layout != self.0.state.borrow().layout;
         if draft.log_start_offset < self.log_start_offset() || is_old {
             // The start moved after it was drawn up, or segments were replaced; it would bring deleted records back.
-            self.0.state.borrow_mut().bytes_since_checkpoint =
-                self.0.shared.options.checkpoint_interval_bytes;
+            self.request_checkpoint();
             return Ok(());
         }
         self.0.shared.disk.replace(&self.checkpoint_path(), &draft.file, true).await?;
         let mut state = self.0.state.borrow_mut();
         state.checkpointed_offset = draft.recovery_point;
         state.checkpointed_segment = draft.open_segment;
+        state.walk_bytes.checkpoint_written(draft.walk_bytes);
         state.has_replacement = false;
         drop(state);
         Ok(())
@@ -71,9 +113,9 @@ impl<D: Disk> Log<D> {
             && state.draft.is_none()
     }
 
-    /// Bytes that a start would have to walk, as far as they count.
-    pub(crate) fn bytes_since_checkpoint(&self) -> u64 {
-        self.0.state.borrow().bytes_since_checkpoint
+    /// Bytes that a start would have to walk now.
+    pub(crate) fn walk_bytes(&self) -> u64 {
+        self.0.state.borrow().walk_bytes.since_checkpoint()
     }
 
     /// Asks the next round that brings everything to the segments to draw up a checkpoint.

@@ -20,6 +20,7 @@ use crate::disk::{BUFFER_BYTES_MAX, DirectoryEntry, Disk, DiskErrorKind, DiskFil
 use crate::error::{Corruption, Damage, OpenError};
 use crate::identity::LogIdentity;
 use crate::log::change::remove_if_there;
+use crate::log::checkpointing::WalkBytes;
 use crate::log::compaction;
 use crate::log::leader_epochs::LeaderEpochs;
 use crate::log::producers::Producers;
@@ -521,7 +522,7 @@ impl<D: Disk> Recovery<'_, D> {
             producers: self.producers,
             leader_epochs: self.leader_epochs,
             checkpointed_offset,
-            bytes_since_checkpoint: self.walked_bytes,
+            walk_bytes: WalkBytes::new(self.walked_bytes),
             compacted_offset: self.compacted_offset.min(end),
             ..LogState::empty_at(end, self.config, incarnation, block_bytes, self.now_ms)
         }

@@ -11,6 +11,7 @@ use alloc::rc::Rc;
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::identity::{LogIdentity, LogKey};
+use crate::log::checkpointing::WalkBytes;
 use crate::log::leader_epochs::LeaderEpochs;
 use crate::log::producers::Producers;
 use crate::log::{Log, LogState};
@@ -35,7 +36,7 @@ pub(crate) struct RecoveredLog {
     leader_epochs: LeaderEpochs,
     checkpointed_offset: Offset,
     checkpointed_segment: Offset,
-    bytes_since_checkpoint: u64,
+    walk_bytes: WalkBytes,
     compacted_offset: Offset,
 }
 
@@ -79,7 +80,7 @@ impl RecoveredLog {
             leader_epochs: self.leader_epochs,
             checkpointed_offset: self.checkpointed_offset,
             checkpointed_segment: self.checkpointed_segment,
-            bytes_since_checkpoint: self.bytes_since_checkpoint,
+            walk_bytes: self.walk_bytes,
             compacted_offset: self.compacted_offset,
             ..LogState::empty_at(end, config, self.incarnation, block_bytes, now_ms)
         };
@@ -124,7 +125,7 @@ impl<D: Disk> Log<D> {
             leader_epochs: state_now.leader_epochs,
             checkpointed_offset: state_now.checkpointed_offset,
             checkpointed_segment: state_now.checkpointed_segment,
-            bytes_since_checkpoint: state_now.bytes_since_checkpoint,
+            walk_bytes: state_now.walk_bytes,
             compacted_offset: state_now.compacted_offset,
         })
     }

@@ -79,6 +79,7 @@ impl<D: Disk> Log<D> {
             let mut state = self.0.state.borrow_mut();
             state.checkpointed_offset = offset;
             state.checkpointed_segment = offset;
+            state.walk_bytes.checkpoint_written(draft.walk_bytes);
         }
         self.write_id(incarnation, FolderState::Settled).await
     }

@@ -156,9 +156,9 @@ impl<D: Disk> Log<D> {
 
     /// The checkpoint of the log as it is now; true once everything appended so far is durable in the segments.
     pub(crate) fn draw_up_checkpoint(&self, state: &mut LogState) -> Draft {
-        state.bytes_since_checkpoint = 0;
         state.checkpoint_requested = false;
         Draft {
+            walk_bytes: state.walk_bytes.draw_up_checkpoint(),
             recovery_point: state.log_end_offset,
             open_segment: state.open_segment().summary.base_offset,
             log_start_offset: state.log_start_offset,
@@ -437,7 +437,7 @@ impl LogState {
 
     /// Whether what settles the whole log shall leave a checkpoint behind.
     pub(super) fn is_checkpoint_due(&self, options: &StoreOptions) -> bool {
-        self.checkpoint_requested || self.bytes_since_checkpoint >= options.checkpoint_interval_bytes
+        self.checkpoint_requested || self.walk_bytes.since_drawn_up() >= options.checkpoint_interval_bytes
     }
 
     fn wants_flush(&self, new_bytes: u64) -> bool {

@@ -52,12 +52,16 @@ impl<D: Disk> Store<D> {
         } else {
             0
         };
+        self.bound_next_walk();
         let logs = self.next_logs();
-        self.bound_next_scan(&logs);
         let (first_error, flushes_left) = (RefCell::new(None), Cell::new(FLUSHES_A_CALL));
+        let goes_on_at = Cell::new(None);
         let keep_up = |log: Log<D>| {
-            let (first_error, flushes_left) = (&first_error, &flushes_left);
+            let (first_error, flushes_left, goes_on_at) = (&first_error, &flushes_left, &goes_on_at);
             async move {
+                if flushes_left.get() == 0 {
+                    goes_on_at.set(goes_on_at.get().or(Some(log.key())));
+                }
                 if let Err(damage) = self.keep_up(&log, now_ms, flushes_left).await {
                     stop_unless_full(&log, &damage);
                     first_error.borrow_mut().get_or_insert(damage);
@@ -65,6 +69,9 @@ impl<D: Disk> Store<D> {
             }
         };
         stream::iter(logs).for_each_concurrent(UPKEEP_AT_ONCE, keep_up).await;
+        if let Some(key) = goes_on_at.get() {
+            self.logs.borrow_mut().upkeep_next = Some(key);
+        }
         first_error.into_inner().map_or(Ok(given_back), |damage| Err(damage.into()))
     }
 
@@ -84,25 +91,27 @@ impl<D: Disk> Store<D> {
     }
 
     /// Asks for checkpoints where the next start would have to walk much, until all logs together are in bounds.
-    fn bound_next_scan(&self, logs: &[Log<D>]) {
-        let bound = self.shared.options.scan_bytes_max;
-        let scan_bytes = |log: &Log<D>| log.bytes_since_checkpoint();
-        if logs.iter().map(scan_bytes).sum::<u64>() <= bound {
+    fn bound_next_walk(&self) {
+        let logs = self.logs.borrow();
+        let bound = self.shared.options.walk_bytes_max;
+        let walk_bytes = |log: &&Log<D>| log.walk_bytes();
+        if logs.open.values().map(|log| walk_bytes(&log)).sum::<u64>() <= bound {
             return;
         }
-        let share = bound / logs.len() as u64;
-        logs.iter().filter(|log| scan_bytes(log) > share).for_each(Log::request_checkpoint);
+        let share = bound / logs.open.len() as u64;
+        logs.open.values().filter(|log| walk_bytes(log) > share).for_each(Log::request_checkpoint);
     }
 
-    /// The logs whose turn it is.
+    /// The logs whose turn it is, from the first on that the last call did not come to; behind the last log comes the first.
     fn next_logs(&self) -> Vec<Log<D>> {
         let mut logs = self.logs.borrow_mut();
         let from = logs.upkeep_next.take();
-        let turn: Vec<Log<D>> = match from {
-            Some(from) => logs.open.range(from..).take(LOGS_A_CALL).map(|(_, log)| log.clone()).collect(),
-            None => logs.open.values().take(LOGS_A_CALL).cloned().collect(),
-        };
-        logs.upkeep_next = turn.last().filter(|_| turn.len() == LOGS_A_CALL).map(Log::key);
+        let behind = from.into_iter().flat_map(|from| logs.open.range(from..));
+        let before = logs.open.iter().take_while(|(key, _)| from.is_none_or(|from| **key < from));
+        let mut turn: Vec<Log<D>> =
+            behind.chain(before).take(LOGS_A_CALL + 1).map(|(_, log)| log.clone()).collect();
+        logs.upkeep_next = turn.get(LOGS_A_CALL).map(Log::key);
+        turn.truncate(LOGS_A_CALL);
         turn
     }
 

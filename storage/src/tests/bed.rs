@@ -30,7 +30,7 @@ pub(super) fn small_options() -> StoreOptions {
         zeros_after_bytes: 0,
         idle_after_ms: 1_000,
         checkpoint_interval_bytes: 64 << 10,
-        scan_bytes_max: 1 << 20,
+        walk_bytes_max: 1 << 20,
         open_files_max: 8,
         producers_max: 100,
         key_map_bytes_max: 1 << 20,

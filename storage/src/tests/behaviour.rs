@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::bed::*;
 use crate::batch::RecordBatchHeader;
-use crate::config::LogConfig;
+use crate::config::{LogConfig, StoreOptions};
 use crate::disk::simulated::SimulatedDisk;
 use crate::error::ProducerError;
 use crate::log::{Log, ProducerCheck};
@@ -239,5 +239,35 @@ fn idle_logs_hold_nothing_and_open_again() {
                 store.open_log(identity("t", partition), small_config(), START_MS).await.expect("it opens");
             assert_eq!(log.log_end_offset(), Offset::new(1));
         }
+    });
+}
+
+#[test]
+fn upkeep_comes_to_every_busy_log() {
+    run(async {
+        // More than one call checkpoints, and each of them wants a checkpoint every time.
+        const LOGS: i32 = 300;
+        let options = StoreOptions { walk_bytes_max: 1, ..small_options() };
+        let store = open(&disk(25), options).await;
+        let mut logs = Vec::new();
+        for partition in 0..LOGS {
+            logs.push(
+                store.open_log(identity("t", partition), small_config(), START_MS).await.expect("it opens"),
+            );
+        }
+        let one = batch(1, &[1; 1000]);
+        for second in 0..4 {
+            let now_ms = START_MS + second * 1000;
+            for log in &logs {
+                append(&store, log, &one, now_ms).await;
+                log.request_settle();
+            }
+            while store.has_work() || store.has_to_settle() {
+                round(&store).await;
+            }
+            store.maintain(now_ms).await.expect("upkeep");
+        }
+        let most = logs.iter().map(Log::walk_bytes).max().expect("logs");
+        assert!(most <= 3 * one.len() as u64, "a start would walk {most} bytes of one log");
     });
 }

@@ -332,7 +332,7 @@ impl<D: Disk> Log<D> {
     pub(crate) async fn delete_files(&self) -> Result<(), ChangeError> {
         self.0.state.borrow_mut().changes_begun += 1;
         let _changes = self.0.changes.acquire().await;
-        let _round = self.0.shared.round.acquire().await;
+        let round = self.0.shared.round.acquire().await;
         // What is still written would find the file of a new log under the same name.
         self.end_settling().await;
         let _zeros = self.0.zeros.acquire().await;
@@ -346,6 +346,7 @@ impl<D: Disk> Log<D> {
         let deleted = format!("{DELETED_PREFIX}{}.{}", self.0.folder, self.key().topic_id);
         disk.rename(&self.0.folder, &deleted).await?;
         self.0.shared.forget_files(self.key());
+        drop(round);
         disk.flush_directory("").await?;
         remove_folder(disk, &deleted).await?;
         Ok(())

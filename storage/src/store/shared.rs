@@ -370,16 +370,18 @@ impl<D: Disk> Shared<D> {
     }
 
     /// Drops the oldest settled tails until `bytes` more fit into the budget, but for those of the log that asks. What is
-    /// not settled is asked to be. Looks at a few only: an append must not pay for all logs of the shard.
+    /// not settled is asked to be. Looks at a few only: an append must not pay for all logs of the shard. Places of logs that are
+    /// gone, or whose memory is, go as they are found and do not count: thousands that a deleted topic left would keep those
+    /// who wait for memory from it for seconds.
     pub(crate) fn make_memory(&self, bytes: usize, asking: Option<&Log<D>>) {
         let mut tries = self.memory_order.borrow().len().min(MEMORY_TRIES);
         while tries > 0 && self.tail_bytes.get() + bytes > self.options.tail_bytes_max {
-            tries -= 1;
             let Some(oldest) = self.memory_order.borrow_mut().pop_front() else { break };
             let Some(log) = Weak::upgrade(&oldest).map(Log::from_cell) else { continue };
             if log.gives_up_stale_place() {
                 continue;
             }
+            tries -= 1;
             let is_asking = asking.is_some_and(|asking| asking.is_same(&log));
             if is_asking || !log.give_back_oldest_memory() {
                 self.memory_order.borrow_mut().push_back(oldest);

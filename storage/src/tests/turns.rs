@@ -1,6 +1,7 @@
 //! Everybody gets a turn: rounds that follow each other, what waits for the end of one, appends that wait for a settling.
 use alloc::boxed::Box;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::future::Future;
 use core::task::{Context, Waker};
 
@@ -110,5 +111,32 @@ fn rounds_without_a_gap_let_others_have_their_turn() {
         assert_eq!(flush_cached.await.expect("it flushes").len(), 1);
         assert_eq!(log.flushed_offset(), Offset::new(2));
         assert!(tries_a_round(&store).await);
+    });
+}
+
+#[test]
+fn places_that_deleted_logs_left_keep_nobody_from_memory() {
+    run(async {
+        let options = small_options();
+        let store = open(&disk(4), options).await;
+        for partition in 0..300 {
+            let log = store.open_log(identity("gone", partition), small_config(), START_MS).await;
+            let log = log.expect("it opens");
+            append(&store, &log, &batch(1, b"takes a place"), START_MS).await;
+            round(&store).await;
+            store.delete_log(&log).await.expect("it goes");
+        }
+        assert_eq!(store.tail_bytes(), 0);
+        let mut logs = Vec::new();
+        for partition in 0..10 {
+            let log = store.open_log(identity("t", partition), small_config(), START_MS).await;
+            logs.push(log.expect("it opens"));
+        }
+        for n in 0..40 {
+            append(&store, &logs[n % logs.len()], &batch(1, &vec![1; 60_000]), START_MS).await;
+            until_at_rest(&store).await;
+            let held = store.tail_bytes();
+            assert!(held <= options.tail_bytes_max + (128 << 10), "{held} bytes after {n} appends");
+        }
     });
 }

@@ -2,9 +2,11 @@
 //!
 //! One call does a bounded amount, so that a shard with thousands of logs is not held up; the next call goes on where it
 //! stopped. Errors stop the log they are about and are reported once, together.
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
 use crate::disk::{Disk, DiskError};
@@ -23,6 +25,10 @@ const FLUSHES_A_CALL: usize = 256;
 
 /// Logs that are kept up at once: flushes that are under way together share the device's, but others wait behind them.
 const UPKEEP_AT_ONCE: usize = 8;
+
+/// Logs whose cached writes are flushed at once, which rounds wait for: thousands one after the other would hold up the shard
+/// for half a second.
+const CACHED_AT_ONCE: usize = 32;
 
 /// Logs that are closed at once, when nobody else wants the disk.
 pub(crate) const CLOSING_AT_ONCE: usize = 32;
@@ -150,33 +156,33 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Flushes what `write.caching` left unflushed. Call it every `flush.ms`.
+    /// Flushes what `write.caching` left unflushed, some logs at a time with rounds in between. Call it every `flush.ms`.
     pub async fn flush_cached(&self) -> Result<Vec<Progress>, StoreError> {
-        let has_unflushed = self.logs.borrow().open.values().any(Log::has_unflushed);
-        if !has_unflushed {
-            return Ok(Vec::new());
-        }
-        let _round = self.shared.round.acquire().await;
-        // Not before: while a round is under way all its logs are unflushed, which it ends itself.
-        let unflushed: Vec<Log<D>> = self.all_logs().into_iter().filter(Log::has_unflushed).collect();
-        if unflushed.is_empty() {
-            return Ok(Vec::new());
-        }
-        let journal = self.shared.journal();
-        if let Some(journal) = &journal {
-            if let Err(error) = journal.flush().await {
-                // Any of these logs may have bytes in it, and nobody knows which of them are durable.
-                return Ok(unflushed.iter().map(|log| stop(log, &error)).collect());
-            }
-            journal.flushed();
-        }
+        let mut unflushed: VecDeque<Log<D>> =
+            self.logs.borrow().open.values().filter(|log| log.has_unflushed()).cloned().collect();
         let mut progress = Vec::new();
-        for log in unflushed {
-            let result: Result<_, DiskError> = log.flush_written(journal.as_deref()).await;
-            if let Err(error) = &result {
-                stop(&log, error);
+        while !unflushed.is_empty() {
+            let _round = self.shared.round.acquire().await;
+            // Not before: while a round is under way all its logs are unflushed, which it ends itself.
+            unflushed.retain(Log::has_unflushed);
+            let logs: Vec<Log<D>> = unflushed.drain(..unflushed.len().min(CACHED_AT_ONCE)).collect();
+            let journal = self.shared.journal();
+            if let Some(journal) = journal.as_deref().filter(|_| !logs.is_empty()) {
+                if let Err(error) = journal.flush().await {
+                    // Any of these logs may have bytes in it, and nobody knows which of them are durable.
+                    progress.extend(logs.iter().chain(&unflushed).map(|log| stop(log, &error)));
+                    return Ok(progress);
+                }
+                journal.flushed();
             }
-            progress.push(Progress { log: log.key(), result });
+            let flushes = logs.iter().map(|log| async {
+                let result: Result<_, DiskError> = log.flush_written(journal.as_deref()).await;
+                if let Err(error) = &result {
+                    stop(log, error);
+                }
+                Progress { log: log.key(), result }
+            });
+            progress.extend(join_all(flushes).await);
         }
         Ok(progress)
     }

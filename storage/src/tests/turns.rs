@@ -140,3 +140,38 @@ fn places_that_deleted_logs_left_keep_nobody_from_memory() {
         }
     });
 }
+
+#[test]
+fn a_flush_of_many_cached_logs_lets_rounds_in_between() {
+    run(async {
+        let options = StoreOptions { journal_file_bytes: 1 << 20, ..small_options() };
+        let store = open(&waiting_disk(5), options).await;
+        let cached = LogConfig { write_caching: true, ..small_config() };
+        let mut logs = Vec::new();
+        for partition in 0..100 {
+            let log = store.open_log(identity("t", partition), cached, START_MS).await.expect("it opens");
+            append(&store, &log, &batch(1, b"cached"), START_MS).await;
+            logs.push(log);
+        }
+        until_at_rest(&store).await;
+        append(&store, &logs[0], &batch(1, b"comes meanwhile"), START_MS).await;
+        let mut flush_cached = Box::pin(store.flush_cached());
+        let mut rounds = Box::pin(store.pending());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(flush_cached.as_mut().poll(&mut context).is_pending());
+        let is_done = loop {
+            if rounds.as_mut().poll(&mut context).is_ready() {
+                break false;
+            }
+            if flush_cached.as_mut().poll(&mut context).is_ready() {
+                break true;
+            }
+        };
+        assert!(!is_done, "no round could begin before all were flushed");
+        let mut round = store.begin_round();
+        round.write().await;
+        round.flush().await;
+        flush_cached.await.expect("it flushes");
+        assert!(logs.iter().skip(1).all(|log| log.flushed_offset() == log.log_end_offset()));
+    });
+}

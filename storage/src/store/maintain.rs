@@ -169,8 +169,10 @@ impl<D: Disk> Store<D> {
             let journal = self.shared.journal();
             if let Some(journal) = journal.as_deref().filter(|_| !logs.is_empty()) {
                 if let Err(error) = journal.flush().await {
-                    // Any of these logs may have bytes in it, and nobody knows which of them are durable.
-                    progress.extend(logs.iter().chain(&unflushed).map(|log| stop(log, &error)));
+                    // Any log that is unflushed now may have bytes in it, one that was written since this began too, and nobody
+                    // knows which of them are durable.
+                    let unflushed = self.all_logs().into_iter().filter(Log::has_unflushed);
+                    progress.extend(unflushed.map(|log| stop(&log, &error)));
                     return Ok(progress);
                 }
                 journal.flushed();

@@ -2,6 +2,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
+use futures_util::FutureExt;
 
 use super::bed::*;
 use crate::config::StoreOptions;
@@ -214,6 +215,30 @@ fn a_failed_flush_of_cached_writes_stops_their_logs() {
         assert!(progress[0].result.is_err());
         assert!(log.stopped().is_some());
         assert_eq!(log.flushed_offset(), Offset::ZERO);
+    });
+}
+
+#[test]
+fn a_failed_flush_of_cached_writes_stops_what_was_written_since_it_began() {
+    run(async {
+        let disk = disk(13);
+        let store = open(&disk, small_options()).await;
+        let config = crate::config::LogConfig { write_caching: true, ..small_config() };
+        let first = store.open_log(identity("t", 0), config, START_MS).await.expect("it opens");
+        let second = store.open_log(identity("t", 1), config, START_MS).await.expect("it opens");
+        append(&store, &first, &batch(1, b"cached"), START_MS).await;
+        round(&store).await;
+        append(&store, &second, &batch(1, b"cached"), START_MS).await;
+        store.pending().await;
+        let mut under_way = store.begin_round();
+        let mut flush_cached = core::pin::pin!(store.flush_cached());
+        assert!(flush_cached.as_mut().now_or_never().is_none(), "it waits for the round");
+        under_way.write().await;
+        under_way.flush().await;
+        disk.fail_flush(1);
+        let progress = flush_cached.await.expect("the store goes on");
+        assert_eq!(progress.len(), 2);
+        assert!(first.stopped().is_some() && second.stopped().is_some());
     });
 }
 

@@ -2,7 +2,6 @@
 //!
 //! One call does a bounded amount, so that a shard with thousands of logs is not held up; the next call goes on where it
 //! stopped. Errors stop the log they are about and are reported once, together.
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
@@ -100,12 +99,11 @@ impl<D: Disk> Store<D> {
     fn bound_next_walk(&self) {
         let logs = self.logs.borrow();
         let bound = self.shared.options.walk_bytes_max;
-        let walk_bytes = |log: &&Log<D>| log.walk_bytes();
-        if logs.open.values().map(|log| walk_bytes(&log)).sum::<u64>() <= bound {
+        if logs.open.values().map(Log::walk_bytes).sum::<u64>() <= bound {
             return;
         }
         let share = bound / logs.open.len() as u64;
-        logs.open.values().filter(|log| walk_bytes(log) > share).for_each(Log::request_checkpoint);
+        logs.open.values().filter(|log| log.walk_bytes() > share).for_each(Log::request_checkpoint);
     }
 
     /// The logs whose turn it is, from the first on that the last call did not come to; behind the last log comes the first.
@@ -158,7 +156,7 @@ impl<D: Disk> Store<D> {
 
     /// Flushes what `write.caching` left unflushed, some logs at a time with rounds in between. Call it every `flush.ms`.
     pub async fn flush_cached(&self) -> Result<Vec<Progress>, StoreError> {
-        let mut unflushed: VecDeque<Log<D>> =
+        let mut unflushed: Vec<Log<D>> =
             self.logs.borrow().open.values().filter(|log| log.has_unflushed()).cloned().collect();
         let mut progress = Vec::new();
         while !unflushed.is_empty() {

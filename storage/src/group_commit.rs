@@ -435,7 +435,6 @@ fn entry_of<D: Disk>(part: &RoundPart<D>, bytes: &JournalPart, payload: &[u8]) -
 
 impl<D: Disk> Member<D> {
     fn new(part: RoundPart<D>) -> Member<D> {
-        part.ask_again_for_the_rest();
         Member { part, frame: None, outcome: Outcome::Pending, relies_on_another: false, is_reported: false }
     }
 
@@ -488,7 +487,11 @@ impl<D: Disk> Member<D> {
                 self.is_reported = true;
                 Err(error.clone())
             }
-            Outcome::Written => Ok(self.part.wrote()),
+            Outcome::Written => {
+                let written = self.part.wrote();
+                self.part.ask_again_for_the_rest();
+                Ok(written)
+            }
             Outcome::Pending => unreachable!("every part was written or failed"),
         };
         Progress { log: self.part.log.key(), result }

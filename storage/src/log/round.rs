@@ -204,10 +204,10 @@ impl<D: Disk> RoundPart<D> {
         let part = self.log.segments_part(&mut state, options);
         drop(state);
         *self = part;
-        self.ask_again_for_the_rest();
     }
 
-    /// When the round could not take everything, the next one takes the rest.
+    /// When the round could not take everything, the next one takes the rest: once this one is written, for on a full disk
+    /// it would only fail again, at once and over and over.
     pub(crate) fn ask_again_for_the_rest(&self) {
         let has_rest = self.log.0.state.borrow().settle_requested;
         if has_rest {

@@ -5,7 +5,7 @@ use core::time::Duration;
 use futures_util::FutureExt;
 
 use super::bed::*;
-use crate::config::StoreOptions;
+use crate::config::{LogConfig, StoreOptions};
 use crate::disk::DiskErrorKind;
 use crate::disk::simulated::SimulatedDisk;
 use crate::error::{AppendError, OpenError, ReadError, StoreError};
@@ -365,5 +365,37 @@ fn a_missing_checkpoint_and_index_are_made_again() {
         let store = open(&disk, small_options()).await;
         let log = store.open_log(identity("t", 0), small_config(), START_MS).await.expect("it opens");
         assert!(read_all(&log, Offset::ZERO, 1 << 20).await == expected);
+    });
+}
+
+#[test]
+fn a_full_disk_is_not_tried_again_at_once_when_more_is_pending_than_a_round_takes() {
+    run(async {
+        let disk = disk(11);
+        let options = StoreOptions { unwritten_bytes_max: 32 << 20, ..small_options() };
+        let store = open(&disk, options).await;
+        let config = LogConfig { segment_bytes: 64 << 20, ..small_config() };
+        let log = store.open_log(identity("t", 0), config, START_MS).await.expect("it opens");
+        disk.set_capacity(0);
+        for _ in 0..12 {
+            append(&store, &log, &batch(1, &vec![1; 1 << 20]), START_MS).await;
+        }
+        for tries in 0..3 {
+            let (written, _) = round(&store).await;
+            assert_eq!(written[0].result.clone().expect_err("the disk is full").kind, DiskErrorKind::Full);
+            assert!(!store.has_work(), "nothing is tried again at once, after {tries} tries");
+            store.maintain(START_MS).await.expect("upkeep");
+        }
+        disk.set_capacity(1 << 30);
+        while store.has_work() {
+            round(&store).await;
+        }
+        assert_eq!(log.flushed_offset(), Offset::new(12));
+        disk.set_capacity(0);
+        for _ in 0..12 {
+            append(&store, &log, &batch(1, &vec![2; 1 << 20]), START_MS).await;
+        }
+        let closed = store.close().now_or_never().expect("it ends although the disk is full");
+        closed.expect("what is not written was not acknowledged");
     });
 }

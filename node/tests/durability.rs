@@ -4,12 +4,14 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::frames::{self, Answer, Connection, Frame};
 use support::lines::Random;
+use support::local_cluster::{LocalCluster, ports_in_a_row};
 use support::server::{Options, Server};
 use support::{tools, whole_machine};
 
@@ -344,6 +346,53 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     server.restart();
     written.verify(&mut connect(&server));
     server.kill();
+}
+
+#[test]
+fn a_cluster_on_full_disks_takes_orders_stops_and_goes_on() {
+    const MEBIBYTES: u32 = 768;
+    let _alone = whole_machine();
+    let disk = or_skip!(Mounted::new("full-cluster", MEBIBYTES));
+    let ballast = disk.point.join("ballast");
+    fs::write(&ballast, vec![1; 96 << 20]).expect("the ballast fits");
+    let (data, ports) = (disk.point.join("data"), ports_in_a_row(3));
+    let mut cluster = LocalCluster::start(&data, 3, ports);
+    cluster.pids();
+    cluster.printed(&["topic", "create", "log", "--partitions", "3", "--replication-factor", "3"]);
+    let mut producer = cluster.command(&["topic", "produce", "log", "--quiet"]);
+    producer.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut producer = producer.spawn().expect("the binary runs");
+    let mut lines = producer.stdin.take().expect("asked for");
+    let line = format!("{}\n", "x".repeat(900_000));
+    // Ends when the producer does.
+    let feeding = std::thread::spawn(move || while lines.write_all(line.as_bytes()).is_ok() {});
+    cluster.line_with("append is postponed");
+    let mut rest = fs::File::options().append(true).open(&ballast).expect("it is there");
+    while rest.write_all(&[1; 4096]).is_ok() {}
+    drop(rest);
+    producer.kill().expect("our child");
+    producer.wait().expect("our child");
+    feeding.join().expect("it ends");
+
+    // As much as a bad night brings: the quorum's file needs blocks that it did not have before.
+    for megabytes in 100..300 {
+        cluster.printed(&["topic", "alter", "log", "--set", &format!("retention.bytes={megabytes}000000")]);
+    }
+    assert_eq!(cluster.terminate().code(), Some(0), "the nodes stop");
+    fs::remove_file(&ballast).expect("the ballast can go");
+
+    let mut cluster = LocalCluster::start(&data, 3, ports);
+    cluster.pids();
+    let described = cluster.printed(&["topic", "describe", "log"]);
+    assert!(described.contains("retention.bytes"), "{described}");
+    cluster.printed(&["topic", "delete", "log"]);
+    cluster.printed(&["topic", "create", "after", "--replication-factor", "3"]);
+    let path = disk.point.join("lines");
+    fs::write(&path, "one\ntwo\n").expect("there is room");
+    let path = path.to_str().expect("the tests' paths are UTF-8");
+    cluster.printed(&["topic", "produce", "after", path, "--quiet"]);
+    assert_eq!(cluster.printed(&["topic", "consume", "after", "--until-end"]), "one\ntwo\n");
+    assert_eq!(cluster.terminate().code(), Some(0));
 }
 
 /// What was sent to a disk that fills up.

@@ -2,7 +2,7 @@
 //!
 //! One redb file. [`QuorumStore::open`] reads it into [`LogMirror`]; from then on the file is only written, by one thread
 //! (`store/writer.rs`) in the order of the promises, and read from memory. The file is as large as the log since the last
-//! snapshot, and the snapshot.
+//! snapshot, and the snapshot; the disk gives it room ahead (`store/room.rs`).
 //!
 //! What must hold:
 //! - A vote, an appended entry, a cut of the log and a snapshot are durable before they are answered.
@@ -18,6 +18,7 @@
 mod error;
 mod log;
 mod mirror;
+mod room;
 mod snapshot;
 mod tables;
 mod writer;

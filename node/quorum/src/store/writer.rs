@@ -15,6 +15,7 @@ use openraft::storage::IOFlushed;
 use redb::Database;
 use tokio::sync::{mpsc, oneshot};
 
+use super::room::Room;
 use super::tables::{LOG, PROMISES, SNAPSHOT};
 use crate::raft::Types;
 
@@ -72,8 +73,10 @@ pub(super) fn start(database: Arc<Database>, path: Arc<Path>) -> io::Result<(Wri
     Ok((Writes(sender), thread))
 }
 
-fn run(database: &Database, path: &Path, mut writes: mpsc::Receiver<Write>) {
+fn run(database: &Database, path: &Arc<Path>, mut writes: mpsc::Receiver<Write>) {
     let mut committed = None;
+    let mut room = Room::new(Arc::clone(path));
+    room.keep();
     while let Some(first) = writes.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < WRITES_A_TRANSACTION_MAX
@@ -93,6 +96,7 @@ fn run(database: &Database, path: &Path, mut writes: mpsc::Receiver<Write>) {
             continue;
         }
         let written = write_all(database, &batch, committed.take());
+        room.keep();
         let failed = written.as_ref().err().map(ToString::to_string);
         batch.into_iter().for_each(|write| write.answer(failed.as_deref()));
         if let Some(problem) = failed {

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::frames::{self, Answer, Connection, Frame};
 use support::lines::Random;
-use support::local_cluster::{LocalCluster, ports_in_a_row};
+use support::local_cluster::{LocalCluster, ports_in_a_row, until};
 use support::server::{Options, Server};
 use support::{tools, whole_machine};
 
@@ -307,6 +307,12 @@ impl Drop for Mounted {
     }
 }
 
+/// Lets a file grow until its disk has not one block left.
+fn fill(ballast: &Path) {
+    let mut ballast = fs::File::options().append(true).open(ballast).expect("it is there");
+    while ballast.write_all(&[1; 4096]).is_ok() {}
+}
+
 #[test]
 fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     const MEBIBYTES: u32 = 512;
@@ -335,10 +341,17 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
     assert_eq!(full, KAFKA_STORAGE_ERROR);
     written.verify(&mut connection);
     assert_eq!(written.append(&mut connection, &mut random), KAFKA_STORAGE_ERROR);
+    fill(&ballast);
+    drop(connection.ask(&frames::create_topics(&["later".to_owned()], 1, &[])));
+    assert_eq!(append(&mut connection, "later", 0, &[b"no folder"]).0, KAFKA_STORAGE_ERROR);
     fs::remove_file(&ballast).expect("the ballast can go");
     let end = Instant::now() + Duration::from_secs(15);
     while written.append(&mut connection, &mut random) != 0 {
         assert!(Instant::now() < end, "space was freed, and nothing can be written");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    while append(&mut connection, "later", 0, &[b"a folder"]) != (0, 0) {
+        assert!(Instant::now() < end, "space was freed, and a topic that was made before is refused");
         std::thread::sleep(Duration::from_millis(100));
     }
     written.verify(&mut connection);
@@ -350,7 +363,7 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers() {
 
 #[test]
 fn a_cluster_on_full_disks_takes_orders_stops_and_goes_on() {
-    const MEBIBYTES: u32 = 768;
+    const MEBIBYTES: u32 = 640;
     let _alone = whole_machine();
     let disk = or_skip!(Mounted::new("full-cluster", MEBIBYTES));
     let ballast = disk.point.join("ballast");
@@ -367,9 +380,7 @@ fn a_cluster_on_full_disks_takes_orders_stops_and_goes_on() {
     // Ends when the producer does.
     let feeding = std::thread::spawn(move || while lines.write_all(line.as_bytes()).is_ok() {});
     cluster.line_with("append is postponed");
-    let mut rest = fs::File::options().append(true).open(&ballast).expect("it is there");
-    while rest.write_all(&[1; 4096]).is_ok() {}
-    drop(rest);
+    fill(&ballast);
     producer.kill().expect("our child");
     producer.wait().expect("our child");
     feeding.join().expect("it ends");
@@ -390,7 +401,11 @@ fn a_cluster_on_full_disks_takes_orders_stops_and_goes_on() {
     let path = disk.point.join("lines");
     fs::write(&path, "one\ntwo\n").expect("there is room");
     let path = path.to_str().expect("the tests' paths are UTF-8");
-    cluster.printed(&["topic", "produce", "after", path, "--quiet"]);
+    // The node that is to lead it may still be busy deleting.
+    until("the new topic takes records", || {
+        let written = cluster.command(&["topic", "produce", "after", path, "--quiet"]).output();
+        written.expect("the binary runs").status.success()
+    });
     assert_eq!(cluster.printed(&["topic", "consume", "after", "--until-end"]), "one\ntwo\n");
     assert_eq!(cluster.terminate().code(), Some(0));
 }

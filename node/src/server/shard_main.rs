@@ -78,18 +78,26 @@ pub(super) async fn run(start: ShardStart, ring: Ring) -> ShardEnd {
     runtime::spawn(shard.clone().keep_zeros_ahead());
     runtime::spawn(shard.clone().keep_settled());
     shard.start_maintenance();
-    let applying = shard.clone();
-    runtime::spawn(async move {
-        while let Some(image) = images.changed().await {
-            applying.apply(image).await;
-        }
-    });
+    runtime::spawn(keep_to_images(shard.clone(), images));
     // The main thread waits for exactly one answer of each shard, unless the start has failed elsewhere.
     if serving.send(()).is_err() {
         tracing::debug!(shard = id.0, "nobody waits for this shard any more");
     }
     shard.stopped().await;
     close(&shard).await
+}
+
+/// Applies each newer image; between them opens logs that were refused for a while.
+async fn keep_to_images(shard: Rc<Shard>, mut images: ImageWatch) {
+    loop {
+        let next = std::pin::pin!(images.changed());
+        let again = std::pin::pin!(shard.time_to_open_again());
+        match select(next, again).await {
+            Either::Left((Some(image), _)) => shard.apply(image).await,
+            Either::Left((None, _)) => return,
+            Either::Right(_) => shard.open_refused_again().await,
+        }
+    }
 }
 
 /// Applies images until one of them knows this start of the node; false when the node is told to stop before.

@@ -5,10 +5,17 @@
 //! process: an older one may speak of logs that others have replaced since.
 //!
 //! What must hold: a log is open if the newest image gives this node a replica, or it is known to be damaged; one that
-//! cannot be opened does not keep the others from being served.
+//! cannot be opened does not keep the others from being served. One for which the disk had no room is tried again.
 //! Does not do: decisions about a partition (`ringmain-replication`).
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    future,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use ringmain_replication::{AssignedReplica, Assignment, NodeEpoch, NodeId, PartitionEpoch};
@@ -24,6 +31,9 @@ use crate::{
     runtime::{self, NodeDisk},
 };
 
+/// How often a log is tried again that the disk had no room for.
+const OPEN_AGAIN_PERIOD: Duration = Duration::from_secs(2);
+
 /// Logs opened at once: each waits for a few small reads, and more would only queue at the disk.
 const OPENING_AT_ONCE: usize = 32;
 
@@ -32,8 +42,24 @@ const OPENING_AT_ONCE: usize = 32;
 pub(super) struct UnservedLogs {
     /// Opened before this process was registered.
     without_role: RefCell<HashMap<LogKey, Log<NodeDisk>>>,
-    /// Those that could not be opened, with the reason.
-    damaged: RefCell<HashMap<LogKey, String>>,
+    /// Those that could not be opened, and whether that may pass.
+    damaged: RefCell<HashMap<LogKey, Refusal>>,
+}
+
+/// For how long a log is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// Until the next start: an operator has to decide.
+    Lasting,
+    /// The disk had no room for what an opening writes, or the process no file.
+    Passing,
+}
+
+fn refusal_for(error: &OpenError) -> Refusal {
+    match error {
+        OpenError::Disk(error) if error.is_recoverable() => Refusal::Passing,
+        _ => Refusal::Lasting,
+    }
 }
 
 impl Shard {
@@ -148,17 +174,55 @@ impl Shard {
             }
             // The image may be older than the folder: which of them is right a later one will tell.
             Err(OpenError::OtherTopic { .. }) if self.registration(&self.image()).is_none() => return,
-            opened => opened.map_err(|error| error.to_string()),
+            opened => opened.map_err(|error| (error.to_string(), refusal_for(&error))),
         };
         match opened {
             Ok(log) => {
                 self.unserved.without_role.borrow_mut().insert(key, log);
+                if self.unserved.damaged.borrow_mut().remove(&key).is_some() {
+                    tracing::info!(partition = folder, "serve a partition that was refused");
+                }
             }
-            Err(error) => {
-                tracing::error!(partition = folder, %error, "refuse a partition; all others are served");
-                self.unserved.damaged.borrow_mut().insert(key, error);
+            Err((error, refusal)) => {
+                if self.unserved.damaged.borrow_mut().insert(key, refusal) != Some(refusal) {
+                    tracing::error!(partition = folder, %error, "refuse a partition; all others are served");
+                }
             }
         }
+    }
+
+    /// Resolves when it is time for [`Shard::open_refused_again`]; never while nothing is refused that may pass.
+    pub(crate) async fn time_to_open_again(&self) {
+        match self.refused_for_now().is_empty() {
+            true => future::pending().await,
+            false => runtime::sleep(OPEN_AGAIN_PERIOD).await,
+        }
+    }
+
+    /// Opens the logs that were refused for a reason that may have passed, until one meets it again. Not while an image
+    /// is applied.
+    pub(crate) async fn open_refused_again(self: &Rc<Self>) {
+        let image = self.image();
+        let refused = self.refused_for_now();
+        let mut has_opened = false;
+        for (key, topic, _) in self.kept_partitions(&image, &Scope::All) {
+            if !refused.contains(&key) {
+                continue;
+            }
+            self.open_log(key, topic).await;
+            if self.is_damaged(key) {
+                break;
+            }
+            has_opened = true;
+        }
+        if let (true, Some(node_epoch)) = (has_opened, self.registration(&image)) {
+            self.assign_roles(&image, node_epoch, &Scope::All);
+        }
+    }
+
+    fn refused_for_now(&self) -> HashSet<LogKey> {
+        let damaged = self.unserved.damaged.borrow();
+        damaged.iter().filter(|(_, refusal)| **refusal == Refusal::Passing).map(|(key, _)| *key).collect()
     }
 
     async fn open_identity(&self, identity: LogIdentity, topic: &Topic) -> Result<Log<NodeDisk>, OpenError> {
@@ -180,11 +244,13 @@ impl Shard {
         identity: LogIdentity,
         found: TopicId,
         topic: &Topic,
-    ) -> Result<Log<NodeDisk>, String> {
+    ) -> Result<Log<NodeDisk>, (String, Refusal)> {
+        let refused = |error: OpenError| (error.to_string(), refusal_for(&error));
         let old = LogIdentity { topic_id: found, ..identity.clone() };
-        let old = self.open_identity(old, topic).await.map_err(|error| error.to_string())?;
-        self.store.delete_log(&old).await.map_err(|error| error.to_string())?;
-        self.open_identity(identity, topic).await.map_err(|error| error.to_string())
+        let old = self.open_identity(old, topic).await.map_err(refused)?;
+        let deleted = self.store.delete_log(&old).await;
+        deleted.map_err(|error| (error.to_string(), Refusal::Lasting))?;
+        self.open_identity(identity, topic).await.map_err(refused)
     }
 
     /// Closes and deletes the logs of which an image gives this node no replica.

@@ -386,7 +386,7 @@ fn a_cluster_on_full_disks_takes_orders_stops_and_goes_on() {
     feeding.join().expect("it ends");
 
     // As much as a bad night brings: the quorum's file needs blocks that it did not have before.
-    for megabytes in 100..300 {
+    for megabytes in 100..160 {
         cluster.printed(&["topic", "alter", "log", "--set", &format!("retention.bytes={megabytes}000000")]);
     }
     assert_eq!(cluster.terminate().code(), Some(0), "the nodes stop");

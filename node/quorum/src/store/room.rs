@@ -4,7 +4,8 @@
 //! any more, the member would end, and with the disks of a majority full nobody could shorten the retention that fills
 //! them. So the disk gives the file what it is long, and some more, while there is plenty.
 //!
-//! Failure modes: where no room can be had, or the file system knows no such thing, nothing is lost but this.
+//! What must hold: the file's length and bytes stay as they are. Failure modes: where no room can be had, or the file system
+//! knows no such thing, nothing is lost but this. Does not do: deciding what is written where in the file, which is redb's.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-/// Room beyond the file's length: the 4,096 entries after which a snapshot takes the place of the log are usually a fortieth of it.
+/// Room beyond the file's length. The 4,096 entries after which a snapshot takes the place of the log are usually a fortieth
+/// of it.
 pub(super) const SPARE_BYTES: u64 = 16 << 20;
 
 /// The room of one file.

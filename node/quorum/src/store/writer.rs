@@ -96,9 +96,9 @@ fn run(database: &Database, path: &Arc<Path>, mut writes: mpsc::Receiver<Write>)
             continue;
         }
         let written = write_all(database, &batch, committed.take());
-        room.keep();
         let failed = written.as_ref().err().map(ToString::to_string);
         batch.into_iter().for_each(|write| write.answer(failed.as_deref()));
+        room.keep();
         if let Some(problem) = failed {
             tracing::error!("cannot write the quorum's store {}: {problem}", path.display());
             writes.close();

@@ -205,7 +205,7 @@ fn a_failed_flush_of_cached_writes_stops_their_logs() {
     run(async {
         let disk = disk(12);
         let store = open(&disk, small_options()).await;
-        let config = crate::config::LogConfig { write_caching: true, ..small_config() };
+        let config = LogConfig { write_caching: true, ..small_config() };
         let log = store.open_log(identity("t", 0), config, START_MS).await.expect("it opens");
         append(&store, &log, &batch(1, b"cached"), START_MS).await;
         let (written, flushed) = round(&store).await;
@@ -223,7 +223,7 @@ fn a_failed_flush_of_cached_writes_stops_what_was_written_since_it_began() {
     run(async {
         let disk = disk(13);
         let store = open(&disk, small_options()).await;
-        let config = crate::config::LogConfig { write_caching: true, ..small_config() };
+        let config = LogConfig { write_caching: true, ..small_config() };
         let first = store.open_log(identity("t", 0), config, START_MS).await.expect("it opens");
         let second = store.open_log(identity("t", 1), config, START_MS).await.expect("it opens");
         append(&store, &first, &batch(1, b"cached"), START_MS).await;

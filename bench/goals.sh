@@ -80,6 +80,10 @@ batches-4|CPU a GB, 4 connections|written|broker CPU a gigabyte|<=|0.5|0.30
 batches-4|CPU a GB, 4 connections|durable|broker CPU a gigabyte|<=|0.5|0.30
 batches-4|throughput, 4 connections|written|throughput|>=|2|3
 batches-4|throughput, 4 connections|durable|throughput|>=|2|3
+batches-16|CPU a GB, 16 connections|written|broker CPU a gigabyte|<=|0.5|0.30
+batches-16|CPU a GB, 16 connections|durable|broker CPU a gigabyte|<=|0.5|0.30
+batches-16|throughput, 16 connections|written|throughput|>=|2|3
+batches-16|throughput, 16 connections|durable|throughput|>=|2|3
 flushed|throughput, Kafka flushes too, 1 connection|durable|throughput|>=|3|8
 flushed-4|throughput, Kafka flushes too, 4 connections|durable|throughput|>=|3|8
 single|one record a request, requests/s|written|requests|>=|2.5|4
@@ -232,6 +236,7 @@ measure() {
     case $row in
     batches) compare "$row" throughput-64kib-batches '' 'durable written' "${flags[@]}" ;;
     batches-4) compare "$row" throughput-64kib-batches '' 'durable written' "${flags[@]}" --connections 4 ;;
+    batches-16) compare "$row" throughput-64kib-batches '' 'durable written' "${flags[@]}" --connections 16 ;;
     flushed) compare "$row" throughput-64kib-batches ,flush.messages=1 durable "${flags[@]}" ;;
     flushed-4) compare "$row" throughput-64kib-batches ,flush.messages=1 durable "${flags[@]}" --connections 4 ;;
     single) compare "$row" one-record-a-request '' 'durable written' "${flags[@]}" ;;

@@ -40,4 +40,4 @@ pub use replica_id::{Address, DirectoryId, ReplicaId};
 pub use ringmain_replication::NodeId;
 pub use state_machine::{CommittedRecords, StateMachine, StateMachineError};
 pub use status::{MemberStatus, QuorumStatus, Role};
-pub use store::{CLUSTER_ID_BYTES_MAX, QuorumStore, StoreError};
+pub use store::{CLUSTER_ID_BYTES_MAX, QuorumStore, Room, StoreError};

@@ -37,6 +37,7 @@ pub use error::StoreError;
 pub(crate) use log::{LogStore, READ_BYTES_MAX};
 use mirror::LogMirror;
 pub(crate) use mirror::entry_size_bytes;
+pub use room::Room;
 pub(crate) use snapshot::SnapshotFile;
 
 use tables::{IDENTITY, LAYOUT, LOG, PROMISES};

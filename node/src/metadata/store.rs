@@ -10,12 +10,11 @@
 //! records that do not decode or do not apply make `open` fail and name the record.
 
 use std::fmt::Display;
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition};
-use rustix::fs::{FallocateFlags, fallocate};
+use ringmain_quorum::Room;
 
 use super::{MetadataImage, MetadataRecord};
 
@@ -54,8 +53,8 @@ pub struct Store {
     path: PathBuf,
     /// Records in the table `log`.
     log_records: u64,
-    /// Length up to which the file has its room on the disk.
-    reserved_bytes: u64,
+    /// A full disk would refuse the very change with which an operator makes room.
+    room: Room,
 }
 
 /// Why the store cannot be used.
@@ -112,28 +111,13 @@ impl Store {
             }
             error => unusable("open", path)(error.into()),
         })?;
-        let mut store =
-            Self { database: Some(database), path: path.to_owned(), log_records: 0, reserved_bytes: 0 };
+        let path = path.to_owned();
+        let room = Room::new(path.clone(), 0);
+        let mut store = Self { database: Some(database), path, log_records: 0, room };
         store.make_tables()?;
         let image = store.read_image()?;
-        store.reserve();
+        store.room.keep();
         Ok((store, image))
-    }
-
-    /// Gives all of the file its room on the disk. It grows in large steps, as holes, and a full disk would refuse the very
-    /// change with which an operator makes room. Where that cannot be done, nothing is lost but this.
-    fn reserve(&mut self) {
-        let reserved = File::options().write(true).open(&self.path).and_then(|file| {
-            let length = file.metadata()?.len();
-            if length > self.reserved_bytes {
-                fallocate(&file, FallocateFlags::KEEP_SIZE, 0, length)?;
-            }
-            Ok(length)
-        });
-        match reserved {
-            Ok(length) => self.reserved_bytes = length,
-            Err(error) => tracing::debug!(%error, "the metadata store has no room reserved"),
-        }
     }
 
     fn database(&self) -> Result<&Database, StoreError> {
@@ -244,7 +228,7 @@ impl RecordLog for Store {
     fn commit(&mut self, records: &[MetadataRecord], after: &MetadataImage) -> Result<(), StoreError> {
         let result = Self::write(self.database()?, records, after);
         self.log_records = result.map_err(unusable("write to", &self.path))?;
-        self.reserve();
+        self.room.keep();
         Ok(())
     }
 

@@ -23,6 +23,9 @@ use crate::raft::Types;
 const WRITES_WAITING_MAX: usize = 256;
 /// Writes of one transaction at most: all that can wait.
 const WRITES_A_TRANSACTION_MAX: usize = WRITES_WAITING_MAX;
+/// Room of the file beyond its length. The 4,096 entries after which a snapshot takes the place of the log are usually a
+/// fortieth of it.
+const SPARE_BYTES: u64 = 16 << 20;
 
 type Done = oneshot::Sender<Result<(), io::Error>>;
 
@@ -75,7 +78,7 @@ pub(super) fn start(database: Arc<Database>, path: Arc<Path>) -> io::Result<(Wri
 
 fn run(database: &Database, path: &Arc<Path>, mut writes: mpsc::Receiver<Write>) {
     let mut committed = None;
-    let mut room = Room::new(Arc::clone(path));
+    let mut room = Room::new(path.to_path_buf(), SPARE_BYTES);
     room.keep();
     while let Some(first) = writes.blocking_recv() {
         let mut batch = vec![first];

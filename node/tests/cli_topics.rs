@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use support::members::wait_until;
 use support::server::Server;
 
 /// A command of the binary that asks `server`.
@@ -205,6 +206,32 @@ fn a_slow_pipe_is_sent_line_by_line() {
     }
     drop(pipe);
     assert!(producer.wait().expect("it ends").success());
+}
+
+#[test]
+fn a_topic_that_is_deleted_ends_its_producer() {
+    let server = Server::start("cli-deleted");
+    done(&server, &["topic", "create", "brief"]);
+    let mut producer = command(&server, &["topic", "produce", "brief", "--linger", "10"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut pipe = producer.stdin.take().expect("piped");
+    pipe.write_all(b"kept\n").expect("the producer reads");
+    wait_until(Duration::from_secs(10), || {
+        let output = run(&server, &["topic", "consume", "brief", "--from", "0", "--until-end"]);
+        if output.stdout == b"kept\n" { Ok(()) } else { Err(format!("{output:?}")) }
+    });
+    done(&server, &["topic", "delete", "brief"]);
+    pipe.write_all(b"lost\n").expect("the producer reads");
+    drop(pipe);
+    let output = producer.wait_with_output().expect("it ends");
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{problem}");
+    assert!(problem.contains("the batch up to line 2 is the first that was not acknowledged"), "{problem}");
+    assert!(problem.contains("'ringmain topic create brief' makes it"), "{problem}");
 }
 
 #[test]

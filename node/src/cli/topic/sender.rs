@@ -153,12 +153,13 @@ impl Sender {
         let mut pause = Duration::from_millis(50);
         let mut error = error;
         while !batches.is_empty() {
-            if !error.is_retriable(true) || Instant::now() >= deadline {
+            if !may_pass(&error) || Instant::now() >= deadline {
                 return Err(self.explained(error, batches.front()));
             }
             thread::sleep(pause);
             pause = (pause * 2).min(BACKOFF_LONGEST);
-            let topic = self.client.topic(&self.topic)?;
+            let topic = self.client.topic(&self.topic);
+            let topic = topic.map_err(|error| self.explained(error, batches.front()))?;
             self.learn_leaders(&topic);
             // Leaders may have changed, so links may hold older batches of other partitions; each partition's batches
             // are all in this list, and one after the other keeps their order.
@@ -314,6 +315,15 @@ fn init_producer_id(client: &mut Client) -> Result<(i64, i16), ClientError> {
             code => Err(ClientError::refused(code, None, "get a producer id")),
         }
     })
+}
+
+/// Whether a batch that was refused so may be taken later. The brokers told of the partition, so a leader that does not know it
+/// has yet to open it; that the topic is gone they tell whoever asks for its leaders again.
+fn may_pass(error: &ClientError) -> bool {
+    let is_unknown = |error: &ClientError| {
+        matches!(error, ClientError::Refused { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, .. })
+    };
+    error.is_retriable(true) || is_unknown(error)
 }
 
 /// Sequence numbers go up to the largest 32-bit integer and on from 0.

@@ -320,10 +320,9 @@ fn init_producer_id(client: &mut Client) -> Result<(i64, i16), ClientError> {
 /// Whether a batch that was refused so may be taken later. The brokers told of the partition, so a leader that does not know it
 /// has yet to open it; that the topic is gone they tell whoever asks for its leaders again.
 fn may_pass(error: &ClientError) -> bool {
-    let is_unknown = |error: &ClientError| {
-        matches!(error, ClientError::Refused { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, .. })
-    };
-    error.is_retriable(true) || is_unknown(error)
+    let is_unknown =
+        matches!(error, ClientError::Refused { code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, .. });
+    error.is_retriable(true) || is_unknown
 }
 
 /// Sequence numbers go up to the largest 32-bit integer and on from 0.

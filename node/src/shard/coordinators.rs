@@ -80,7 +80,7 @@ impl Shard {
                 self.coordinators.wake();
                 Err(ErrorCode::NOT_COORDINATOR)
             }
-            None if self.is_damaged(key) => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+            None if self.is_refused(key) => Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
             None => Err(ErrorCode::NOT_COORDINATOR),
         }
     }

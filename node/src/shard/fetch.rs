@@ -172,7 +172,7 @@ impl Shard {
 
     /// Why a partition of this shard is not open.
     pub(crate) fn absent(&self, key: LogKey) -> ErrorCode {
-        if self.is_damaged(key) {
+        if self.is_refused(key) {
             ErrorCode::KAFKA_STORAGE_ERROR
         } else if self.image().topic_by_id(key.topic_id).is_some() {
             // It is opening, or another start is needed.

@@ -4,7 +4,7 @@
 //! before the node registers. Roles are taken, and logs deleted, only by an image that knows the registration of this
 //! process: an older one may speak of logs that others have replaced since.
 //!
-//! What must hold: a log is open if the newest image gives this node a replica, or it is known to be damaged; one that
+//! What must hold: a log is open if the newest image gives this node a replica, or it was refused; one that
 //! cannot be opened does not keep the others from being served. One for which the disk had no room is tried again.
 //! Does not do: decisions about a partition (`ringmain-replication`).
 
@@ -43,7 +43,7 @@ pub(super) struct UnservedLogs {
     /// Opened before this process was registered.
     without_role: RefCell<HashMap<LogKey, Log<NodeDisk>>>,
     /// Those that could not be opened, and whether that may pass.
-    damaged: RefCell<HashMap<LogKey, Refusal>>,
+    refused: RefCell<HashMap<LogKey, Refusal>>,
 }
 
 /// For how long a log is refused.
@@ -64,13 +64,13 @@ fn refusal_for(error: &OpenError) -> Refusal {
 
 impl Shard {
     /// Whether the partition could not be opened.
-    pub(crate) fn is_damaged(&self, key: LogKey) -> bool {
-        self.unserved.damaged.borrow().contains_key(&key)
+    pub(crate) fn is_refused(&self, key: LogKey) -> bool {
+        self.unserved.refused.borrow().contains_key(&key)
     }
 
     /// How many partitions of this shard could not be opened.
-    pub(crate) fn damaged_count(&self) -> usize {
-        self.unserved.damaged.borrow().len()
+    pub(crate) fn refused_count(&self) -> usize {
+        self.unserved.refused.borrow().len()
     }
 
     /// The registration of this process in an image; `None` while the image is older, or knows another start.
@@ -85,7 +85,7 @@ impl Shard {
         for (key, topic, _) in self.kept_partitions(image, scope) {
             let is_open = self.partition(key).is_some()
                 || self.unserved.without_role.borrow().contains_key(&key)
-                || self.is_damaged(key);
+                || self.is_refused(key);
             if !is_open {
                 missing.push((key, topic));
             }
@@ -179,12 +179,12 @@ impl Shard {
         match opened {
             Ok(log) => {
                 self.unserved.without_role.borrow_mut().insert(key, log);
-                if self.unserved.damaged.borrow_mut().remove(&key).is_some() {
+                if self.unserved.refused.borrow_mut().remove(&key).is_some() {
                     tracing::info!(partition = folder, "serve a partition that was refused");
                 }
             }
             Err((error, refusal)) => {
-                if self.unserved.damaged.borrow_mut().insert(key, refusal) != Some(refusal) {
+                if self.unserved.refused.borrow_mut().insert(key, refusal) != Some(refusal) {
                     tracing::error!(partition = folder, %error, "refuse a partition; all others are served");
                 }
             }
@@ -210,7 +210,7 @@ impl Shard {
                 continue;
             }
             self.open_log(key, topic).await;
-            if self.is_damaged(key) {
+            if self.is_refused(key) {
                 break;
             }
             has_opened = true;
@@ -221,8 +221,8 @@ impl Shard {
     }
 
     fn refused_for_now(&self) -> HashSet<LogKey> {
-        let damaged = self.unserved.damaged.borrow();
-        damaged.iter().filter(|(_, refusal)| **refusal == Refusal::Passing).map(|(key, _)| *key).collect()
+        let refused = self.unserved.refused.borrow();
+        refused.iter().filter(|(_, refusal)| **refusal == Refusal::Passing).map(|(key, _)| *key).collect()
     }
 
     async fn open_identity(&self, identity: LogIdentity, topic: &Topic) -> Result<Log<NodeDisk>, OpenError> {
@@ -263,7 +263,7 @@ impl Shard {
         for key in self.looked_at(scope).into_iter().filter(|key| !is_kept(key)) {
             absent.extend(self.partitions.borrow_mut().remove(&key));
             without_role.extend(self.unserved.without_role.borrow_mut().remove(&key));
-            self.unserved.damaged.borrow_mut().remove(&key);
+            self.unserved.refused.borrow_mut().remove(&key);
         }
         for partition in absent {
             let has_topic = image.topic_by_id(partition.key().topic_id).is_some();
@@ -280,9 +280,9 @@ impl Shard {
     pub(super) fn looked_at(&self, scope: &Scope<'_>) -> Vec<LogKey> {
         match scope {
             Scope::All => {
-                let (partitions, damaged) = (self.partitions.borrow(), self.unserved.damaged.borrow());
+                let (partitions, refused) = (self.partitions.borrow(), self.unserved.refused.borrow());
                 let without_role = self.unserved.without_role.borrow();
-                partitions.keys().chain(without_role.keys()).chain(damaged.keys()).copied().collect()
+                partitions.keys().chain(without_role.keys()).chain(refused.keys()).copied().collect()
             }
             Scope::Changes(changes) => {
                 let of = |topic: &Arc<TopicImage>, partition| LogKey { topic_id: topic.id, partition };

@@ -158,7 +158,7 @@ impl Shard {
             operations_under_way: self.ring().operations_under_way(),
             store: self.store().stats(),
             partitions: PartitionTotals {
-                damaged: self.damaged_count() as u64,
+                damaged: self.refused_count() as u64,
                 uncleanable: self.uncleanable_partitions() as u64,
                 ..partitions
             },

@@ -129,7 +129,7 @@ impl Shard {
         let before = self.image();
         self.set_image(image, &image.changes_since(&before));
         self.open_missing_logs(image, &Scope::All).await;
-        self.damaged_count()
+        self.refused_count()
     }
 
     /// Opens the logs that an image gives this shard, closes and deletes those that it gives to nobody here any more, and

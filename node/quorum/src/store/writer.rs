@@ -76,7 +76,7 @@ pub(super) fn start(database: Arc<Database>, path: Arc<Path>) -> io::Result<(Wri
     Ok((Writes(sender), thread))
 }
 
-fn run(database: &Database, path: &Arc<Path>, mut writes: mpsc::Receiver<Write>) {
+fn run(database: &Database, path: &Path, mut writes: mpsc::Receiver<Write>) {
     let mut committed = None;
     let mut room = Room::new(path.to_path_buf(), SPARE_BYTES);
     room.keep();

@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use support::members::wait_until;
@@ -180,16 +180,23 @@ fn a_batch_beyond_the_topics_limit_is_explained() {
     fs::remove_file(&file).expect("the file is there");
 }
 
+/// A producer to which lines are given one by one, and the pipe for them.
+fn piped_producer(server: &Server, topic: &str) -> (Child, ChildStdin) {
+    let mut producer = command(server, &["topic", "produce", topic, "--linger", "10"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let pipe = producer.stdin.take().expect("piped");
+    (producer, pipe)
+}
+
 #[test]
 fn a_slow_pipe_is_sent_line_by_line() {
     let server = Server::start("cli-pipe");
     done(&server, &["topic", "create", "live"]);
-    let mut producer = command(&server, &["topic", "produce", "live", "--linger", "10"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the binary runs");
-    let mut pipe = producer.stdin.take().expect("piped");
+    let (producer, mut pipe) = piped_producer(&server, "live");
     for line in ["one\n", "two\n"] {
         pipe.write_all(line.as_bytes()).expect("the producer reads");
         // The line must arrive although the pipe stays open.
@@ -205,20 +212,15 @@ fn a_slow_pipe_is_sent_line_by_line() {
         assert_eq!(back, line);
     }
     drop(pipe);
-    assert!(producer.wait().expect("it ends").success());
+    let output = producer.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
 fn a_topic_that_is_deleted_ends_its_producer() {
     let server = Server::start("cli-deleted");
     done(&server, &["topic", "create", "brief"]);
-    let mut producer = command(&server, &["topic", "produce", "brief", "--linger", "10"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary runs");
-    let mut pipe = producer.stdin.take().expect("piped");
+    let (producer, mut pipe) = piped_producer(&server, "brief");
     pipe.write_all(b"kept\n").expect("the producer reads");
     wait_until(Duration::from_secs(10), || {
         let output = run(&server, &["topic", "consume", "brief", "--from", "0", "--until-end"]);
